@@ -1,0 +1,1 @@
+"""The words on the wire: everything that crosses a topic."""

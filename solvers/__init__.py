@@ -1,0 +1,1 @@
+"""The scheduling engine: problems in, checked proposals out, nothing else touched."""
