@@ -1,0 +1,244 @@
+"""twin.cards.v1: the risk topic. One open card per cause episode, the whole current card under its id.
+
+Times are UTC in the body; texts on the card are in the site's zone. Money is in the card's currency.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import Field
+
+from schemas.base import OutputModel
+
+
+class CardKind(StrEnum):
+    """What is at risk."""
+
+    DELIVERY_RISK = "delivery_risk"
+    MATERIAL_SHORTAGE = "material_shortage"
+    QUALITY_RISK = "quality_risk"
+    LINE_DOWN = "line_down"
+    PLAN_INFEASIBLE = "plan_infeasible"
+    DATA_STALE = "data_stale"
+    DATA_CONFLICT = "data_conflict"
+
+
+class CardState(StrEnum):
+    """Life of a card; cleared means that the cause went away by itself."""
+
+    OPEN = "open"
+    ACKNOWLEDGED = "acknowledged"
+    IN_PROGRESS = "in_progress"
+    SNOOZED = "snoozed"
+    RESOLVED = "resolved"
+    CLOSED = "closed"
+    CLEARED = "cleared"
+    DISMISSED = "dismissed"
+
+
+class Severity(StrEnum):
+    """How loudly the card speaks; docs/cards.md says by which rule."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+
+class Owner(OutputModel):
+    """One named person, and the rule that named them. id None: nobody is configured, and the rule says so."""
+
+    id: str | None
+    name: str
+    rule: str
+
+
+class AffectedOrder(OutputModel):
+    """One order on the card, worst first.
+
+    Attributes:
+        run_id, line_id: the run that ends last for it, and where.
+        ready_at: projected end of that run; ships_at: the first slot from then on.
+        on_time_slot_at: the last departure that keeps the promise; need_by: goods must be ready by then.
+        slip_s: seconds that it ships after the promise, never negative; slip_days: started days, as penalties count.
+        slack_s: seconds from ready_at to need_by, negative when the slot is missed.
+        overhang_h: working hours of the line from need_by to ready_at, negative when there is room.
+        p_late: probability that need_by is missed.
+        exposure: money lost if it is late by slip_days: penalty.
+    """
+
+    order_id: str
+    site_id: str
+    customer_id: str
+    customer_name: str
+    item_id: str
+    quantity_pcs: float
+    run_id: str
+    line_id: str
+    promised_at: datetime
+    ready_at: datetime
+    ships_at: datetime | None
+    on_time_slot_at: datetime
+    need_by: datetime
+    slip_s: float
+    slip_days: int
+    slack_s: float
+    overhang_h: float
+    p_late: float
+    penalty: float
+    exposure: float
+    margin_before: float | None
+    margin_if_late: float | None
+
+
+class Rescue(OutputModel):
+    """What it costs to hold the date of every affected order by overtime, and what it leaves.
+
+    Attributes:
+        overtime_h: hours needed for the stated probability.
+        probability: of being on time with these hours.
+        notice_by: the last moment at which the overtime can still be ordered.
+        windows: ids of the overtime windows used, in time order.
+        net_benefit: exposure avoided less cost.
+        margin_after: margin of the affected orders after the cost; margin_after_fraction of their revenue.
+    """
+
+    kind: Literal["overtime"] = "overtime"
+    overtime_h: float
+    cost: float
+    probability: float
+    notice_by: datetime
+    windows: list[str]
+    exposure_avoided: float
+    net_benefit: float
+    margin_after: float | None
+    margin_after_fraction: float | None
+
+
+class Impact(OutputModel):
+    """What the card is about in numbers; sums over the affected orders, the slip that of the worst.
+
+    Attributes:
+        exposure: money lost if nobody acts and it happens: the parts' sum.
+        parts: exposure by part (penalty, lost_margin, scrapped_value, idle_line).
+        margin_before, margin_if_late: margin of the affected orders without and with the loss; None: prices unknown.
+        rescue: the cheapest way to hold the date; None where none is known.
+        short_quantity, bad_quantity, projected_bad_quantity: for shortage and quality cards.
+    """
+
+    currency: str
+    slip_s: float
+    slip_days: int
+    exposure: float
+    parts: dict[str, float]
+    margin_before: float | None = None
+    margin_if_late: float | None = None
+    rescue: Rescue | None = None
+    short_quantity: float | None = None
+    bad_quantity: float | None = None
+    projected_bad_quantity: float | None = None
+
+
+class Cause(OutputModel):
+    """Why: the root of the path.
+
+    Attributes:
+        signal: drift, stop, late_start or plan (the plan itself misses the date).
+        entity_type, entity_id: the root of the path.
+        metric: what was measured, e.g. effectiveness.
+        delta: relative to plan, -0.08 = 8 % under; None where the cause is no measure.
+        since: when it began, not when it was noticed.
+        method: how it was found.
+        in_words: one clause for people.
+    """
+
+    signal: str
+    entity_type: str
+    entity_id: str
+    metric: str | None = None
+    delta: float | None = None
+    since: datetime | None = None
+    method: str | None = None
+    in_words: str
+
+
+class PathStep(OutputModel):
+    """One edge of the explanation, as it stands in the graph: since when, and which event said so."""
+
+    from_id: str
+    relation: str
+    to_id: str
+    since: datetime | None = None
+    event_id: str | None = None
+    detail: str = ""
+
+
+class Confidence(OutputModel):
+    """How sure the cause is: value 0..1, from n observations over window_h working hours."""
+
+    value: float
+    n: int
+    window_h: float
+
+
+class RuleReference(OutputModel):
+    """The rules the card was judged under."""
+
+    id: str
+    version: str
+
+
+class RankTerm(OutputModel):
+    """One factor of the score, in words and value."""
+
+    name: str
+    value: float
+    because: str
+
+
+class Card(OutputModel):
+    """A risk: one cause episode, one owner, every affected order.
+
+    Attributes:
+        card_id: kind, root cause and episode; revision counts its published versions from 1.
+        severity_because: the rule that set the severity.
+        rank: place among the open cards of its site when published, 1 = first; None when not open.
+        score: product of rank_terms, money.
+        deadline: the last moment at which an action still helps; deadline_because says which.
+        need_by: when the worst order's goods must be ready.
+        opened_at, as_of: on the shard's clock.
+        update_reason: why this revision was published.
+    """
+
+    output_id: str
+    card_id: str
+    kind: CardKind
+    site_id: str
+    revision: int
+    state: CardState
+    severity: Severity
+    severity_because: str
+    rank: int | None
+    score: float
+    rank_terms: list[RankTerm]
+    title: str
+    summary: str
+    owner: Owner
+    deadline: datetime | None
+    deadline_because: str
+    need_by: datetime | None
+    affected: list[AffectedOrder]
+    affected_total: int
+    impact: Impact
+    cause: Cause
+    path: list[PathStep]
+    evidence: list[str]
+    confidence: Confidence
+    rule: RuleReference
+    proposal_ids: list[str] = Field(default_factory=list)
+    opened_at: datetime
+    as_of: datetime
+    episode: int
+    update_reason: str
+    schema_version: Literal[1] = 1

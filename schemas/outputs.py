@@ -1,0 +1,232 @@
+"""What the twin publishes beside cards: signals, projections, lines, graph, rejections, results; and dead letters."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from schemas.base import OutputModel
+
+
+class Signal(OutputModel):
+    """twin.signals.v1: something was detected or went away.
+
+    Attributes:
+        signal: drift_detected / drift_cleared, shortage_projected / _cleared, quality_shifted / _cleared,
+            data_stale / data_fresh.
+        delta: relative to plan; since: when it began; detected_at: the shard's clock.
+        n, window_h: observations and working hours it rests on; statistic against threshold.
+    """
+
+    output_id: str
+    signal: Literal[
+        "drift_detected",
+        "drift_updated",
+        "drift_cleared",
+        "shortage_projected",
+        "shortage_cleared",
+        "quality_shifted",
+        "quality_cleared",
+        "data_stale",
+        "data_fresh",
+    ]
+    site_id: str
+    line_id: str
+    run_id: str | None = None
+    item_id: str | None = None
+    metric: str
+    delta: float | None = None
+    since: datetime | None = None
+    detected_at: datetime
+    method: str
+    n: int
+    window_h: float
+    statistic: float | None = None
+    threshold: float | None = None
+    confidence: float
+    evidence: list[str]
+
+
+class OrderProjection(OutputModel):
+    """twin.order-projections.v1: where an order stands.
+
+    Attributes:
+        status: projected; no_runs (nothing is planned for it); unreachable (its line has no working time left);
+            shipped; cancelled.
+        ready_at, ships_at, slip_s, slack_s, p_late: as on the card; None where there is no projection.
+        ready_sd_h: standard deviation of the ready time, in working hours of its line.
+        binding: the run and line that decide, and what consumed the slack.
+    """
+
+    output_id: str
+    order_id: str
+    site_id: str
+    customer_id: str
+    status: Literal["projected", "no_runs", "unreachable", "shipped", "cancelled"]
+    promised_at: datetime
+    ready_at: datetime | None = None
+    ships_at: datetime | None = None
+    need_by: datetime | None = None
+    slip_s: float | None = None
+    slip_days: int | None = None
+    slack_s: float | None = None
+    p_late: float | None = None
+    ready_sd_h: float | None = None
+    binding_run_id: str | None = None
+    binding_line_id: str | None = None
+    binding_cause: str | None = None
+    as_of: datetime
+
+
+class LineStatus(OutputModel):
+    """twin.lines.v1: a line as it stands; null where a denominator is 0 (ISO 22400).
+
+    Attributes:
+        attainment: good pieces made over good pieces due by as_of, of the current run.
+        level: good rate over planned good rate since the last change point, shrunk while evidence is thin.
+        apt_s, made_pcs, good_pcs, scrap_pcs, rework_pcs: ISO 22400 elements of the current run.
+    """
+
+    output_id: str
+    line_id: str
+    site_id: str
+    state: str
+    run_id: str | None
+    order_ids: list[str]
+    attainment: float | None
+    level: float | None
+    drift_delta: float | None
+    drift_since: datetime | None
+    apt_s: float
+    made_pcs: float
+    good_pcs: float
+    scrap_pcs: float
+    rework_pcs: float
+    last_event_at: datetime | None
+    as_of: datetime
+
+
+class GraphNode(OutputModel):
+    """twin.graph.v1: a node; the key is its id, a tombstone removes it."""
+
+    output_id: str
+    element: Literal["node"] = "node"
+    node_id: str
+    node_type: str
+    entity_id: str
+    site_id: str
+    label: str
+
+
+class GraphEdge(OutputModel):
+    """twin.graph.v1: an edge, since when it holds and the event that said so; a tombstone removes it."""
+
+    output_id: str
+    element: Literal["edge"] = "edge"
+    edge_id: str
+    from_id: str
+    relation: str
+    to_id: str
+    since: datetime
+    event_id: str
+    quantity_pcs: float | None = None
+
+
+class EventRejected(OutputModel):
+    """twin.rejections.v1: a valid event that cannot be true here; state is unchanged.
+
+    Attributes:
+        reason: unknown_run, unknown_line, unknown_order, illegal_transition, in_future, too_late, superseded,
+            duplicate_sequence_gap, clock_is_wall, wrong_line.
+    """
+
+    output_id: str
+    reason: str
+    message: str
+    event_kind: str
+    event_id: str
+    event_time: datetime
+    site_id: str
+    source_topic: str
+    source_partition: int
+    source_offset: int
+    source_index: int
+    as_of: datetime | None
+
+
+class CommandResult(OutputModel):
+    """twin.command-results.v1: what became of a command."""
+
+    output_id: str
+    command_id: str
+    command_kind: str
+    actor: str
+    site_id: str
+    outcome: Literal["accepted", "rejected"]
+    reason: str | None = None
+    message: str = ""
+    target_id: str | None = None
+    current_revision: int | None = None
+    as_of: datetime | None
+
+
+class AuditRecord(OutputModel):
+    """twin.audit.v1: who did what, on what revision, why."""
+
+    output_id: str
+    target_id: str
+    action: str
+    actor: str
+    command_id: str
+    revision: int | None
+    reason: str | None = None
+    at: datetime
+    details: dict[str, Any]
+
+
+class LedgerEntry(OutputModel):
+    """twin.ledger.v1: per week and line, the plan that was made against the plan that could have been made.
+
+    Attributes:
+        changeovers_run, changeovers_needed: setups made against those of the best plan with hindsight.
+        tardiness_h, tardiness_possible_h, money, money_possible: made against possible.
+        promised, came: for committed proposals, by KPI.
+    """
+
+    output_id: str
+    week: str
+    site_id: str
+    line_id: str
+    changeovers_run: int
+    changeovers_needed: int
+    tardiness_h: float
+    tardiness_possible_h: float
+    money: float
+    money_possible: float
+    promised: dict[str, float]
+    came: dict[str, float]
+
+
+class DeadLetter(OutputModel):
+    """ingest.dead-letters.v1: a record that could not be read, whole.
+
+    Attributes:
+        code: a ReasonCode; field_path: dotted path of the offending field, "" for the record.
+        payload_base64: the original bytes; payload_truncated where they were beyond what a record may carry
+            (the coordinates still name the original).
+        headers: the original headers, values base64.
+        index: position in a JSON array, 0 otherwise.
+    """
+
+    output_id: str
+    code: str
+    message: str
+    field_path: str
+    source_topic: str
+    source_partition: int
+    source_offset: int
+    index: int
+    source_timestamp_ms: int | None
+    key_base64: str | None
+    payload_base64: str
+    payload_truncated: bool = False
+    payload_bytes: int
+    headers: list[tuple[str, str | None]]

@@ -1,0 +1,48 @@
+"""Rules are data: thresholds, materiality and owners, in the log as a fact, their version on every card."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from schemas.base import Fraction, Id, WireModel
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Rules(WireModel):
+    """Everything a plant may want to set; the defaults are what a card says it ran under as version "default".
+
+    Attributes:
+        rules_id, version: name and version printed on each card.
+        raise_at_p_late, clear_below_p_late: a delivery risk is raised at the first and cleared below the second
+            probability; the gap between them keeps a card from flapping.
+        min_exposure: money below which a late order raises no card.
+        drift_delta: fraction under plan that counts for the lasting-drift rule (0.08 = 8 %).
+        drift_working_days: working days after which such a drift makes its cards severe.
+        rescue_probability: probability of being on time that rescue hours are computed for.
+        material_slip_days, material_exposure, material_exposure_fraction, material_p_late, material_rescue_h: how much
+            a card's number must move before the card is published again.
+        late_start_grace_min: minutes after its planned start before a run that has not begun counts as late.
+        max_future_min: an event this far ahead of the shard's clock is rejected.
+        default_owner_id: the person who owns what no rule assigns.
+        retention_days: days that completed runs and shipped or cancelled orders are kept.
+    """
+
+    rules_id: Id = "default"
+    version: Id = "1"
+    raise_at_p_late: Fraction = 0.5
+    clear_below_p_late: Fraction = 0.25
+    min_exposure: NotNegative = 1.0
+    drift_delta: Fraction = 0.08
+    drift_working_days: Positive = 2.0
+    rescue_probability: Annotated[float, Field(ge=0.5, lt=1)] = 0.9
+    material_slip_days: Positive = 0.5
+    material_exposure: NotNegative = 250.0
+    material_exposure_fraction: Fraction = 0.1
+    material_p_late: Fraction = 0.1
+    material_rescue_h: Positive = 0.5
+    late_start_grace_min: NotNegative = 30.0
+    max_future_min: Positive = 240.0
+    default_owner_id: Id | None = None
+    retention_days: Positive = 35.0
