@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 
@@ -193,23 +193,17 @@ class LocalKafka:
         draft.rename(config)
 
     def _wait_until_ready(self) -> None:
-        assert self._process is not None
-        deadline = time.monotonic() + START_TIMEOUT_S
-        # log_level 0: a refused connection is what we expect while the broker comes up.
-        admin = AdminClient(
-            {"bootstrap.servers": self.bootstrap_servers, "log_level": 0, "reconnect.backoff.max.ms": 200}
-        )
-        while time.monotonic() < deadline:
-            if self._process.poll() is not None:
-                break
-            try:
-                if admin.list_topics(timeout=1.0).brokers:
-                    return
-            except KafkaException:
-                time.sleep(0.1)
-        tail = self._log_path.read_text(encoding="utf-8", errors="replace")[-3000:]
-        how = "did not answer" if self._process.poll() is None else f"ended with {self._process.returncode}"
-        raise LocalKafkaError(f"Kafka at {self.bootstrap_servers} {how}; the end of its log:\n{tail}")
+        process = self._process
+        assert process is not None
+        try:
+            wait_until_ready(
+                self.bootstrap_servers, timeout_s=START_TIMEOUT_S, is_alive=lambda: process.poll() is None
+            )
+        except LocalKafkaError as error:
+            tail = self._log_path.read_text(encoding="utf-8", errors="replace")[-3000:]
+            raise LocalKafkaError(
+                f"{error} (exit code {process.poll()}); the end of its log:\n{tail}"
+            ) from error
 
     def _end(self, how: signal.Signals) -> None:
         process, self._process = self._process, None
@@ -277,6 +271,33 @@ def broker_properties(*, listener: str, advertised: str, controller: str, log_di
         "num.io.threads": "2",
         "background.threads": "2",
     }
+
+
+def wait_until_ready(
+    bootstrap_servers: str, *, timeout_s: float, is_alive: Callable[[], bool] = lambda: True
+) -> None:
+    """Return when a broker answers.
+
+    Args:
+        bootstrap_servers: where it should answer.
+        timeout_s: how long to wait for it.
+        is_alive: asked between tries; waiting ends when it says no.
+
+    Raises:
+        LocalKafkaError: when none answered in time.
+    """
+    deadline = time.monotonic() + timeout_s
+    # log_level 0: a refused connection is what we expect while the broker comes up.
+    admin = AdminClient(
+        {"bootstrap.servers": bootstrap_servers, "log_level": 0, "reconnect.backoff.max.ms": 200}
+    )
+    while time.monotonic() < deadline and is_alive():
+        try:
+            if admin.list_topics(timeout=1.0).brokers:
+                return
+        except KafkaException:
+            time.sleep(0.1)
+    raise LocalKafkaError(f"no Kafka answered at {bootstrap_servers}")
 
 
 def fetch_jars() -> Path:

@@ -23,6 +23,7 @@ from streams.local_kafka import (
     LocalKafka,
     LocalKafkaError,
     broker_properties,
+    fetch_jars,
     free_port,
     wait_until_ready,
 )
