@@ -1,0 +1,166 @@
+"""Every setting, in one place: `FORESITE_<NAME>` in the environment, or an argument to `Settings`.
+
+Nothing else in the project reads the environment for its configuration.
+"""
+
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+# A topic name may hold these, and 249 characters in all; the longest of ours has 27.
+_NAME_PATTERN = r"^[A-Za-z0-9._-]*$"
+
+# Properties that hold secrets, and so may not stand among those that are shown and logged.
+_SECRET_PROPERTIES = (
+    "sasl.password",
+    "ssl.key.password",
+    "ssl.keystore.password",
+    "sasl.oauthbearer.client.secret",
+)
+
+KafkaProperty = str | int | float | bool
+
+
+class Settings(BaseSettings):
+    """What an installation chooses. Read once at start; two of them can live in one process."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="FORESITE_",
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        hide_input_in_errors=True,  # a refused value may be a secret in the wrong place
+    )
+
+    kafka: str = Field(default="127.0.0.1:9092", min_length=1)
+    """Bootstrap servers, `host:port`, separated by commas."""
+
+    kafka_config: dict[str, KafkaProperty] = {}
+    """More librdkafka properties for every client, as JSON: `{"security.protocol": "SASL_SSL"}`. They are laid under
+    what a role needs for its guarantees, so none can be weakened here. No passwords: those have fields of their own."""
+
+    sasl_password: SecretStr | None = None
+    """The password of `sasl.username` in kafka_config. Never logged."""
+
+    sasl_password_file: Path | None = None
+    """A file that holds the password instead, as mounted secrets do. A line feed at its end is not part of it."""
+
+    app: str = Field(default="foresite", min_length=1, max_length=60, pattern=_NAME_PATTERN)
+    """Begins the names of consumer groups and transactional ids. Two installations on one Kafka need different ones,
+    or another topic_prefix: with the same they fence each other for ever."""
+
+    topic_prefix: str = Field(default="", max_length=100, pattern=_NAME_PATTERN)
+    """Put before every topic name, as in `plant7.` for `plant7.twin.cards.v1`. Producers and readers need it too."""
+
+    facts_partitions: int = Field(default=4, ge=1, le=512)
+    """Partitions of the facts and state topics. Too small: fewer twin workers than there is work for, as a partition
+    has one. Too large: each costs a producer and a thread. It cannot change once there are facts: a group's facts
+    would be in two partitions, in no order."""
+
+    planning_groups: dict[str, list[str]] = {}
+    """Sites that exchange work and so are planned together, as JSON: `{"emea": ["lyon", "turin"]}`. A site in none is
+    a group by itself. Too wide: one core carries it all. Too narrow: work that moves between sites is not followed."""
+
+    clock: Literal["wall", "events"] = "wall"
+    """Where the twin's time comes from. `wall`: ingest ticks each second. `events`: a simulator or a replay drives it
+    with clock_ticked events; without them nothing is ever late."""
+
+    commit_interval_ms: int = Field(default=100, ge=50, le=1000)
+    """Milliseconds from one commit of a partition to the next. Too small: the broker is busy with transactions, and
+    each takes longer than the folding between them. Too large: that much later are cards seen, and that much is
+    folded again after a crash."""
+
+    ingest_batch_events: int = Field(default=500, ge=1, le=5000)
+    """Events in one facts record at most. Too small: the twin spends its time on records instead of events, about
+    70 us each. Too large: records near the topic's size limit, and a long step between two commits."""
+
+    instance_id: Annotated[str, Field(min_length=1, max_length=100, pattern=_NAME_PATTERN)] | None = None
+    """Static membership in consumer groups: a name that this worker keeps over restarts, such as its pod's. With it
+    a restarted worker is back in seconds; without it, or with a new name each time, the group waits for the old one's
+    session to end. Two workers with the same name throw each other out."""
+
+    admin_host: str = "127.0.0.1"
+    """Where /metrics, /livez and /readyz are served. There is no sign-in: reach beyond loopback only on a network
+    that may read them."""
+
+    admin_port: int = Field(default=0, ge=0, le=65535)
+    """Port of the same; 0 takes a free one and logs it."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least level logged. Libraries log from `warning` up, unless this is `debug`."""
+
+    log_format: Literal["auto", "console", "json"] = "auto"
+    """`console` for people, `json` for machines: one object a line. `auto` is console on a terminal."""
+
+    data_dir: Path = Path("foresite-data")
+    """Where commands that keep files (exports, checkpoints) put them. The roles themselves write none."""
+
+    @field_validator("kafka_config")
+    @classmethod
+    def _no_secrets(cls, properties: dict[str, KafkaProperty]) -> dict[str, KafkaProperty]:
+        for name in _SECRET_PROPERTIES:
+            if name in properties:
+                raise ValueError(
+                    f"{name} is a secret: use FORESITE_SASL_PASSWORD or FORESITE_SASL_PASSWORD_FILE"
+                )
+        if "bootstrap.servers" in properties:
+            raise ValueError("bootstrap.servers has a field of its own: use FORESITE_KAFKA")
+        return properties
+
+    @field_validator("planning_groups")
+    @classmethod
+    def _one_group_a_site(cls, groups: dict[str, list[str]]) -> dict[str, list[str]]:
+        counts = Counter(site for sites in groups.values() for site in sites)
+        twice = sorted(site for site, count in counts.items() if count > 1)
+        if twice:
+            raise ValueError(
+                f"a site is in one planning group only, but these are in several: {', '.join(twice)}"
+            )
+        for site, group in ((site, group) for group, sites in groups.items() for site in sites):
+            if site in groups and site != group:
+                raise ValueError(f"{site} is the name of a group, and also a site of {group}")
+        return groups
+
+    @model_validator(mode="after")
+    def _one_password(self) -> Self:
+        if self.sasl_password is not None and self.sasl_password_file is not None:
+            raise ValueError("give sasl_password or sasl_password_file, not both")
+        return self
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """Where Kafka clients connect."""
+        return self.kafka
+
+    @property
+    def app_id(self) -> str:
+        """Begins the names of groups and transactional ids: the app's name behind the topics' prefix."""
+        return self.topic_prefix + self.app
+
+    @property
+    def consumer_group_instance_id(self) -> str | None:
+        """This worker's name in its consumer group."""
+        return self.instance_id
+
+    def group_of(self, site_id: str) -> str:
+        """The planning group of a site."""
+        for group, sites in self.planning_groups.items():
+            if site_id in sites:
+                return group
+        return site_id
+
+    def client_config(self) -> dict[str, KafkaProperty]:
+        """What every librdkafka client begins with. It holds the password: never log it.
+
+        Raises:
+            OSError: when the password's file cannot be read.
+        """
+        config: dict[str, KafkaProperty] = {**self.kafka_config, "bootstrap.servers": self.kafka}
+        if self.sasl_password is not None:
+            config["sasl.password"] = self.sasl_password.get_secret_value()
+        elif self.sasl_password_file is not None:
+            config["sasl.password"] = self.sasl_password_file.read_text(encoding="utf-8").removesuffix("\n")
+        return config
