@@ -1,0 +1,191 @@
+"""The metrics of one role: names, labels and buckets, in a registry of the role's own.
+
+Labels are bounded, and never ids. A role that does not use a family shows no sample of its labelled metrics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import prometheus_client
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.process_collector import ProcessCollector
+
+PREFIX = "foresite"
+
+# Every label there is. Another one must be as bounded as these.
+LABELS = frozenset(
+    {"role", "site", "topic", "source_topic", "stage", "kind", "reason", "outcome", "severity"}
+)
+
+# Seconds. The objectives' own limits (1 s to commit, 5 s for ticks) are among the bounds, or they could not be judged.
+_WORK_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+_WAIT_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+_DELAY_BUCKETS = (0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0, 86_400.0)
+_LEAD_BUCKETS = (
+    900.0,
+    3600.0,
+    7200.0,
+    14_400.0,
+    28_800.0,
+    57_600.0,
+    86_400.0,
+    172_800.0,
+    432_000.0,
+    864_000.0,
+)
+_BATCH_BUCKETS = (1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 200.0, 300.0, 400.0, 500.0, 1000.0, 5000.0)
+
+
+class Metrics:
+    """The metrics that every role has, and those of ingest, the twin and its cards.
+
+    Attributes:
+        registry: holds them and nothing else; made here unless one is given.
+    """
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        # Else each counter and histogram is shown twice, with the time of its birth. The switch is the process's.
+        prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # it has no types
+        self.registry = CollectorRegistry(auto_describe=True) if registry is None else registry
+        self._define_common()
+        self._define_ingest()
+        self._define_twin()
+        self._define_cards()
+
+    def _define_common(self) -> None:
+        ProcessCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+        self.build_info = self._gauge(
+            "build_info", "Always 1; what runs is in its labels.", "version", "commit", "schema_version"
+        )
+        self.ready = self._gauge("ready", "1 when the role can serve, else 0.", "role")
+        self.tick_timestamp_seconds = self._gauge(
+            "tick_timestamp_seconds",
+            "Wall time of the youngest tick that a stage has seen: tells where it hangs.",
+            *("stage", "site"),
+        )
+        self.consumer_lag_records = self._gauge(
+            "consumer_lag_records",
+            "Records of a topic that are not read yet, over the partitions assigned.",
+            "topic",
+        )
+        self.assigned_partitions = self._gauge("assigned_partitions", "Partitions that this worker has.")
+        self.rebalances = self._counter("rebalances", "Changes of the partitions assigned.")
+        self.kafka_errors = self._counter("kafka_errors", "Errors that the Kafka client reported.", "reason")
+        self.loop_delay_seconds = self._histogram(
+            "loop_delay_seconds", "How late the role's loop turns.", _WORK_BUCKETS
+        )
+
+    def _define_ingest(self) -> None:
+        self.ingest_events = self._counter(
+            "ingest_events", "Events read, by what became of them.", "source_topic", "outcome"
+        )
+        self.ingest_dead_letters = self._counter(
+            "ingest_dead_letters", "Records that became dead letters.", "source_topic", "reason"
+        )
+        self.ingest_batch_events = self._histogram(
+            "ingest_batch_events", "Events in one facts record.", _BATCH_BUCKETS
+        )
+        self.ingest_step_seconds = self._histogram(
+            "ingest_step_seconds", "Time that one step of a batch took.", _WORK_BUCKETS, "stage"
+        )
+        self.ingest_event_delay_seconds = self._histogram(
+            "ingest_event_delay_seconds", "From event time to being read.", _DELAY_BUCKETS, "source_topic"
+        )
+        self.ingest_clock_skew_seconds = self._gauge(
+            "ingest_clock_skew_seconds", "How far the furthest event lay in the future.", "source_topic"
+        )
+        self.ingest_source_timestamp_seconds = self._gauge(
+            "ingest_source_timestamp_seconds", "Event time of the youngest event.", "site", "source_topic"
+        )
+        self.ingest_in_flight_bytes = self._gauge(
+            "ingest_in_flight_bytes", "Bytes produced and not yet acknowledged by the broker."
+        )
+        self.ingest_delivery_failures = self._counter(
+            "ingest_delivery_failures", "Records that the broker would not take."
+        )
+
+    def _define_twin(self) -> None:
+        self.twin_events_applied = self._counter("twin_events_applied", "Events folded.", "site", "kind")
+        self.twin_events_rejected = self._counter(
+            "twin_events_rejected", "Events that cannot be true here.", "site", "reason"
+        )
+        self.twin_duplicates = self._counter(
+            "twin_duplicates", "Events dropped as seen before.", "site", "reason"
+        )
+        self.twin_late_events = self._counter(
+            "twin_late_events", "Events folded into a time bucket of the past.", "site"
+        )
+        self.twin_apply_seconds = self._histogram(
+            "twin_apply_seconds", "Time to fold one facts record.", _WORK_BUCKETS, "site"
+        )
+        self.twin_commit_seconds = self._histogram(
+            "twin_commit_seconds", "Time of one commit, begin to committed.", _WAIT_BUCKETS, "site"
+        )
+        self.twin_commits = self._counter("twin_commits", "Commits, by how they ended.", "site", "outcome")
+        self.twin_uncommitted_seconds = self._gauge(
+            "twin_uncommitted_seconds", "Age of the oldest folded record that is not committed.", "site"
+        )
+        self.twin_end_to_end_seconds = self._histogram(
+            "twin_end_to_end_seconds",
+            "From a fact's arrival at the broker to its committed output.",
+            _WAIT_BUCKETS,
+            "site",
+        )
+        self.twin_outputs = self._counter("twin_outputs", "Outputs committed.", "topic")
+        self.twin_entities = self._gauge("twin_entities", "Entities in the state.", "site", "kind")
+        self.twin_dirty_entities = self._gauge(
+            "twin_dirty_entities", "Entities that wait to be evaluated again.", "kind"
+        )
+        self.twin_restore_seconds = self._histogram(
+            "twin_restore_seconds", "Time to take over one partition.", _WAIT_BUCKETS, "site"
+        )
+        self.twin_digest_mismatches = self._counter(
+            "twin_digest_mismatches", "State that is not what its manifest says.", "site"
+        )
+        self.twin_replan_requests = self._counter(
+            "twin_replan_requests", "Requests to the solver.", "site", "reason"
+        )
+
+    def _define_cards(self) -> None:
+        self.cards_open = self._gauge("cards_open", "Risk cards that are open.", "site", "kind", "severity")
+        self.cards_opened = self._counter("cards_opened", "Risk cards opened.", "site", "kind", "severity")
+        self.cards_closed = self._counter("cards_closed", "Risk cards closed.", "site", "kind", "outcome")
+        self.card_updates = self._counter("card_updates", "New revisions of open cards.", "kind", "reason")
+        self.cards_reopened = self._counter("cards_reopened", "Cards that came back.", "site", "kind")
+        self.cards_unacknowledged_age_seconds_max = self._gauge(
+            "cards_unacknowledged_age_seconds_max",
+            "Age of the oldest card that nobody has acknowledged.",
+            "site",
+        )
+        self.cards_lead_time_seconds = self._histogram(
+            "cards_lead_time_seconds",
+            "From a card's opening to the moment it warns of.",
+            _LEAD_BUCKETS,
+            "kind",
+        )
+        self.cards_exposure_amount = self._gauge(
+            "cards_exposure_amount", "Money at risk in open cards, in the site's currency.", "site"
+        )
+        self.lines_stale = self._gauge("lines_stale", "Lines whose data are too old to judge.", "site")
+        self.data_conflicts = self._gauge("data_conflicts", "Sources that contradict each other now.", "site")
+        self.projection_brier_score = self._gauge(
+            "projection_brier_score",
+            "Mean squared error of P(late) over closed orders: 0 is perfect.",
+            "site",
+        )
+
+    def watch_readiness(self, role: str, is_ready: Callable[[], bool]) -> None:
+        """Let `foresite_ready` answer by asking, so that it cannot be forgotten."""
+        self.ready.labels(role=role).set_function(lambda: float(is_ready()))
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"{PREFIX}_{name}", text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(f"{PREFIX}_{name}", text, labels, registry=self.registry)
+
+    def _histogram(self, name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+        return Histogram(f"{PREFIX}_{name}", text, labels, buckets=buckets, registry=self.registry)
