@@ -1,0 +1,374 @@
+"""One shard of the twin: one facts partition, its fold, and the transactional producer that makes it durable.
+
+The law of the shell: what a fold says becomes visible in one transaction together with the state it follows from and
+the facts offset it was read up to, or not at all. No other module produces to the twin's topics.
+
+A shard knows nothing of Faust or asyncio. `apply` and `swap` belong to the thread that folds; `take_over`, `write`
+and `close` block and belong to a worker thread. The two meet only in the `Batch` that `swap` hands over.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from schemas.errors import ForesiteError
+from streams.facts_log import check_continues, facts_mark, partition_count
+from streams.faults import fault_point
+from streams.fold import Fold, FoldKind, Output
+from streams.partition_reader import reader
+from streams.state_topic import MANIFEST_KEY, Manifest, load_state
+
+log = structlog.get_logger(__name__)
+
+TRANSACTION_TIMEOUT_MS = 10_000
+"""A dead twin's open transaction holds up every read_committed reader for so long, and a twin that was asleep for
+longer finds itself fenced. Too small: a slow broker costs restarts. Too large: readers wait."""
+
+BROKER_WAIT_S = 15.0
+"""How long one blocking call waits for the broker before we say so in the log and try again."""
+
+RETRY_WAIT_S = (0.2, 5.0)
+"""First and longest pause between attempts at a transaction. Too small: a busy loop; too large: late recovery."""
+
+OUR_OWN_FAULT = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG, KafkaError._INVALID_ARG})
+"""Errors that the same batch will meet again for ever."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShardTopics:
+    """Where shards read and write.
+
+    Attributes:
+        facts, state: full names of the two topics with equal partitions.
+        prefix: stands before every output's topic.
+    """
+
+    facts: str
+    state: str
+    prefix: str = ""
+
+
+class ShardFenced(ForesiteError):
+    """Somebody else owns this shard now."""
+
+
+class ShardClosed(ForesiteError):
+    """The shard was told to stop while it was waiting for the broker."""
+
+
+class FactsGap(ForesiteError):
+    """The reader handed over a record that does not follow the last one."""
+
+
+@dataclass(frozen=True, slots=True)
+class FactsRecord:
+    """One record of the facts log, as read.
+
+    Attributes:
+        offset: its place.
+        value: its bytes.
+        timestamp_ms: Unix time at which it reached the broker.
+        acknowledge: to be called when what follows from it is committed.
+    """
+
+    offset: int
+    value: bytes
+    timestamp_ms: int
+    acknowledge: Callable[[], object]
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one transaction carries: everything folded since the batch before.
+
+    Attributes:
+        outputs: in the order the fold said them.
+        documents: changed state documents, None for a tombstone.
+        manifest: vouches for the documents as of this batch.
+        arrived_at: Unix time at the broker of each facts record in it.
+        acknowledge: to be called, one each, after the commit.
+    """
+
+    outputs: list[Output]
+    documents: Mapping[str, bytes | None]
+    manifest: Manifest
+    arrived_at: list[float]
+    acknowledge: list[Callable[[], object]]
+
+
+@dataclass(slots=True)
+class _Uncommitted:
+    """What was folded since the last swap."""
+
+    outputs: list[Output] = field(default_factory=list)
+    arrived_at: list[float] = field(default_factory=list)
+    acknowledge: list[Callable[[], object]] = field(default_factory=list)
+
+
+class Shard:
+    """The twin of one facts partition.
+
+    Args:
+        partition: of the facts topic and of the state topic.
+        client: settings of every Kafka client (servers, security).
+        transactional_id: the same for every owner this shard will ever have, so that a new one fences the old.
+        topics: where to read and write.
+        kind: the fold.
+    """
+
+    def __init__(
+        self,
+        partition: int,
+        client: Mapping[str, object],
+        transactional_id: str,
+        topics: ShardTopics,
+        kind: FoldKind,
+    ) -> None:
+        self.partition = partition
+        self.position = 0
+        """Offset of the next facts record to fold."""
+        self.committed_position = 0
+        """The same, as of the last commit that is known to have succeeded."""
+        self._client = client
+        self._transactional_id = transactional_id
+        self._topics = topics
+        self._kind = kind
+        self._fold: Fold = kind.new()
+        self._facts_mark = ""
+        self._facts_partitions = 0
+        self._skipped_offsets: frozenset[int] = frozenset()
+        self._uncommitted = _Uncommitted()
+        self._producer: Producer | None = None
+        self._refusals: list[KafkaError] = []
+        self._closing = threading.Event()
+
+    # Taking over --------------------------------------------------------------------------------------------------
+
+    def take_over(self) -> None:
+        """Fence the old owner, then read what it left. Blocks; waits for a broker that is away.
+
+        The two are inseparable: state read before fencing may be extended by the old owner a moment later.
+
+        Raises:
+            ShardClosed: `close` was called meanwhile.
+            StateCorrupt, FactsGone: this picture must not be served; the message says what helps.
+        """
+        self._retry("take_over", self._fence_and_load)
+
+    def _fence_and_load(self) -> None:
+        self._open_producer()
+        fault_point("during_take_over")
+        where = f"{self._topics.state}/{self.partition}"
+        with reader(self._client, "read_committed") as consumer:
+            stored = load_state(consumer, self._topics.state, self.partition)
+            manifest = stored.manifest
+            self._facts_partitions = partition_count(consumer, self._topics.facts)
+            if manifest is None:
+                self._fold = self._kind.new()
+                self._facts_mark = ""
+                self.position = 0
+            else:
+                manifest.refuse_unknown_version(self._kind.schema_version, where)
+                manifest.refuse_other_partitioning(self._facts_partitions, self._topics.facts)
+                self._fold = self._kind.restore(manifest.header.encode(), stored.documents)
+                manifest.vouch_for(self._fold.document_count, self._fold.digest, where)
+                self._facts_mark = manifest.facts_mark
+                self.position = manifest.facts_offset
+            check_continues(consumer, self._topics.facts, self.partition, self.position, self._facts_mark)
+        self._skipped_offsets = stored.skipped_offsets
+        self._uncommitted = _Uncommitted()
+        self.committed_position = self.position
+
+    def _open_producer(self) -> None:
+        """A new producer under the shard's own id. Its init fences every other and ends their open transaction."""
+        self._refusals.clear()
+        self._producer = Producer(
+            {
+                **self._client,
+                "transactional.id": self._transactional_id,
+                "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
+                "retry.backoff.ms": 10,  # librdkafka's 100 ms would be the length of every commit
+                "linger.ms": 2,
+                "compression.type": "lz4",
+                "partitioner": "murmur2",  # Java's: every producer of a key must agree on its partition
+                "queue.buffering.max.messages": 1_000_000,
+                "queue.buffering.max.kbytes": 1_048_576,
+                "delivery.report.only.error": True,
+                "on_delivery": self._on_refused,
+            },
+            logger=logging.getLogger("librdkafka"),
+        )
+        self._producer.init_transactions(BROKER_WAIT_S)
+
+    def _on_refused(self, error: KafkaError | None, _message: Message) -> None:
+        if error is not None:
+            self._refusals.append(error)
+
+    # Folding ------------------------------------------------------------------------------------------------------
+
+    def apply(self, record: FactsRecord) -> None:
+        """Fold one facts record; it becomes visible with the next batch.
+
+        Raises:
+            FactsGap: the record does not follow the last one.
+            Exception: whatever the decoder or the fold raises is a bug of ours.
+        """
+        if record.offset < self.position:
+            record.acknowledge()  # folded and committed before; the group's offset is only advice
+            return
+        if record.offset > self.position:
+            raise FactsGap(
+                f"{self._topics.facts}/{self.partition}: offset {record.offset} was read where {self.position} follows"
+            )
+        uncommitted = self._uncommitted
+        if record.offset not in self._skipped_offsets:
+            uncommitted.outputs.extend(self._fold.apply(self._kind.decode(record.value)))
+        uncommitted.arrived_at.append(record.timestamp_ms / 1000.0)
+        uncommitted.acknowledge.append(record.acknowledge)
+        self._facts_mark = facts_mark(record.value, record.timestamp_ms)
+        self.position = record.offset + 1
+
+    @property
+    def uncommitted_records(self) -> int:
+        """Facts records folded but not yet known to be committed."""
+        return self.position - self.committed_position
+
+    def swap(self) -> Batch | None:
+        """Take what was folded since the last swap, with the manifest of this very moment; None if nothing was.
+
+        Swapping comes before the commit and never after it: folding goes on while the batch is being written, and a
+        prototype that cleared its buffers after the commit lost what had been folded meanwhile.
+        """
+        taken, self._uncommitted = self._uncommitted, _Uncommitted()
+        if not taken.arrived_at:
+            return None
+        return Batch(
+            outputs=taken.outputs,
+            documents=self._fold.take_changes(),
+            manifest=Manifest(
+                facts_offset=self.position,
+                facts_mark=self._facts_mark,
+                facts_partitions=self._facts_partitions,
+                header=self._fold.header().decode(),
+                schema_version=self._kind.schema_version,
+                code_version=self._kind.code_version,
+                document_count=self._fold.document_count,
+                digest=self._fold.digest,
+            ),
+            arrived_at=taken.arrived_at,
+            acknowledge=taken.acknowledge,
+        )
+
+    # Committing ---------------------------------------------------------------------------------------------------
+
+    def write(self, batch: Batch) -> None:
+        """Make a batch visible. Blocks; waits for a broker that is away, without giving the batch up.
+
+        Raises:
+            ShardFenced: another owner took the shard; nothing of this batch is visible.
+            ShardClosed: `close` was called meanwhile; it is unknown whether the batch is visible.
+            KafkaException: the broker will never take this batch (a record too large): a bug of ours.
+        """
+        try:
+            self._transact(batch)
+        except KafkaException as error:
+            self._refuse_hopeless(error)
+            log.warning("transaction_failed", partition=self.partition, error=str(error))
+            self._retry("settle", lambda: self._settle(batch))
+        self.committed_position = batch.manifest.facts_offset
+
+    def _transact(self, batch: Batch) -> None:
+        producer = self._producer
+        assert producer is not None, "take_over comes first"
+        producer.begin_transaction()  # 1 begin
+        fault_point("after_begin")
+        for output in batch.outputs:  # 2 outputs
+            self._produce(
+                producer,
+                topic=self._topics.prefix + output.topic,
+                key=output.key.encode(),
+                value=output.value(),
+                headers=output.headers(),
+            )
+        fault_point("after_outputs")
+        for name, document in batch.documents.items():  # 3 documents
+            self._produce(
+                producer,
+                topic=self._topics.state,
+                key=name.encode(),
+                value=document,
+                partition=self.partition,
+            )
+        fault_point("after_documents")
+        self._produce(  # 4 manifest
+            producer,
+            topic=self._topics.state,
+            key=MANIFEST_KEY.encode(),
+            value=batch.manifest.encode(),
+            partition=self.partition,
+        )
+        fault_point("after_manifest")
+        producer.commit_transaction(
+            BROKER_WAIT_S
+        )  # 5 commit; 6 acknowledge is for the caller, in its own thread
+        fault_point("after_commit")
+
+    def _produce(self, producer: Producer, **record: Any) -> None:
+        while True:
+            try:
+                producer.produce(**record)
+                return
+            except BufferError:  # the local queue is full: let some of it go out
+                if self._closing.is_set():
+                    raise ShardClosed(f"shard {self.partition} was closed while its queue was full") from None
+                producer.poll(0.05)
+
+    def _settle(self, batch: Batch) -> None:
+        """After a transaction of unknown outcome: learn it, and write the batch again if it is not in.
+
+        A new producer ends the old transaction one way or the other; then the manifest tells which. The fold is
+        right in either case, so there is no need to restore it: only what the topics hold was in doubt.
+        """
+        self._open_producer()
+        with reader(self._client, "read_committed") as consumer:
+            stored = load_state(consumer, self._topics.state, self.partition).manifest
+        if stored == batch.manifest:
+            return
+        if (0 if stored is None else stored.facts_offset) != self.committed_position:
+            raise ShardFenced(f"another owner of shard {self.partition} has committed since we last did")
+        self._transact(batch)
+
+    def _retry(self, step: str, attempt: Callable[[], None]) -> None:
+        """Try until the broker lets us; an outage is waited out here, whatever its length."""
+        wait_s, longest_s = RETRY_WAIT_S
+        while not self._closing.is_set():
+            try:
+                attempt()
+                return
+            except KafkaException as error:
+                self._refuse_hopeless(error)
+                log.warning("shard_waits_for_kafka", step=step, partition=self.partition, error=str(error))
+            self._closing.wait(wait_s)
+            wait_s = min(2 * wait_s, longest_s)
+        raise ShardClosed(f"shard {self.partition} was closed during {step}")
+
+    def _refuse_hopeless(self, error: KafkaException) -> None:
+        """Raise for what another attempt cannot mend."""
+        cause: KafkaError = error.args[0]
+        if cause.code() == KafkaError._FENCED:
+            raise ShardFenced(
+                f"shard {self.partition}: another producer uses {self._transactional_id}"
+            ) from error
+        for reason in (cause, *self._refusals):
+            if reason.code() in OUR_OWN_FAULT:
+                raise KafkaException(reason) from error
+
+    def close(self) -> None:
+        """Let go: blocking calls in progress end soon with ShardClosed. An open transaction is left to time out."""
+        self._closing.set()
+        self._producer = None

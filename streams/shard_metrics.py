@@ -1,0 +1,45 @@
+"""Feeds what the shards do into the twin's metrics."""
+
+import time
+from collections import Counter
+
+from streams.metrics import Metrics
+from streams.shard import Batch
+from streams.shard_keeper import ShardMetrics
+
+
+class PrometheusShardMetrics(ShardMetrics):
+    """The twin's metrics as far as the shell knows them.
+
+    A partition may hold several sites and commits them together, so `site` here is the partition, as `partition-0`.
+    """
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def restored(self, partition: int, seconds: float) -> None:
+        """See ShardMetrics."""
+        self._metrics.twin_restore_seconds.labels(_site(partition)).observe(seconds)
+
+    def digest_mismatch(self, partition: int) -> None:
+        """See ShardMetrics."""
+        self._metrics.twin_digest_mismatches.labels(_site(partition)).inc()
+
+    def committed(self, partition: int, seconds: float, batch: Batch) -> None:
+        """See ShardMetrics."""
+        site, now = _site(partition), time.time()
+        self._metrics.twin_commits.labels(site, "committed").inc()
+        self._metrics.twin_commit_seconds.labels(site).observe(seconds)
+        end_to_end = self._metrics.twin_end_to_end_seconds.labels(site)
+        for arrived_at in batch.arrived_at:
+            end_to_end.observe(now - arrived_at)
+        for topic, count in Counter(output.topic for output in batch.outputs).items():
+            self._metrics.twin_outputs.labels(topic).inc(count)
+
+    def failed(self, partition: int) -> None:
+        """See ShardMetrics."""
+        self._metrics.twin_commits.labels(_site(partition), "failed").inc()
+
+
+def _site(partition: int) -> str:
+    return f"partition-{partition}"
