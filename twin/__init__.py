@@ -1,1 +1,5 @@
-"""The digital twin: a pure fold of events into facts about the plant."""
+"""The pure core: a deterministic fold of facts into a live model of the plant, and what follows from it."""
+
+from twin.core import Twin
+
+__all__ = ["Twin"]

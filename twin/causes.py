@@ -1,0 +1,133 @@
+"""Why an order is late: follow what bound it, weigh what consumed its slack, and blame the largest.
+
+Only what consumed slack is blamed: a plan that misses the date by itself is the plan's fault; otherwise the parts
+are production time lost to drift (already, and on what is still queued), to stops, to a late beginning, and the rest.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from twin.assessment import Assessment
+from twin.drift import DriftPhase
+from twin.entities import Line, Run, SiteKey
+from twin.progress import lost_work_s
+from twin.projection import ProjectedRun
+from twin.runs import STOPPED
+
+SURE_WITHOUT_SIGNAL = 0.8
+"""P(late) from which an order that is just behind, without drift, stop or late start, is worth a card."""
+
+BUCKETS_WITHOUT_SIGNAL = 24
+"""Evidence asked for in that case: two hours of production."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A run on the way from the cause to the order."""
+
+    line: Line
+    run: Run
+    projected: ProjectedRun
+
+
+@dataclass(frozen=True, slots=True)
+class Blame:
+    """What made an order late.
+
+    Attributes:
+        signal: drift, stop, late_start, behind or plan.
+        line: where it happened; chain: runs from there to the order, first the cause.
+        lost_s: working time that it cost.
+    """
+
+    signal: str
+    line: Line
+    chain: list[Link]
+    lost_s: float
+
+    def root(self, assessment: Assessment) -> tuple[str, str, str]:
+        """(type, site, id) of what the card is about: the line, or the order whose plan misses its date."""
+        if self.signal == "plan":
+            return "order", assessment.order.site_id, assessment.order.order_id
+        return "line", self.line.site_id, self.line.line_id
+
+
+def chain_to(assessment: Assessment, lines_of_runs: Mapping[SiteKey, Line]) -> list[Link]:
+    """The runs that decide when the order is ready, from the first that binds to the order's own."""
+    chain: list[Link] = []
+    line, run = assessment.line, assessment.run
+    seen: set[SiteKey] = set()
+    while (line.site_id, run.run_id) not in seen:
+        seen.add((line.site_id, run.run_id))
+        projected = line.projected.get(run.run_id)
+        if projected is None:
+            break
+        chain.append(Link(line, run, projected))
+        if projected.bound_run_id is None:
+            break
+        next_line = lines_of_runs.get((line.site_id, projected.bound_run_id))
+        next_run = None if next_line is None else next_line.runs.get(projected.bound_run_id)
+        if next_line is None or next_run is None:
+            break
+        line, run = next_line, next_run
+    chain.reverse()
+    return chain
+
+
+def blame(assessment: Assessment, lines_of_runs: Mapping[SiteKey, Line]) -> Blame | None:
+    """The cause of an order's lateness.
+
+    Returns:
+        None where the order is late by less than anything that could be named: nothing is blamed on a guess.
+    """
+    chain = chain_to(assessment, lines_of_runs)
+    line = assessment.line
+    if not chain:
+        # The last run is finished: what is late now was lost on the way, and nothing can be projected any more.
+        return Blame("behind", line, [], max(0.0, assessment.overhang_s))
+    own = chain[-1]
+    if line.calendar.work_between(assessment.need_by, own.run.planned_end) > 0:
+        late_s = line.calendar.work_between(assessment.need_by, own.run.planned_end)
+        return Blame("plan", line, chain, late_s)
+    parts = _parts(chain)
+    total_s = line.calendar.work_between(own.run.planned_end, assessment.ready_at)
+    explained_s = sum(lost_s for _, _, lost_s in parts)
+    parts.append(("behind", chain[0].line, total_s - explained_s))
+    signal, at, lost_s = max(parts, key=lambda part: part[2])
+    if lost_s <= 0:
+        return None
+    start = next((index for index, link in enumerate(chain) if link.line is at), 0)
+    return Blame(signal, at, chain[start:], lost_s)
+
+
+def is_worth_a_card(cause: Blame, assessment: Assessment) -> bool:
+    """Whether the cause is more than a guess; a mere backlog needs evidence and a high probability."""
+    if cause.signal != "behind":
+        return True
+    enough = not cause.chain or cause.line.state.buckets_n >= BUCKETS_WITHOUT_SIGNAL
+    return enough and assessment.p_late >= SURE_WITHOUT_SIGNAL
+
+
+def _parts(chain: list[Link]) -> list[tuple[str, Line, float]]:
+    """Working time lost by signal and line, in the order of the chain; ties go to the first."""
+    parts: list[tuple[str, Line, float]] = []
+    done: list[Line] = []
+    for link in chain:
+        line = link.line
+        if line in done:
+            continue
+        done.append(line)
+        mine = [other for other in chain if other.line is line]
+        if line.drift.phase is DriftPhase.DRIFTING and line.drift.since_s is not None and line.delta < 0:
+            ahead_s = sum(other.projected.run_work_s - other.projected.planned_work_s for other in mine)
+            parts.append(("drift", line, lost_work_s(line, line.drift.since_s) + ahead_s))
+        first = mine[0]
+        waiting_s = 0.0
+        if first.run.progress.state in STOPPED and line.state.marked_at is not None:
+            waiting_s = line.calendar.work_between(line.state.marked_at, first.projected.start_at)
+        if line.state.down_work_s + waiting_s > 0:
+            parts.append(("stop", line, line.state.down_work_s + waiting_s))
+        if first.projected.bound_by == "now":
+            late_s = line.calendar.work_between(first.run.planned_start, first.projected.start_at)
+            parts.append(("late_start", line, late_s))
+    return parts

@@ -1,0 +1,49 @@
+"""A line as it stands, for twin.lines.v1: published when it says something new, not with every count."""
+
+from schemas import LineStatus
+from twin.drift import DriftPhase
+from twin.entities import Line
+from twin.model import Model
+from twin.progress import attainment
+from twin.words import utc
+
+
+def line_status(line: Line, model: Model, now: float, output_id: str) -> LineStatus | None:
+    """The line's status, and note that it was published; None where the last one still says it all."""
+    state = line.state
+    run = line.run
+    drifts = line.drift.phase is DriftPhase.DRIFTING and line.drift.since_s is not None
+    reached = None if run is None else attainment(line, run, state.marked_at or now)
+    run_state = "" if run is None else run.progress.state.value
+    # Two decimals: a whole per cent is news, a count is not.
+    reading = (
+        f"{state.packml}|{state.run_id}|{run_state}|{_percent(reached)}|{_percent(state.level)}|{drifts}"
+    )
+    if reading == state.published:
+        return None
+    state.published = reading
+    model.save_line(line)
+    progress = None if run is None else run.progress
+    return LineStatus(
+        output_id=output_id,
+        line_id=line.line_id,
+        site_id=line.site_id,
+        state=state.packml,
+        run_id=state.run_id,
+        order_ids=[] if run is None else [order.order_id for order in model.orders_of(run)],
+        attainment=None if reached is None else round(reached, 4),
+        level=round(state.level, 4) if state.buckets_n else None,
+        drift_delta=round(state.level - 1.0, 4) if drifts else None,
+        drift_since=utc(line.drift.since_s) if drifts and line.drift.since_s is not None else None,
+        apt_s=0.0 if progress is None else round(progress.apt_s, 3),
+        made_pcs=0.0 if progress is None else progress.made_pcs,
+        good_pcs=0.0 if progress is None else progress.good_pcs,
+        scrap_pcs=0.0 if progress is None else progress.scrap_pcs,
+        rework_pcs=0.0 if progress is None else progress.rework_pcs,
+        last_event_at=None if state.last_event_at is None else utc(state.last_event_at),
+        as_of=utc(now),
+    )
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{share:.2f}"

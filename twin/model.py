@@ -1,0 +1,551 @@
+"""The live model: entities, their indexes and the graph between them; written to and restored from documents.
+
+Knows what is connected to what. What follows from events is in core.py, what is projected in evaluation.py.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from schemas import (
+    MODEL_OF_KIND,
+    AreaUpserted,
+    Card,
+    Event,
+    LineUpserted,
+    OrderUpserted,
+    OvertimeWindowUpserted,
+    RunPlanned,
+    SiteUpserted,
+    StationUpserted,
+    join_key,
+    split_key,
+)
+from twin.assessment import on_time_slot_of
+from twin.cards import Root
+from twin.dedupe import IdChunk, SequenceWindow
+from twin.entities import (
+    BucketHour,
+    DriftDocument,
+    Line,
+    LineState,
+    Order,
+    OrderState,
+    QueueDocument,
+    Run,
+    SiteKey,
+)
+from twin.graph import Edge, PlantGraph, node_id
+from twin.plant import Plant
+from twin.runs import RunProgress
+from twin.store import DocumentStore
+
+
+class CardDocument:
+    """The last published card of a root."""
+
+    __slots__ = ("card",)
+
+    def __init__(self, card: Card) -> None:
+        self.card = card
+
+    def encode(self) -> bytes:
+        """The card's JSON."""
+        return self.card.model_dump_json().encode()
+
+
+class Model:
+    """Everything a shard holds, by site and id."""
+
+    def __init__(self) -> None:
+        self.store = DocumentStore()
+        self.plant = Plant(self.store)
+        self.graph = PlantGraph(self.store)
+        self.lines: dict[SiteKey, Line] = {}
+        self.runs: dict[SiteKey, Run] = {}
+        self.line_of_run: dict[SiteKey, Line] = {}
+        self.feeders: dict[SiteKey, dict[SiteKey, None]] = {}  # run -> runs that feed it
+        self.orders: dict[SiteKey, Order] = {}
+        self.pegged: dict[SiteKey, dict[SiteKey, float]] = {}  # order -> runs that are for it, known or not
+        self.members: dict[Root, dict[SiteKey, None]] = {}  # root -> late orders it is blamed for
+        self.cards: dict[Root, Card] = {}
+        self.sequences: dict[tuple[str, str, str], SequenceWindow] = {}
+
+    # Lines
+
+    def line(self, site_id: str, line_id: str) -> Line:
+        """The line, made if it is not known yet."""
+        line = self.lines.get((site_id, line_id))
+        if line is None:
+            line = Line(site_id, line_id, LineState(), join_key(site_id, "line_state", line_id))
+            self.lines[site_id, line_id] = line
+            self.graph.set_node("line", site_id, line_id, line_id)
+        return line
+
+    def put_line(self, event: LineUpserted) -> Line:
+        """Take over what a line is; its edges follow."""
+        line = self.line(event.site_id, event.line_id)
+        line.event = event
+        if line.state.family is None:
+            line.state.family = event.setup_family
+        self._link_line(line)
+        self.refresh_line(line)
+        self.save_line(line)
+        return line
+
+    def refresh_line(self, line: Line) -> None:
+        """Work out calendar and run rates anew."""
+        calendar_id = None if line.event is None else line.event.calendar_id
+        line.calendar = self.plant.calendar(line.site_id, calendar_id, line.overtime)
+        for run in line.runs.values():
+            self._refresh_run(line, run)
+
+    def refresh_site(self, site_id: str) -> list[Line]:
+        """Work out anew what depends on the plant model of a site ("*": of all)."""
+        self.plant.forget_routes()
+        lines = [line for key, line in sorted(self.lines.items()) if site_id in ("*", key[0])]
+        for line in lines:
+            self.refresh_line(line)
+        for key, order in sorted(self.orders.items()):
+            if site_id in ("*", key[0]):
+                self.book(order)
+        return lines
+
+    def put_overtime(self, event: OvertimeWindowUpserted) -> Line:
+        """Take over an overtime window."""
+        line = self.line(event.site_id, event.line_id)
+        line.overtime = [window for window in line.overtime if window.window_id != event.window_id]
+        line.overtime.append(event)
+        line.overtime.sort(key=lambda window: window.window_id)
+        self.refresh_line(line)
+        return line
+
+    def save_line(self, line: Line) -> None:
+        """The line's hot document changed."""
+        self.store.put(line.key, line.state)
+
+    def save_drift(self, line: Line) -> None:
+        """The memory of the line's drift changed."""
+        self.store.put(join_key(line.site_id, "drift", line.line_id), DriftDocument(line.drift))
+
+    def save_bucket_hour(self, line: Line, hour: int) -> None:
+        """Buckets of an hour changed; an hour without any is removed."""
+        key = join_key(line.site_id, "bucket_hour", line.line_id, str(hour))
+        buckets = [bucket for bucket in line.buckets if int(bucket.start_s // 3600) == hour]
+        if buckets:
+            self.store.put(key, BucketHour(hour, buckets))
+        else:
+            self.store.remove(key)
+
+    def save_queue(self, line: Line) -> None:
+        """The line's projection changed."""
+        key = join_key(line.site_id, "queue", line.line_id)
+        self.store.put(key, QueueDocument(list(line.projected.values())))
+
+    # Runs
+
+    def put_run(self, event: RunPlanned) -> tuple[Run, list[Line]]:
+        """Take over a run's plan.
+
+        Returns:
+            The run, and the lines whose queues changed.
+        """
+        key = (event.site_id, event.run_id)
+        line = self.line(event.site_id, event.line_id)
+        changed = [line]
+        run = self.runs.get(key)
+        if run is None:
+            run = Run(
+                event.site_id,
+                event,
+                RunProgress(),
+                join_key(event.site_id, "run_progress", event.run_id),
+                event.planned_start_at.timestamp(),
+                event.planned_end_at.timestamp(),
+            )
+            self.runs[key] = run
+            self.save_run(run)
+        else:
+            before = self.line_of_run[key]
+            if before is not line:
+                self._take_off(before, run)
+                changed.append(before)
+            self._unpeg(run)
+            run.plan = event
+            run.planned_start = event.planned_start_at.timestamp()
+            run.planned_end = event.planned_end_at.timestamp()
+        self._place(line, run)
+        self._peg(run)
+        self._link_run(line, run)
+        return run, changed
+
+    def move_run(self, run: Run, line: Line, since: float, event_id: str) -> Line:
+        """The run is made on another line than planned; says which line it left."""
+        before = self.line_of_run[run.site_id, run.run_id]
+        self._take_off(before, run)
+        run.plan = run.plan.model_copy(update={"line_id": line.line_id})
+        self.plant.amend(run.plan)
+        self._place(line, run)
+        identity = self._run_node(run)
+        self.graph.replace_edges_from(identity, "on", {self._line_node(line): None}, since, event_id)
+        return before
+
+    def drop_run(self, run: Run) -> Line:
+        """Forget a run that was taken back or is past retention; says whose queue it left."""
+        key = (run.site_id, run.run_id)
+        line = self.line_of_run[key]
+        self._take_off(line, run)
+        self._unpeg(run)
+        del self.runs[key], self.line_of_run[key]
+        self.feeders.pop(key, None)
+        self.graph.remove_node(self._run_node(run))
+        self.plant.forget(join_key(run.site_id, "run_planned", run.run_id))
+        self.plant.forget(join_key(run.site_id, "run_cancelled", run.run_id))
+        self.store.remove(run.key)
+        return line
+
+    def save_run(self, run: Run) -> None:
+        """The run's progress changed."""
+        self.store.put(run.key, run.progress)
+
+    def runs_of(self, order: Order) -> list[tuple[Line, Run]]:
+        """Runs pegged to the order, with their lines, by id."""
+        pegs = self.pegged.get((order.site_id, order.order_id), {})
+        return [(self.line_of_run[key], self.runs[key]) for key in sorted(pegs)]
+
+    def orders_of(self, run: Run) -> list[Order]:
+        """Orders that the run is for, by id."""
+        keys = {(peg.order_site_id or run.site_id, peg.order_id) for peg in run.plan.pegs}
+        return [self.orders[key] for key in sorted(keys) if key in self.orders]
+
+    def family_of(self, run: Run) -> str | None:
+        """Setup family of what the run makes."""
+        item = self.plant.item(run.site_id, run.plan.item_id)
+        return None if item is None else item.setup_family
+
+    # Orders
+
+    def put_order(self, event: OrderUpserted) -> Order:
+        """Take over an order."""
+        key = (event.site_id, event.order_id)
+        order = self.orders.get(key)
+        if order is None:
+            order = Order(
+                event.site_id,
+                event,
+                OrderState(),
+                join_key(event.site_id, "order_state", event.order_id),
+                event.promised_at.timestamp(),
+            )
+            self.orders[key] = order
+        order.event = event
+        order.promised = event.promised_at.timestamp()
+        self._link_order(order)
+        self.book(order)
+        return order
+
+    def book(self, order: Order) -> None:
+        """Find the last truck that keeps the promise."""
+        event = order.event
+        route = None if event.route_id is None else self.plant.route(order.site_id, event.route_id)
+        order.state.on_time_slot = on_time_slot_of(order, route)
+        self.save_order(order)
+        identity = self._order_node(order)
+        if event.route_id is not None and identity in self.graph:
+            slot = f"{event.route_id}@{int(order.state.on_time_slot)}"
+            target = self.graph.set_node("shipment", order.site_id, slot, event.route_id)
+            before = self.graph.edges_from(identity, "ships_on")
+            self.graph.replace_edges_from(
+                identity, "ships_on", {target: None}, event.event_time.timestamp(), event.event_id
+            )
+            for edge in before:
+                self.graph.prune(edge.to_id)
+
+    def drop_order(self, order: Order) -> None:
+        """Forget an order past retention."""
+        key = (order.site_id, order.order_id)
+        self.blame(order, None)
+        del self.orders[key]
+        identity = self._order_node(order)
+        neighbours = [edge.to_id for edge in self.graph.edges_from(identity, "ships_on")]
+        neighbours += [edge.from_id for edge in self.graph.edges_to(identity, "placed")]
+        self.graph.remove_node(identity)
+        for neighbour in neighbours:
+            self.graph.prune(neighbour)
+        for kind in ("order_upserted", "order_cancelled", "order_shipped"):
+            self.plant.forget(join_key(order.site_id, kind, order.order_id))
+        self.store.remove(order.key)
+
+    def save_order(self, order: Order) -> None:
+        """The order's state changed."""
+        self.store.put(order.key, order.state)
+
+    def blame(self, order: Order, root: Root | None) -> None:
+        """Move the order to the members of another root."""
+        key = (order.site_id, order.order_id)
+        before = None if order.state.root is None else root_of(order.state.root)
+        if before == root:
+            return
+        if before is not None:
+            members = self.members[before]
+            del members[key]
+            if not members:
+                del self.members[before]
+        if root is not None:
+            self.members.setdefault(root, {})[key] = None
+        order.state.root = None if root is None else join_key(*root)
+        self.save_order(order)
+
+    def save_card(self, root: Root, card: Card) -> None:
+        """The card of a root was published."""
+        self.cards[root] = card
+        self.store.put(join_key(root[1], "card", root[0], root[2]), CardDocument(card))
+
+    # The graph
+
+    def link_site(self, event: SiteUpserted) -> None:
+        """The site's node."""
+        self.graph.set_node("site", event.site_id, event.site_id, event.name or event.site_id)
+
+    def link_area(self, event: AreaUpserted) -> None:
+        """The area's node, as part of its site."""
+        area = self.graph.set_node("area", event.site_id, event.area_id, event.name or event.area_id)
+        site = self._site_node(event.site_id)
+        self.graph.set_edge(area, "part_of", site, event.event_time.timestamp(), event.event_id)
+
+    def link_station(self, event: StationUpserted) -> None:
+        """The station's node, as part of its line."""
+        station = self.graph.set_node(
+            "station", event.site_id, event.station_id, event.name or event.station_id
+        )
+        line = self._line_node(self.line(event.site_id, event.line_id))
+        moment = event.event_time.timestamp()
+        self.graph.replace_edges_from(station, "part_of", {line: None}, moment, event.event_id)
+
+    def link_queue(self, line: Line, since: float, event_id: str) -> None:
+        """Edges "before" between neighbours in the line's queue."""
+        queue = [self._run_node(run) for run in line.queued()]
+        for run, following in zip(queue, [*queue[1:], None], strict=True):
+            targets = {} if following is None else {following: None}
+            self.graph.replace_edges_from(run, "before", targets, since, event_id)
+
+    def _link_line(self, line: Line) -> None:
+        event = line.event
+        assert event is not None
+        moment = event.event_time.timestamp()
+        node = self.graph.set_node("line", line.site_id, line.line_id, line.name)
+        if event.area_id is None:
+            parent = self._site_node(line.site_id)
+        else:
+            parent = node_id("area", line.site_id, event.area_id)
+            if parent not in self.graph:
+                self.graph.set_node("area", line.site_id, event.area_id, event.area_id)
+        self.graph.replace_edges_from(node, "part_of", {parent: None}, moment, event.event_id)
+        owner = None
+        if event.supervisor_id is not None:
+            person = self.plant.person(line.site_id, event.supervisor_id)
+            label = event.supervisor_id if person is None else person.name
+            owner = self.graph.set_node("person", line.site_id, event.supervisor_id, label)
+            self.graph.set_edge(owner, "owns", node, moment, event.event_id)
+        for edge in self.graph.edges_to(node, "owns"):
+            if edge.from_id != owner:
+                self.graph.remove_edge(edge.from_id, "owns", node)
+                self.graph.prune(edge.from_id)
+
+    def rename(self, node_type: str, site_id: str, entity_id: str, name: str) -> None:
+        """People and customers become known after what names them: give their nodes their names."""
+        for site in sorted({key[0] for key in (*self.lines, *self.orders)} if site_id == "*" else {site_id}):
+            if node_id(node_type, site, entity_id) in self.graph:
+                self.graph.set_node(node_type, site, entity_id, name)
+
+    def _link_run(self, line: Line, run: Run) -> None:
+        plan = run.plan
+        moment, event_id = plan.event_time.timestamp(), plan.event_id
+        identity = self.graph.set_node("run", run.site_id, run.run_id, run.run_id)
+        self.graph.replace_edges_from(identity, "on", {self._line_node(line): None}, moment, event_id)
+        fed: dict[str, float | None] = {}
+        for fed_id in plan.feeds_run_ids:
+            target = node_id("run", run.site_id, fed_id)
+            if target not in self.graph:
+                self.graph.set_node("run", run.site_id, fed_id, fed_id)
+            fed[target] = None
+        self.graph.replace_edges_from(identity, "feeds", fed, moment, event_id)
+        for peg in plan.pegs:
+            order = node_id("order", peg.order_site_id or run.site_id, peg.order_id)
+            if order in self.graph:
+                self.graph.set_edge(order, "needs", identity, moment, event_id, peg.quantity_pcs)
+
+    def _link_order(self, order: Order) -> None:
+        event = order.event
+        moment = event.event_time.timestamp()
+        identity = self.graph.set_node("order", order.site_id, order.order_id, f"#{order.order_id}")
+        customer = self.plant.customer(order.site_id, event.customer_id)
+        label = event.customer_id if customer is None else customer.name
+        placed_by = self.graph.set_node("customer", order.site_id, event.customer_id, label)
+        for edge in self.graph.edges_to(identity, "placed"):
+            if edge.from_id != placed_by:
+                self.graph.remove_edge(edge.from_id, "placed", identity)
+                self.graph.prune(edge.from_id)
+        self.graph.set_edge(placed_by, "placed", identity, moment, event.event_id)
+        for (site_id, run_id), quantity in sorted(
+            self.pegged.get((order.site_id, order.order_id), {}).items()
+        ):
+            plan = self.runs[site_id, run_id].plan
+            self.graph.set_edge(
+                identity,
+                "needs",
+                node_id("run", site_id, run_id),
+                plan.event_time.timestamp(),
+                plan.event_id,
+                quantity,
+            )
+
+    def _site_node(self, site_id: str) -> str:
+        identity = node_id("site", site_id, site_id)
+        return identity if identity in self.graph else self.graph.set_node("site", site_id, site_id, site_id)
+
+    def _line_node(self, line: Line) -> str:
+        return node_id("line", line.site_id, line.line_id)
+
+    def _run_node(self, run: Run) -> str:
+        return node_id("run", run.site_id, run.run_id)
+
+    def _order_node(self, order: Order) -> str:
+        return node_id("order", order.site_id, order.order_id)
+
+    # Placing and pegging
+
+    def _place(self, line: Line, run: Run) -> None:
+        line.runs[run.run_id] = run
+        line.queue = None
+        self.line_of_run[run.site_id, run.run_id] = line
+        self._refresh_run(line, run)
+        for fed_id in run.plan.feeds_run_ids:
+            self.feeders.setdefault((run.site_id, fed_id), {})[run.site_id, run.run_id] = None
+
+    def _take_off(self, line: Line, run: Run) -> None:
+        line.runs.pop(run.run_id, None)
+        line.projected.pop(run.run_id, None)
+        line.queue = None
+        if line.state.run_id == run.run_id:
+            line.state.run_id = None
+            self.save_line(line)
+        for fed_id in run.plan.feeds_run_ids:
+            self.feeders.get((run.site_id, fed_id), {}).pop((run.site_id, run.run_id), None)
+        self.save_queue(line)
+
+    def _refresh_run(self, line: Line, run: Run) -> None:
+        plan = run.plan
+        rate = plan.rate_pcs_per_h or self.plant.routing_rate(run.site_id, plan.item_id, line.line_id)
+        if rate is None:
+            work_s = line.calendar.work_between(run.planned_start, run.planned_end)
+            if work_s > 0:
+                rate = plan.quantity_pcs / work_s * 3600.0
+            elif line.event is not None:
+                rate = line.event.rate_pcs_per_h
+        # Planned wholly outside working time and nobody knows a speed: the plan's own duration is all there is.
+        run.rate_pcs_per_h = rate or plan.quantity_pcs / (run.planned_end - run.planned_start) * 3600.0
+        item = self.plant.item(run.site_id, plan.item_id)
+        run.expected_yield = max(0.01, 1.0 - item.expected_scrap) if item is not None else 1.0
+
+    def _peg(self, run: Run) -> None:
+        for peg in run.plan.pegs:
+            order_key = (peg.order_site_id or run.site_id, peg.order_id)
+            self.pegged.setdefault(order_key, {})[run.site_id, run.run_id] = peg.quantity_pcs
+
+    def _unpeg(self, run: Run) -> None:
+        for peg in run.plan.pegs:
+            order_key = (peg.order_site_id or run.site_id, peg.order_id)
+            pegs = self.pegged[order_key]
+            pegs.pop((run.site_id, run.run_id), None)
+            if not pegs:
+                del self.pegged[order_key]
+            order = node_id("order", *order_key)
+            self.graph.remove_edge(order, "needs", self._run_node(run))
+
+    # Restoring
+
+    def restore(self, documents: Mapping[str, bytes]) -> None:
+        """Take everything over from its documents; nothing counts as changed afterwards."""
+        parsed = sorted((split_key(key), value) for key, value in documents.items())
+        by_type: dict[str, list[tuple[list[str], bytes]]] = {}
+        for parts, value in parsed:
+            by_type.setdefault(parts[1], []).append((parts, value))
+        for kind in [kind for kind in by_type if kind in MODEL_OF_KIND]:
+            for parts, value in by_type[kind]:
+                event = MODEL_OF_KIND[kind].model_validate_json(value)
+                assert isinstance(event, Event)
+                self.plant.adopt(join_key(*parts), event)
+        for parts, value in by_type.get("line_state", []):
+            self.line(parts[0], parts[2]).state = msgspec.json.decode(value, type=LineState)
+        self._restore_plant()
+        progress = {
+            (parts[0], parts[2]): msgspec.json.decode(value, type=RunProgress)
+            for parts, value in by_type.get("run_progress", [])
+        }
+        for key, run in self.runs.items():
+            run.progress = progress[key]
+        self._restore_lines(by_type)
+        self._restore_orders(by_type)
+        for parts, value in by_type.get("sequence", []):
+            window = msgspec.json.decode(value, type=SequenceWindow)
+            self.sequences[parts[0], parts[2], parts[3]] = window
+        for parts, value in by_type.get("card", []):
+            self.cards[parts[2], parts[0], parts[3]] = Card.model_validate_json(value)
+        self._restore_edges(by_type)
+        self.graph.forget_changes()
+        self.store.adopt(documents)
+
+    def _restore_plant(self) -> None:
+        for event in self.plant.of_type(SiteUpserted):
+            self.link_site(event)
+        for area in self.plant.of_type(AreaUpserted):
+            self.link_area(area)
+        for line_event in self.plant.of_type(LineUpserted):
+            self.put_line(line_event)
+        for station in self.plant.of_type(StationUpserted):
+            self.link_station(station)
+        for window in self.plant.of_type(OvertimeWindowUpserted):
+            self.put_overtime(window)
+        for run_event in self.plant.of_type(RunPlanned):
+            self.put_run(run_event)
+        for order_event in self.plant.of_type(OrderUpserted):
+            self.put_order(order_event)
+
+    def _restore_lines(self, by_type: Mapping[str, list[tuple[list[str], bytes]]]) -> None:
+        for parts, value in by_type.get("drift", []):
+            self.line(parts[0], parts[2]).drift = msgspec.json.decode(value, type=DriftDocument).state
+        for parts, value in by_type.get("bucket_hour", []):
+            line = self.line(parts[0], parts[2])
+            line.buckets.extend(msgspec.json.decode(value, type=BucketHour).buckets)
+        chunks: dict[SiteKey, list[IdChunk]] = {}
+        for parts, value in by_type.get("ids", []):
+            chunks.setdefault((parts[0], parts[2]), []).append(msgspec.json.decode(value, type=IdChunk))
+        for key, found in chunks.items():
+            self.line(*key).ids.restore(found)
+        for parts, value in by_type.get("queue", []):
+            runs = msgspec.json.decode(value, type=QueueDocument).runs
+            self.line(parts[0], parts[2]).projected = {run.run_id: run for run in runs}
+        for line in self.lines.values():
+            line.buckets.sort(key=lambda bucket: bucket.start_s)
+            line.queue = None
+
+    def _restore_orders(self, by_type: Mapping[str, list[tuple[list[str], bytes]]]) -> None:
+        for parts, value in by_type.get("order_state", []):
+            order = self.orders[parts[0], parts[2]]
+            order.state = msgspec.json.decode(value, type=OrderState)
+            if order.state.root is not None:
+                key = (order.site_id, order.order_id)
+                self.members.setdefault(root_of(order.state.root), {})[key] = None
+
+    def _restore_edges(self, by_type: Mapping[str, list[tuple[list[str], bytes]]]) -> None:
+        """Edges as they were written, since and cause included; those that putting things back drew are dropped."""
+        self.graph.drop_edges()
+        for _, value in by_type.get("edge", []):
+            self.graph.restore_edge(msgspec.json.decode(value, type=Edge))
+
+
+def root_of(text: str) -> Root:
+    """A root from the text that an order keeps."""
+    kind, site_id, entity_id = split_key(text)
+    return kind, site_id, entity_id

@@ -1,0 +1,231 @@
+"""What the plant is, as last said by its systems: master data, the plant model, and lookups over both.
+
+The last word by event_time holds; an older upsert that comes late changes nothing.
+"""
+
+from enum import Enum
+from typing import TypeVar
+from zoneinfo import ZoneInfo
+
+from schemas import (
+    CalendarUpserted,
+    CustomerUpserted,
+    Event,
+    ItemUpserted,
+    OvertimeRateUpserted,
+    OvertimeWindowUpserted,
+    PenaltyRateUpserted,
+    PersonUpserted,
+    RoutingUpserted,
+    Rules,
+    RulesUpdated,
+    SetupMatrixUpserted,
+    ShipmentSlotsUpserted,
+    SiteUpserted,
+    join_key,
+)
+from twin.calendar import WorkCalendar
+from twin.shifts import CalendarDescription, DatedSpan, WeekSpan
+from twin.shipping import Route
+from twin.store import DocumentStore
+
+EVERYWHERE = "*"
+"""site_id of what concerns every site."""
+
+DEFAULT_RULES = Rules()
+UTC_ZONE = ZoneInfo("UTC")
+
+SomeEvent = TypeVar("SomeEvent", bound=Event)
+
+
+class Word(Enum):
+    """What became of an upsert."""
+
+    NEW = "new"
+    CHANGED = "changed"
+    REPEATED = "repeated"
+    SUPERSEDED = "superseded"
+
+
+class EventDocument:
+    """An input event kept as the document of what it upserts."""
+
+    __slots__ = ("event",)
+
+    def __init__(self, event: Event) -> None:
+        self.event = event
+
+    def encode(self) -> bytes:
+        """The event's JSON."""
+        return self.event.model_dump_json(exclude_none=True).encode()
+
+
+def upsert_key(event: Event) -> str:
+    """Document key of what the event upserts: site/kind/ids."""
+    ids = [str(getattr(event, name)) for name in event.entity if getattr(event, name) is not None]
+    return join_key(event.site_id, event.kind, *ids)
+
+
+class Plant:
+    """The last upsert of everything, by document key."""
+
+    def __init__(self, store: DocumentStore) -> None:
+        self._store = store
+        self._events: dict[str, Event] = {}
+        self._calendars: dict[CalendarDescription, WorkCalendar] = {}
+        self._routes: dict[str, Route] = {}
+
+    def upsert(self, event: Event) -> Word:
+        """Take an upsert as the last word on its entity, unless a later one is known."""
+        key = upsert_key(event)
+        known = self._events.get(key)
+        if known is not None:
+            if event.event_time < known.event_time:
+                return Word.SUPERSEDED
+            if event == known:
+                return Word.REPEATED
+        self.adopt(key, event)
+        self._store.put(key, EventDocument(event))
+        return Word.NEW if known is None else Word.CHANGED
+
+    def adopt(self, key: str, event: Event) -> None:
+        """Hold an event that is already written."""
+        self._events[key] = event
+        self._routes.pop(key, None)
+
+    def amend(self, event: Event) -> None:
+        """Put an upsert right after what really happened."""
+        key = upsert_key(event)
+        self.adopt(key, event)
+        self._store.put(key, EventDocument(event))
+
+    def forget(self, key: str) -> None:
+        """Drop what retention no longer keeps."""
+        if self._events.pop(key, None) is not None:
+            self._store.remove(key)
+
+    def find(self, key: str) -> Event | None:
+        """The last upsert under a document key."""
+        return self._events.get(key)
+
+    def of_type(self, model: type[SomeEvent]) -> list[SomeEvent]:
+        """All upserts of a kind, by document key."""
+        return [event for _, event in sorted(self._events.items()) if isinstance(event, model)]
+
+    def rules(self, site_id: str) -> Rules:
+        """Rules of the site, else those of every site, else the defaults."""
+        event = self._local_or_shared("rules_updated", site_id, "rules_updated")
+        return event.rules if isinstance(event, RulesUpdated) else DEFAULT_RULES
+
+    def site(self, site_id: str) -> SiteUpserted | None:
+        """The site as described."""
+        event = self._events.get(join_key(site_id, "site_upserted", site_id))
+        return event if isinstance(event, SiteUpserted) else None
+
+    def zone(self, site_id: str) -> ZoneInfo:
+        """The site's zone; UTC while nothing is known of it."""
+        site = self.site(site_id)
+        return UTC_ZONE if site is None else ZoneInfo(site.zone)
+
+    def currency(self, site_id: str) -> str:
+        """The site's currency."""
+        site = self.site(site_id)
+        return "EUR" if site is None else site.currency
+
+    def customer(self, site_id: str, customer_id: str) -> CustomerUpserted | None:
+        """A customer of the site or of every site."""
+        event = self._local_or_shared("customer_upserted", site_id, customer_id)
+        return event if isinstance(event, CustomerUpserted) else None
+
+    def item(self, site_id: str, item_id: str) -> ItemUpserted | None:
+        """An item of the site or of every site."""
+        event = self._local_or_shared("item_upserted", site_id, item_id)
+        return event if isinstance(event, ItemUpserted) else None
+
+    def person(self, site_id: str, person_id: str) -> PersonUpserted | None:
+        """A person of the site or of every site."""
+        event = self._local_or_shared("person_upserted", site_id, person_id)
+        return event if isinstance(event, PersonUpserted) else None
+
+    def route(self, site_id: str, route_id: str) -> Route | None:
+        """Departures of a route in the site's zone."""
+        key = join_key(site_id, "shipment_slots_upserted", route_id)
+        route = self._routes.get(key)
+        if route is None:
+            event = self._events.get(key)
+            if not isinstance(event, ShipmentSlotsUpserted):
+                return None
+            route = self._routes[key] = Route(event, self.zone(site_id))
+        return route
+
+    def forget_routes(self) -> None:
+        """The zone of a site changed: departures are to be worked out anew."""
+        self._routes.clear()
+
+    def routing_rate(self, site_id: str, item_id: str, line_id: str) -> float | None:
+        """Planned good pieces an hour of an item on a line, by its routing."""
+        event = self._local_or_shared("routing_upserted", site_id, item_id)
+        if not isinstance(event, RoutingUpserted):
+            return None
+        return next((step.rate_pcs_per_h for step in event.steps if step.line_id == line_id), None)
+
+    def setup_s(self, site_id: str, line_id: str, before: str | None, after: str | None) -> float:
+        """Seconds of setup between two families on a line; 0 where a family or matrix is unknown."""
+        matrix = self._events.get(join_key(site_id, "setup_matrix_upserted", line_id)) or self._events.get(
+            join_key(site_id, "setup_matrix_upserted")
+        )
+        if not isinstance(matrix, SetupMatrixUpserted) or before is None or after is None:
+            return 0.0
+        for entry in matrix.entries:
+            if entry.from_family == before and entry.to_family == after:
+                return entry.setup_min * 60.0
+        return (matrix.same_family_min if before == after else matrix.default_min) * 60.0
+
+    def overtime_price(self, site_id: str, line_id: str) -> float | None:
+        """Money an hour of overtime where a window names none."""
+        event = self._events.get(join_key(site_id, "overtime_rate_upserted", line_id)) or self._events.get(
+            join_key(site_id, "overtime_rate_upserted")
+        )
+        return event.cost_per_h if isinstance(event, OvertimeRateUpserted) else None
+
+    def agreed_penalty(self, site_id: str, customer_id: str) -> float | None:
+        """Agreed money a day of lateness to a customer."""
+        event = self._local_or_shared("penalty_rate_upserted", site_id, customer_id)
+        return event.penalty_per_day if isinstance(event, PenaltyRateUpserted) else None
+
+    def calendar(
+        self, site_id: str, calendar_id: str | None, overtime: list[OvertimeWindowUpserted]
+    ) -> WorkCalendar:
+        """Working time of a line: its calendar and its committed overtime; around the clock without a calendar."""
+        exceptions = tuple(
+            DatedSpan(window.start_at.timestamp(), window.end_at.timestamp(), working=True)
+            for window in overtime
+            if window.committed and not window.withdrawn
+        )
+        event = (
+            None
+            if calendar_id is None
+            else self._events.get(join_key(site_id, "calendar_upserted", calendar_id))
+        )
+        if isinstance(event, CalendarUpserted):
+            description = CalendarDescription(
+                zone=self.zone(site_id).key,
+                shifts=tuple(WeekSpan(span.weekday, span.start, span.end) for span in event.shifts),
+                breaks=tuple(WeekSpan(span.weekday, span.start, span.end) for span in event.breaks),
+                exceptions=tuple(
+                    DatedSpan(span.start_at.timestamp(), span.end_at.timestamp(), span.working)
+                    for span in event.exceptions
+                )
+                + exceptions,
+            )
+        else:
+            description = CalendarDescription(always=True, exceptions=exceptions)
+        calendar = self._calendars.get(description)
+        if calendar is None:
+            calendar = self._calendars[description] = WorkCalendar(description)
+        return calendar
+
+    def _local_or_shared(self, kind: str, site_id: str, entity_id: str) -> Event | None:
+        return self._events.get(join_key(site_id, kind, entity_id)) or self._events.get(
+            join_key(EVERYWHERE, kind, entity_id)
+        )

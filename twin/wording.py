@@ -1,0 +1,85 @@
+"""The sentences of a card. Every number in a sentence comes from a field of the card."""
+
+from zoneinfo import ZoneInfo
+
+from schemas import Cause, Impact, Owner
+from twin.assessment import Assessment
+from twin.causes import Blame
+from twin.entities import Line
+from twin.words import day_of, money, plural, time_of
+
+SURE = 0.8
+"""P(late) from which a title says "will"; below it says "may"."""
+
+
+def title_of(worst: Assessment, customer: str, zone: ZoneInfo) -> str:
+    """The one line: which order, for whom, which truck, when instead."""
+    order_id = worst.order.order_id
+    verb = "will" if worst.p_late >= SURE else "may"
+    late = plural(worst.slip_days, "day") + " late"
+    if worst.order.event.route_id is None:
+        promised = time_of(worst.order.promised, zone)
+        if worst.slip_s <= 0:
+            return f"#{order_id} for {customer} {verb} miss its date of {promised}"
+        return (
+            f"#{order_id} for {customer} {verb} miss its date of {promised}: "
+            f"it is ready {time_of(worst.ready_at, zone)}, {late}"
+        )
+    truck = day_of(worst.on_time_slot, zone)
+    if worst.late_ships_at is None:
+        return f"#{order_id} for {customer} {verb} miss its truck of {truck}: no later truck is known"
+    ships = time_of(worst.late_ships_at, zone)
+    then = "it ships" if worst.p_late >= SURE else "it would ship"
+    return f"#{order_id} for {customer} {verb} miss its truck of {truck}: {then} {ships}, {late}"
+
+
+def cause_in_words(blamed: Blame, line: Line, since: float | None, zone: ZoneInfo) -> str:
+    """One sentence about the root."""
+    began = "" if since is None else f" since {time_of(since, zone)}"
+    lost = plural(round(blamed.lost_s / 3600.0, 1), "working hour")
+    if blamed.signal == "drift":
+        direction = "under" if line.delta < 0 else "over"
+        logged = "no stoppage logged" if line.state.down_work_s <= 0 else "stops apart"
+        return f"{line.name} has run {abs(line.delta) * 100:.1f} % {direction} plan{began} ({logged})"
+    if blamed.signal == "stop":
+        return f"{line.name} lost {lost} to stops{began}"
+    if blamed.signal == "late_start":
+        run = blamed.chain[0].run.run_id if blamed.chain else "its run"
+        return f"{run} on {line.name} should have begun{began.replace(' since', '')} and has not"
+    if blamed.signal == "plan":
+        return f"The plan itself ends too late, by {lost} of {line.name}"
+    return f"{line.name} is {lost} behind its plan"
+
+
+def summary_of(
+    cause: Cause, impact: Impact, owner: Owner, deadline: float | None, deadline_because: str, zone: ZoneInfo
+) -> str:
+    """Cause, money, rescue, owner and deadline in a few sentences."""
+    unit = impact.currency
+    parts = [f"{cause.in_words}."]
+    if impact.exposure > 0:
+        becomes = ""
+        if impact.margin_before is not None and impact.margin_if_late is not None:
+            becomes = f" (margin {impact.margin_before:,.0f} becomes {impact.margin_if_late:,.0f})"
+        parts.append(f"Late costs {money(impact.exposure, unit)} in penalty{becomes}.")
+    else:
+        parts.append("No penalty is agreed: what late costs is unknown.")
+    rescue = impact.rescue
+    if rescue is not None:
+        leaves = ""
+        if rescue.margin_after is not None and rescue.margin_after_fraction is not None:
+            share = rescue.margin_after_fraction * 100
+            leaves = f" and leave {money(rescue.margin_after, unit)} ({share:.2f} %)"
+        parts.append(
+            f"{rescue.overtime_h:.2f} h of overtime cost {money(rescue.cost, unit)}, "
+            f"hold the date with {rescue.probability * 100:.0f} % probability{leaves}."
+        )
+    else:
+        parts.append("No overtime on offer holds the date.")
+    parts.append(f"Owner: {owner.name}.")
+    parts.append(
+        f"Decide by {time_of(deadline, zone)} ({deadline_because})."
+        if deadline is not None
+        else f"{deadline_because[0].upper()}{deadline_because[1:]}."
+    )
+    return " ".join(parts)
