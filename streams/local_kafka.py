@@ -366,6 +366,8 @@ def main() -> None:
     parser.add_argument("what", nargs="?", choices=["jars", "run"], default="jars")
     parser.add_argument("--port", type=int, default=9092, help="the client port on 127.0.0.1 (for `run`)")
     arguments = parser.parse_args()
+    for ending in (signal.SIGINT, signal.SIGTERM):  # both, so that the broker's data are removed either way
+        signal.signal(ending, signal.default_int_handler)
     try:
         if arguments.what == "jars":
             sys.stdout.write(f"Apache Kafka's jars: {fetch_jars()}\n")
