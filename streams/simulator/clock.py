@@ -18,8 +18,8 @@ IDLE_STEP_S = 900.0
 
 
 def moment(at_s: float, zone: ZoneInfo) -> datetime:
-    """A POSIX time as a moment in a site's zone."""
-    return datetime.fromtimestamp(at_s, zone)
+    """A POSIX time as a moment in a site's zone, to the millisecond."""
+    return datetime.fromtimestamp(round(at_s, 3), zone)
 
 
 def tick_times(
