@@ -54,11 +54,15 @@ class ShardTopics:
 
 
 class ShardFenced(ForesiteError):
-    """Somebody else owns this shard now."""
+    """Somebody else has written this shard since we did."""
 
 
 class ShardClosed(ForesiteError):
-    """The shard was told to stop while it was waiting for the broker."""
+    """The shard was told to wait no longer while it waited for Kafka."""
+
+
+class _NotConfirmed(ForesiteError):
+    """The group did not say that a shard is ours; it may a moment later."""
 
 
 class FactsGap(ForesiteError):
@@ -119,6 +123,8 @@ class Shard:
         transactional_id: the same for every owner this shard will ever have, so that a new one fences the old.
         topics: where to read and write.
         kind: the fold.
+        is_owner: asks the group whether a partition is still assigned to this worker, noting an offset on the way.
+            Blocks; called after a failure only.
     """
 
     def __init__(
@@ -128,6 +134,7 @@ class Shard:
         transactional_id: str,
         topics: ShardTopics,
         kind: FoldKind,
+        is_owner: Callable[[int, int], bool],
     ) -> None:
         self.partition = partition
         self.position = 0
@@ -138,14 +145,16 @@ class Shard:
         self._transactional_id = transactional_id
         self._topics = topics
         self._kind = kind
+        self._is_owner = is_owner
         self._fold: Fold = kind.new()
         self._facts_mark = ""
         self._facts_partitions = 0
+        self._is_sound = True
         self._skipped_offsets: frozenset[int] = frozenset()
         self._uncommitted = _Uncommitted()
         self._producer: Producer | None = None
         self._refusals: list[KafkaError] = []
-        self._closing = threading.Event()
+        self._is_hurried = threading.Event()
 
     # Taking over --------------------------------------------------------------------------------------------------
 
@@ -155,7 +164,7 @@ class Shard:
         The two are inseparable: state read before fencing may be extended by the old owner a moment later.
 
         Raises:
-            ShardClosed: `close` was called meanwhile.
+            ShardClosed: told to wait no longer.
             StateCorrupt, FactsGone: this picture must not be served; the message says what helps.
         """
         self._retry("take_over", self._fence_and_load)
@@ -216,7 +225,7 @@ class Shard:
 
         Raises:
             FactsGap: the record does not follow the last one.
-            Exception: whatever the decoder or the fold raises is a bug of ours.
+            Exception: whatever the decoder or the fold raises is a bug of ours; nothing more will be committed.
         """
         if record.offset < self.position:
             record.acknowledge()  # folded and committed before; the group's offset is only advice
@@ -227,7 +236,9 @@ class Shard:
             )
         uncommitted = self._uncommitted
         if record.offset not in self._skipped_offsets:
+            self._is_sound = False  # a fold that raises may have changed half of what it meant to
             uncommitted.outputs.extend(self._fold.apply(self._kind.decode(record.value)))
+            self._is_sound = True
         uncommitted.arrived_at.append(record.timestamp_ms / 1000.0)
         uncommitted.acknowledge.append(record.acknowledge)
         self._facts_mark = facts_mark(record.value, record.timestamp_ms)
@@ -239,13 +250,15 @@ class Shard:
         return self.position - self.committed_position
 
     def swap(self) -> Batch | None:
-        """Take what was folded since the last swap, with the manifest of this very moment; None if nothing was.
+        """Take what was folded since the last swap, with the manifest of this very moment.
+
+        None if nothing was, or since the fold has raised: what it left half done must never be committed.
 
         Swapping comes before the commit and never after it: folding goes on while the batch is being written, and a
         prototype that cleared its buffers after the commit lost what had been folded meanwhile.
         """
         taken, self._uncommitted = self._uncommitted, _Uncommitted()
-        if not taken.arrived_at:
+        if not taken.arrived_at or not self._is_sound:
             return None
         return Batch(
             outputs=taken.outputs,
@@ -270,8 +283,8 @@ class Shard:
         """Make a batch visible. Blocks; waits for a broker that is away, without giving the batch up.
 
         Raises:
-            ShardFenced: another owner took the shard; nothing of this batch is visible.
-            ShardClosed: `close` was called meanwhile; it is unknown whether the batch is visible.
+            ShardFenced: another owner has committed; nothing of this batch is visible.
+            ShardClosed: told to wait no longer; it is unknown whether the batch is visible.
             KafkaException: the broker will never take this batch (a record too large): a bug of ours.
         """
         try:
@@ -313,10 +326,9 @@ class Shard:
             partition=self.partition,
         )
         fault_point("after_manifest")
-        producer.commit_transaction(
-            BROKER_WAIT_S
-        )  # 5 commit; 6 acknowledge is for the caller, in its own thread
-        fault_point("after_commit")
+        producer.commit_transaction(BROKER_WAIT_S)  # 5 commit
+        fault_point("after_commit")  # 6 acknowledge is the keeper's, in the thread that folds
+        producer.poll(0)  # librdkafka hands over its log lines only when asked
 
     def _produce(self, producer: Producer, **record: Any) -> None:
         while True:
@@ -324,51 +336,60 @@ class Shard:
                 producer.produce(**record)
                 return
             except BufferError:  # the local queue is full: let some of it go out
-                if self._closing.is_set():
+                if self._is_hurried.is_set():
                     raise ShardClosed(f"shard {self.partition} was closed while its queue was full") from None
                 producer.poll(0.05)
 
     def _settle(self, batch: Batch) -> None:
-        """After a transaction of unknown outcome: learn it, and write the batch again if it is not in.
+        """After a transaction that failed: learn whether it is in all the same, and write the batch again if not.
 
-        A new producer ends the old transaction one way or the other; then the manifest tells which. The fold is
-        right in either case, so there is no need to restore it: only what the topics hold was in doubt.
+        First the group has to confirm that the shard is still ours: a zombie that has just woken up must not fence
+        its successor, but wait for the rebalance that releases it. Then a new producer ends the old transaction one
+        way or the other, and the manifest tells which. The fold is right in either case, so it needs no restoring:
+        only what the topics hold was in doubt.
         """
+        if not self._is_owner(self.partition, self.committed_position):
+            raise _NotConfirmed("the group does not confirm that this shard is ours")
         self._open_producer()
         with reader(self._client, "read_committed") as consumer:
-            stored = load_state(consumer, self._topics.state, self.partition).manifest
-        if stored == batch.manifest:
+            stored = load_state(consumer, self._topics.state, self.partition)
+        if stored.manifest == batch.manifest:
             return
-        if (0 if stored is None else stored.facts_offset) != self.committed_position:
-            raise ShardFenced(f"another owner of shard {self.partition} has committed since we last did")
+        stored_position = 0 if stored.manifest is None else stored.manifest.facts_offset
+        if (stored_position, stored.skipped_offsets) != (self.committed_position, self._skipped_offsets):
+            raise ShardFenced(
+                f"{self._topics.state}/{self.partition}: somebody else has written up to facts offset "
+                f"{stored_position} since our last commit at {self.committed_position}"
+            )
         self._transact(batch)
 
     def _retry(self, step: str, attempt: Callable[[], None]) -> None:
-        """Try until the broker lets us; an outage is waited out here, whatever its length."""
+        """Try until Kafka lets us; an outage is waited out here, whatever its length."""
         wait_s, longest_s = RETRY_WAIT_S
-        while not self._closing.is_set():
+        while not self._is_hurried.is_set():
             try:
                 attempt()
                 return
-            except KafkaException as error:
+            except (KafkaException, _NotConfirmed) as error:
                 self._refuse_hopeless(error)
-                log.warning("shard_waits_for_kafka", step=step, partition=self.partition, error=str(error))
-            self._closing.wait(wait_s)
+                log.warning("shard_waits", step=step, partition=self.partition, error=str(error))
+            self._is_hurried.wait(wait_s)
             wait_s = min(2 * wait_s, longest_s)
-        raise ShardClosed(f"shard {self.partition} was closed during {step}")
+        raise ShardClosed(f"shard {self.partition} was told to wait no longer during {step}")
 
-    def _refuse_hopeless(self, error: KafkaException) -> None:
-        """Raise for what another attempt cannot mend."""
-        cause: KafkaError = error.args[0]
-        if cause.code() == KafkaError._FENCED:
-            raise ShardFenced(
-                f"shard {self.partition}: another producer uses {self._transactional_id}"
-            ) from error
-        for reason in (cause, *self._refusals):
-            if reason.code() in OUR_OWN_FAULT:
+    def _refuse_hopeless(self, error: Exception) -> None:
+        """Raise for what the same batch would meet again for ever."""
+        for reason in (error.args[0], *self._refusals):
+            if isinstance(reason, KafkaError) and reason.code() in OUR_OWN_FAULT:
                 raise KafkaException(reason) from error
 
+    # Letting go ---------------------------------------------------------------------------------------------------
+
+    def hurry(self) -> None:
+        """From now on wait for nobody: a step that fails ends with ShardClosed. What succeeds goes on."""
+        self._is_hurried.set()
+
     def close(self) -> None:
-        """Let go: blocking calls in progress end soon with ShardClosed. An open transaction is left to time out."""
-        self._closing.set()
+        """Let go. An open transaction is left for the next owner to end."""
+        self.hurry()
         self._producer = None

@@ -130,8 +130,8 @@ class ShardKeeper:
 
     async def release(self) -> None:
         """Let all shards go, each after its last commit. Whoever owns them next finds everything folded here."""
-        for shard in self._arriving.values():
-            shard.close()
+        for shard in (*self._arriving.values(), *(kept.shard for kept in self._kept.values())):
+            shard.hurry()
         async with self._change:  # a take-over under way ends first: it must not fence the next owner
             kept_now, self._kept = self._kept, {}
             for kept in kept_now.values():

@@ -8,7 +8,9 @@ import asyncio
 import gc
 import os
 import signal
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, ClassVar, cast
 
 import aiokafka.codec
@@ -47,12 +49,18 @@ nobody folds the partitions of a lost host."""
 
 HEARTBEAT_S = 3.0
 
+OWNERSHIP_WAIT_S = 10.0
+"""How long the group may take to confirm a partition before we ask again."""
+
 ALLOCATIONS_PER_COLLECTION = 50_000
 """Of the garbage collector's youngest generation. Too small: a facts record of 500 events, some thousand objects,
 starts it several times over; too large: cycles pile up. Faust's imports alone make its default cost half the speed."""
 
 STOP_TIMEOUT_S = 25.0
 """After this a stop is forced. Must be above the keeper's release timeout and below a container's 30 s."""
+
+FAILED_STOP_TIMEOUT_S = 10.0
+"""The same after a failure, where only other shards' last commits are worth waiting for."""
 
 
 def group_id(settings: Settings) -> str:
@@ -84,6 +92,15 @@ class _AdvisoryCommits(faust_aiokafka.AIOKafkaConsumerThread):
             return False
         return True
 
+    async def confirm(self, tp: TP, offset: int) -> bool:
+        """Whether the group's coordinator, asked now, counts this worker as the partition's owner."""
+        try:
+            await self._ensure_consumer().commit({TopicPartition(*tp): OffsetAndMetadata(offset, "")})
+        except KafkaError as error:
+            log.warning("ownership_not_confirmed", partition=tp.partition, error=repr(error))
+            return False
+        return True
+
 
 class _ManifestConsumer(faust_aiokafka.Consumer):
     """Begins every partition at the offset its shard asks for, whatever the group has committed."""
@@ -102,6 +119,12 @@ class _ManifestConsumer(faust_aiokafka.Consumer):
                 continue
             await self.seek_wait({tp: position})
             self._committed_offset[tp] = position or None
+
+    async def is_owner(self, tp: TP, offset: int) -> bool:
+        """Whether the group still counts this worker as the owner, shown by committing an offset in its name."""
+        thread = self._thread
+        assert isinstance(thread, _AdvisoryCommits)
+        return bool(await thread.call_thread(thread.confirm, tp, offset))
 
 
 class _ManifestTransport(faust_aiokafka.Transport):
@@ -148,8 +171,19 @@ def build_app(settings: Settings, kind: FoldKind, metrics: ShardMetrics | None =
     )
     app.transport = _ManifestTransport(app.conf.broker_consumer, app)
 
+    loop = asyncio.get_running_loop()
+
+    def is_owner(partition: int, offset: int) -> bool:  # called in a shard's thread
+        consumer = cast(_ManifestConsumer, app.consumer)
+        asked = asyncio.run_coroutine_threadsafe(consumer.is_owner(TP(topics.facts, partition), offset), loop)
+        try:
+            return asked.result(OWNERSHIP_WAIT_S)
+        except TimeoutError:
+            asked.cancel()
+            return False
+
     def new_shard(partition: int) -> Shard:
-        return Shard(partition, client, transactional_id(settings, partition), topics, kind)
+        return Shard(partition, client, transactional_id(settings, partition), topics, kind, is_owner)
 
     app.shards = ShardKeeper(
         new_shard, settings.commit_interval_ms / 1000.0, metrics or ShardMetrics(), crash=app.crash
@@ -213,9 +247,20 @@ def _spare_the_collector() -> None:
 
 
 async def serve(
-    settings: Settings, kind: FoldKind, stop: asyncio.Event, metrics: ShardMetrics | None = None
+    settings: Settings,
+    kind: FoldKind,
+    stop: asyncio.Event,
+    metrics: ShardMetrics | None = None,
+    on_failure: Callable[[], object] = lambda: None,
 ) -> None:
     """Run a twin worker until `stop` is set or it fails.
+
+    Args:
+        settings: where to connect and what to be called.
+        kind: the fold.
+        stop: set it to drain, commit and return.
+        metrics: told of restores and commits.
+        on_failure: called when it has failed and begins to clean up, which may hang where Kafka does.
 
     Raises:
         Exception: what it failed of. What was not committed is folded again by the next worker.
@@ -233,41 +278,54 @@ async def serve(
             starting.result()
             await asyncio.wait({stopping, ended}, return_when=asyncio.FIRST_COMPLETED)
         log.info("twin_stopping", reason="asked to" if stop.is_set() else repr(app.crash_reason))
+        if app.crash_reason is not None:
+            on_failure()
     finally:
         await app.shards.close()  # commits what was folded
         await app.stop()
         for task in (starting, stopping, ended):
             task.cancel()
+        await asyncio.gather(starting, stopping, ended, return_exceptions=True)
     if app.crash_reason is not None:
         raise app.crash_reason
 
 
 def run(settings: Settings, kind: FoldKind, metrics: ShardMetrics | None = None) -> int:
-    """Run a twin worker as this process's only job, until SIGTERM or SIGINT.
+    """Run a twin worker until SIGTERM or SIGINT, as the last thing this process does.
+
+    The last commit is the truth, so whatever hangs after the end (a broker that is away, a client's thread) is cut
+    off with exit code 1.
 
     Returns:
         The process's exit code: 0 after a signal, 1 after a failure.
     """
 
     async def main() -> int:
-        loop = asyncio.get_running_loop()
         stop = asyncio.Event()
+
+        def on_signal() -> None:
+            stop.set()
+            _exit_after(STOP_TIMEOUT_S)
+
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, _on_signal, stop)
+            asyncio.get_running_loop().add_signal_handler(number, on_signal)
         try:
-            await serve(settings, kind, stop, metrics)
+            await serve(settings, kind, stop, metrics, partial(_exit_after, FAILED_STOP_TIMEOUT_S))
         except Exception as error:  # noqa: BLE001 - the last line of defence: it turns into the exit code
             log.critical("twin_failed", error_type=type(error).__name__, error=str(error))
+            _exit_after(FAILED_STOP_TIMEOUT_S)
             return 1
         return 0
 
-    def _on_signal(stop: asyncio.Event) -> None:
-        stop.set()
-        # The last commit is the truth, so a stop that hangs (a broker that is away) may be cut off.
-        asyncio.get_running_loop().call_later(STOP_TIMEOUT_S, os._exit, 1)
-
     gc.set_threshold(ALLOCATIONS_PER_COLLECTION, 20, 100)
     return asyncio.run(main())
+
+
+def _exit_after(seconds: float) -> None:
+    """Make sure that this process ends; from a daemon thread, which outlives a stuck event loop."""
+    timer = threading.Timer(seconds, os._exit, [1])
+    timer.daemon = True
+    timer.start()
 
 
 def _require_codecs() -> None:

@@ -21,6 +21,8 @@ from streams.state_topic import Manifest, StoredState, load_state
 from streams.verify import verify
 from tests.toy_fold import OUTPUT_TOPIC, TOY, facts, folded
 
+CRASHING = b'{"events": [["x0", "k0"], ["x1", "k7"]], "crash": true}'
+
 
 @pytest.fixture(scope="module")
 def broker() -> Iterator[EmbeddedBroker]:
@@ -39,6 +41,7 @@ class World:
             broker.create_topic(topic)
         self.records: list[FactsRecord] = []
         self.acknowledged: list[int] = []
+        self.asked: list[tuple[int, int]] = []
 
     def log(self, *values: bytes) -> list[FactsRecord]:
         """Append facts records, and hand them back as a reader would get them."""
@@ -59,7 +62,11 @@ class World:
         assert 0 == producer.flush(10)
 
     def shard(self) -> Shard:
-        return Shard(0, self.client, self.topics.prefix + "twin-0", self.topics, TOY)
+        return Shard(0, self.client, self.topics.prefix + "twin-0", self.topics, TOY, self.is_owner)
+
+    def is_owner(self, partition: int, offset: int) -> bool:
+        self.asked.append((partition, offset))
+        return len(self.asked) > 1  # confirmed at the second time
 
     def taken_over(self) -> Shard:
         shard = self.shard()
@@ -180,12 +187,13 @@ def test_a_record_is_folded_once_and_none_is_left_out(world: World) -> None:
 
 
 def test_a_quarantined_record_is_passed_over(world: World) -> None:
-    records = world.log(facts(0, 1), b'{"crash": true}', facts(1, 1))
+    records = world.log(facts(0, 1), CRASHING, facts(1, 1))
     shard = world.taken_over()
     shard.apply(records[0])
     commit(shard)
     with pytest.raises(AssertionError):
         shard.apply(records[1])
+    assert shard.swap() is None  # its changes are half done
 
     world.put(world.topics.state, ("skip/1", b'{"actor": "ana"}'))
     shard = world.taken_over()
