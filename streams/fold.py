@@ -1,5 +1,6 @@
 """The pure core as the shell sees it: what `twin.Twin` offers, and tests with a fold of their own too."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -28,7 +29,14 @@ class Output(Protocol):
 
 
 class Fold(Protocol):
-    """The pure core as the shell sees it; `twin.Twin` is one, tests have a smaller one."""
+    """The pure core as the shell sees it; `twin.Twin` is one, tests have a smaller one.
+
+    Attributes:
+        counters: what it did since the shell last emptied it, as ("applied", kind), ("rejected", reason),
+            ("duplicate", how), ("late", ""). For metrics, no part of the state.
+    """
+
+    counters: Counter[tuple[str, str]]
 
     @property
     def digest(self) -> str:

@@ -9,6 +9,7 @@ and `close` block and belong to a worker thread. The two meet only in the `Batch
 
 import logging
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,7 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from schemas.errors import ForesiteError
+from streams.batch import Batch, FactsRecord, ShardTopics
 from streams.facts_log import check_continues, facts_mark, partition_count
 from streams.faults import fault_point
 from streams.fold import Fold, FoldKind, Output
@@ -39,20 +41,6 @@ OUR_OWN_FAULT = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG
 """Errors that the same batch will meet again for ever."""
 
 
-@dataclass(frozen=True, slots=True)
-class ShardTopics:
-    """Where shards read and write.
-
-    Attributes:
-        facts, state: full names of the two topics with equal partitions.
-        prefix: stands before every output's topic.
-    """
-
-    facts: str
-    state: str
-    prefix: str = ""
-
-
 class ShardFenced(ForesiteError):
     """Somebody else has written this shard since we did."""
 
@@ -67,42 +55,6 @@ class _NotConfirmed(ForesiteError):
 
 class FactsGap(ForesiteError):
     """The reader handed over a record that does not follow the last one."""
-
-
-@dataclass(frozen=True, slots=True)
-class FactsRecord:
-    """One record of the facts log, as read.
-
-    Attributes:
-        offset: its place.
-        value: its bytes.
-        timestamp_ms: Unix time at which it reached the broker.
-        acknowledge: to be called when what follows from it is committed.
-    """
-
-    offset: int
-    value: bytes
-    timestamp_ms: int
-    acknowledge: Callable[[], object]
-
-
-@dataclass(slots=True)
-class Batch:
-    """What one transaction carries: everything folded since the batch before.
-
-    Attributes:
-        outputs: in the order the fold said them.
-        documents: changed state documents, None for a tombstone.
-        manifest: vouches for the documents as of this batch.
-        arrived_at: Unix time at the broker of each facts record in it.
-        acknowledge: to be called, one each, after the commit.
-    """
-
-    outputs: list[Output]
-    documents: Mapping[str, bytes | None]
-    manifest: Manifest
-    arrived_at: list[float]
-    acknowledge: list[Callable[[], object]]
 
 
 @dataclass(slots=True)
@@ -275,7 +227,12 @@ class Shard:
             ),
             arrived_at=taken.arrived_at,
             acknowledge=taken.acknowledge,
+            counters=self._take_counters(),
         )
+
+    def _take_counters(self) -> Counter[tuple[str, str]]:
+        taken, self._fold.counters = self._fold.counters, Counter()
+        return taken
 
     # Committing ---------------------------------------------------------------------------------------------------
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 import structlog
 
 from schemas.errors import StateCorrupt
+from streams.batch import Batch, FactsRecord
 from streams.faults import fault_point
-from streams.shard import Batch, FactsRecord, Shard, ShardClosed
+from streams.shard import Shard, ShardClosed
 
 log = structlog.get_logger(__name__)
 
@@ -32,6 +33,12 @@ SHARDS_MAX = 64
 
 class ShardMetrics:
     """What the keeper tells about its shards; this one keeps it to itself."""
+
+    def keeps(self, partition: int, uncommitted_s: Callable[[], float]) -> None:
+        """A shard is at work; asked at any time, it says for how long its oldest uncommitted record has waited."""
+
+    def folded(self, partition: int, seconds: float) -> None:
+        """A facts record was folded, and that took so long."""
 
     def restored(self, partition: int, seconds: float) -> None:
         """A shard was fenced off, read and checked."""
@@ -54,7 +61,12 @@ class _Kept:
     has_news: asyncio.Event = field(default_factory=asyncio.Event)
     has_room: asyncio.Event = field(default_factory=asyncio.Event)
     is_released: bool = False
+    uncommitted_since: float | None = None
     commits: asyncio.Task[None] | None = None
+
+    def uncommitted_s(self) -> float:
+        """How long the oldest folded record has waited for its commit."""
+        return 0.0 if self.uncommitted_since is None else time.monotonic() - self.uncommitted_since
 
 
 class ShardKeeper:
@@ -127,6 +139,7 @@ class ShardKeeper:
         kept = _Kept(shard)
         kept.commits = asyncio.create_task(self._commit_for_ever(kept), name=f"commits-{shard.partition}")
         self._kept[shard.partition] = kept
+        self._metrics.keeps(shard.partition, kept.uncommitted_s)
 
     async def release(self) -> None:
         """Let all shards go, each after its last commit. Whoever owns them next finds everything folded here."""
@@ -145,6 +158,7 @@ class ShardKeeper:
                     log.error("shards_released_uncommitted", shards=len(late))
             for kept in kept_now.values():
                 kept.shard.close()
+                kept.uncommitted_since = None
 
     async def close(self) -> None:
         """Release everything and end the threads."""
@@ -163,7 +177,11 @@ class ShardKeeper:
         kept = self._kept.get(partition)
         if kept is None:
             return
+        began = time.monotonic()
         kept.shard.apply(record)
+        self._metrics.folded(partition, time.monotonic() - began)
+        if kept.uncommitted_since is None:
+            kept.uncommitted_since = began
         kept.has_news.set()
         while kept.shard.uncommitted_records >= UNCOMMITTED_RECORDS_MAX and not kept.is_released:
             kept.has_room.clear()
@@ -205,6 +223,8 @@ class ShardKeeper:
         for acknowledge in batch.acknowledge:  # 6 acknowledge
             acknowledge()
         fault_point("after_acknowledge")
+        # What was folded during this commit has waited since its begin at most.
+        kept.uncommitted_since = began if kept.shard.uncommitted_records else None
         kept.has_room.set()
         self._metrics.committed(kept.shard.partition, time.monotonic() - began, batch)
 

@@ -2,9 +2,10 @@
 
 import time
 from collections import Counter
+from collections.abc import Callable, Mapping
 
+from streams.batch import Batch
 from streams.metrics import Metrics
-from streams.shard import Batch
 from streams.shard_keeper import ShardMetrics
 
 
@@ -16,6 +17,14 @@ class PrometheusShardMetrics(ShardMetrics):
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
+
+    def keeps(self, partition: int, uncommitted_s: Callable[[], float]) -> None:
+        """See ShardMetrics."""
+        self._metrics.twin_uncommitted_seconds.labels(_site(partition)).set_function(uncommitted_s)
+
+    def folded(self, partition: int, seconds: float) -> None:
+        """See ShardMetrics."""
+        self._metrics.twin_apply_seconds.labels(_site(partition)).observe(seconds)
 
     def restored(self, partition: int, seconds: float) -> None:
         """See ShardMetrics."""
@@ -35,6 +44,20 @@ class PrometheusShardMetrics(ShardMetrics):
             end_to_end.observe(now - arrived_at)
         for topic, count in Counter(output.topic for output in batch.outputs).items():
             self._metrics.twin_outputs.labels(topic).inc(count)
+        self._count(site, batch.counters)
+
+    def _count(self, site: str, counters: Mapping[tuple[str, str], int]) -> None:
+        metrics = self._metrics
+        for (what, which), count in counters.items():
+            match what:
+                case "applied":
+                    metrics.twin_events_applied.labels(site, which).inc(count)
+                case "rejected":
+                    metrics.twin_events_rejected.labels(site, which).inc(count)
+                case "duplicate":
+                    metrics.twin_duplicates.labels(site, which).inc(count)
+                case "late":
+                    metrics.twin_late_events.labels(site).inc(count)
 
     def failed(self, partition: int) -> None:
         """See ShardMetrics."""

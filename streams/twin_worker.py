@@ -26,12 +26,13 @@ from mode import CrashingSupervisor
 
 from schemas.errors import UsageError
 from schemas.topics import FACTS, STATE
+from streams.batch import FactsRecord, ShardTopics
 from streams.facts_log import partition_count
 from streams.faust_security import faust_credentials
 from streams.fold import FoldKind
 from streams.partition_reader import reader
 from streams.settings import Settings
-from streams.shard import FactsRecord, Shard, ShardTopics
+from streams.shard import Shard
 from streams.shard_keeper import ShardKeeper, ShardMetrics
 
 log = structlog.get_logger(__name__)

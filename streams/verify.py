@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from confluent_kafka import Consumer, Message
 
 from schemas.errors import UsageError
+from streams.batch import ShardTopics
 from streams.facts_log import check_continues, partition_count
 from streams.fold import Fold, FoldKind
 from streams.partition_reader import read_to_end, reader, watermarks
-from streams.shard import ShardTopics
 from streams.state_topic import StoredState, load_state
 
 EXAMPLES_MAX = 5

@@ -5,6 +5,7 @@ the count it led to. With `"crash": true` our own code fails at the end of the r
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -40,6 +41,7 @@ def _weight(name: str, document: bytes) -> int:
 
 class ToyTwin:
     def __init__(self) -> None:
+        self.counters: Counter[tuple[str, str]] = Counter()
         self._documents: dict[str, bytes] = {}
         self._changed: dict[str, bytes | None] = {}
         self._sum = 0
@@ -68,6 +70,7 @@ class ToyTwin:
             self._put(name, json.dumps(count).encode())
             outputs.append(ToyOutput(event_id, key, count))
             self._events += 1
+            self.counters["applied", "event"] += 1
         assert "crash" not in facts, "a record that our own code cannot fold"
         return outputs
 

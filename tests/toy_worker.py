@@ -5,8 +5,8 @@ import logging
 import sys
 import time
 
+from streams.batch import Batch
 from streams.settings import Settings
-from streams.shard import Batch
 from streams.shard_keeper import ShardMetrics
 from streams.twin_worker import run
 from tests.toy_fold import TOY

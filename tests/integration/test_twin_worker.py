@@ -24,10 +24,10 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from schemas.topics import FACTS, STATE
+from streams.batch import ShardTopics
 from streams.faults import POINTS
 from streams.local_kafka import LocalKafka
 from streams.partition_reader import read_to_end, reader
-from streams.shard import ShardTopics
 from streams.state_topic import load_state
 from streams.verify import verify
 from tests.toy_fold import OUTPUT_TOPIC, TOY, facts, folded

@@ -6,18 +6,27 @@ import threading
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
+from typing import Any, cast
 
 import pytest
 from confluent_kafka import Producer
 
+from schemas import Facts, Segment
 from schemas.errors import StateCorrupt, UsageError
+from schemas.topics import TOPICS
+from streams.batch import Batch, FactsRecord, ShardTopics
 from streams.embedded_broker import PARTITIONS, EmbeddedBroker
 from streams.facts_log import FactsGone
+from streams.metrics import Metrics
 from streams.partition_reader import read_to_end, reader
-from streams.shard import Batch, FactsGap, FactsRecord, Shard, ShardTopics
+from streams.shard import FactsGap, Shard
 from streams.shard_keeper import ShardKeeper, ShardMetrics
+from streams.shard_metrics import PrometheusShardMetrics
+from streams.simulator.line3 import line3_events
 from streams.state_topic import Manifest, StoredState, load_state
+from streams.twin_fold import TWIN
 from streams.verify import verify
 from tests.toy_fold import OUTPUT_TOPIC, TOY, facts, folded
 
@@ -293,6 +302,9 @@ class Recorded(ShardMetrics):
         self.told: list[str] = []
         self.has_committed = asyncio.Event()
 
+    def folded(self, partition: int, seconds: float) -> None:
+        self.told.append("folded")
+
     def restored(self, partition: int, seconds: float) -> None:
         self.told.append("restored")
 
@@ -332,7 +344,7 @@ def test_facts_are_acknowledged_after_the_commit_that_holds_them(world: World) -
         assert 3 == world.manifest().facts_offset
         await keeper.close()
         assert not keeping.crash_reason.done()
-        assert ["restored", "committed"] == keeping.metrics.told
+        assert ["restored", "folded", "folded", "folded", "committed"] == keeping.metrics.told
 
     asyncio.run(asyncio.wait_for(scenario(), 30))
 
@@ -376,8 +388,64 @@ def test_a_batch_that_kafka_will_never_take_stops_the_worker(world: World) -> No
         await keeping.keeper.take_over([0])
         await keeping.keeper.fold(0, *world.log(json.dumps({"events": [["e0", "k" * 600_000]]}).encode()))
         assert "MSG_SIZE_TOO_LARGE" in str(await keeping.crash_reason)
-        assert ["restored", "failed"] == keeping.metrics.told
+        assert ["restored", "folded", "failed"] == keeping.metrics.told
         assert [] == world.acknowledged
         await keeping.keeper.close()
 
     asyncio.run(asyncio.wait_for(scenario(), 30))
+
+
+def test_the_twins_metrics_are_fed(world: World) -> None:
+    async def scenario() -> None:
+        metrics = Metrics()
+        shards = PrometheusShardMetrics(metrics)
+        keeper = ShardKeeper(lambda _: world.shard(), 0.05, shards, Keeping(world).crash)
+        await keeper.take_over([0])
+        for record in world.log(facts(0, 2), facts(2, 2)):
+            await keeper.fold(0, record)
+        await keeper.close()
+        site = {"site": "partition-0"}
+        read = metrics.registry.get_sample_value
+        assert 4 == read("foresite_twin_events_applied_total", {**site, "kind": "event"})
+        assert 2 == read("foresite_twin_apply_seconds_count", site)
+        assert 2 == read("foresite_twin_end_to_end_seconds_count", site)
+        assert 4 == read("foresite_twin_outputs_total", {"topic": OUTPUT_TOPIC})
+        assert 1 == read("foresite_twin_restore_seconds_count", site)
+        assert 0 == read("foresite_twin_uncommitted_seconds", site)
+        assert 1 <= (read("foresite_twin_commits_total", {**site, "outcome": "committed"}) or 0)
+
+    asyncio.run(asyncio.wait_for(scenario(), 30))
+
+
+def test_the_real_twin_is_restored_and_refolded_to_the_same(world: World, broker: EmbeddedBroker) -> None:
+    """The Line 3 case, with a new owner after every fifth commit."""
+    for topic in TOPICS:
+        broker.create_topic(world.topics.prefix + topic)
+    values = [
+        Facts(
+            group_id=event.site_id,
+            segments=[
+                Segment(topic="story", partition=0, positions=[(number, 0)], events=[cast(Any, event)])
+            ],
+        ).encode()
+        for number, event in enumerate(line3_events(until=datetime(2026, 11, 17, 12, tzinfo=UTC)))
+    ]
+    records = world.log(*values)
+    shard = Shard(0, world.client, world.topics.prefix + "twin-0", world.topics, TWIN, world.is_owner)
+    shard.take_over()
+    for number, record in enumerate(records):
+        shard.apply(record)
+        if number % 40 == 39:
+            commit(shard)
+        if number % 200 == 199:
+            shard = Shard(0, world.client, world.topics.prefix + "twin-0", world.topics, TWIN, world.is_owner)
+            shard.take_over()
+            assert number + 1 == shard.position
+    if shard.uncommitted_records:
+        commit(shard)
+
+    report = verify(world.client, world.topics, TWIN)
+
+    assert report.is_equal, str(report)
+    assert len(records) == report.partitions[0].facts
+    assert 0 < report.partitions[0].documents

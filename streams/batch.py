@@ -1,0 +1,60 @@
+"""What goes into a shard and what comes out of it: records in, one batch a transaction out."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from streams.fold import Output
+from streams.state_topic import Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class ShardTopics:
+    """Where shards read and write.
+
+    Attributes:
+        facts, state: full names of the two topics with equal partitions.
+        prefix: stands before every output's topic.
+    """
+
+    facts: str
+    state: str
+    prefix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FactsRecord:
+    """One record of the facts log, as read.
+
+    Attributes:
+        offset: its place.
+        value: its bytes.
+        timestamp_ms: Unix time at which it reached the broker.
+        acknowledge: to be called when what follows from it is committed.
+    """
+
+    offset: int
+    value: bytes
+    timestamp_ms: int
+    acknowledge: Callable[[], object]
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one transaction carries: everything folded since the batch before.
+
+    Attributes:
+        outputs: in the order the fold said them.
+        documents: changed state documents, None for a tombstone.
+        manifest: vouches for the documents as of this batch.
+        arrived_at: Unix time at the broker of each facts record in it.
+        acknowledge: to be called, one each, after the commit.
+        counters: what the fold counted meanwhile.
+    """
+
+    outputs: list[Output]
+    documents: Mapping[str, bytes | None]
+    manifest: Manifest
+    arrived_at: list[float]
+    acknowledge: list[Callable[[], object]]
+    counters: Counter[tuple[str, str]]
