@@ -121,7 +121,7 @@ def detect(
         reference: level before the change, 1.0 = plan; None: unknown, the mean of the buckets before it is taken.
 
     Returns:
-        The change, or None: no change beyond chance and min_delta, or too few buckets to tell.
+        The change, or None: no change beyond chance and min_delta, or too few buckets since the most likely one.
     """
     return change_in(series_of(buckets[-settings.max_buckets :]), settings, reference)
 
@@ -175,7 +175,7 @@ def change_in(series: Series, settings: DriftSettings, reference: float | None) 
         spreads = [weight * (1.0 - weight / weights[-1]) for weight in weights]
     variance = _test_variance(series)
     rounding = series.rounding / variance
-    spreads, excess = spreads[first:end], excess[first:end]
+    spreads, excess = spreads[:end], excess[:end]
     doubled = list(map(truediv, map(mul, excess, excess), [spread + rounding for spread in spreads]))
     least_doubled = 2.0 * variance * settings.threshold
     if max(doubled, default=0.0) <= least_doubled:
@@ -187,10 +187,12 @@ def change_in(series: Series, settings: DriftSettings, reference: float | None) 
     best = max(doubled)
     if best <= least_doubled:
         return None
-    newest, newest_excess = first + doubled.index(best), excess[doubled.index(best)]
+    newest = doubled.index(best)
+    if newest < first:  # most likely it changed a moment ago: dated now, the change would be dated too early
+        return None
     if reference is None:
         before = weights[-1] - weights[newest]
-        mean = (mean * before - newest_excess) / before
+        mean = (mean * before - excess[newest]) / before
     part = series.since(series.buckets[count - 1 - newest].start_s)
     return replace(as_detection(part, mean, settings), statistic=best / (2.0 * variance))
 

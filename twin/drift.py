@@ -97,9 +97,10 @@ def step(
     none: what detect finds is raised.
     drifting: first the same test, against the mean of the drift so far, looks for a second change; if there is one, the
     level counts from there. Then the level is judged. Within clear_delta of the plan, or within one standard deviation
-    of it, the drift is cleared, and older buckets speak for no new one. Beyond the threshold and update_delta away from
-    what was reported, it is updated; with the other sign it is a new drift, which began with that level. In between,
-    the next bucket may decide.
+    of it, the drift is cleared, and older buckets speak for no new one; that deviation must have shrunk to min_delta or
+    a quarter of the drift, which every raised drift reaches once it is over for as long as it took to find. A level
+    beyond the threshold and update_delta away from what was reported is an update; with the other sign it is a new
+    drift, which began with that level. In between, the next bucket may decide.
 
     Returns:
         The new state and the change to report, if any.
@@ -122,8 +123,9 @@ def step(
     state = replace(state, level_since_s=level_since_s)
     if not is_enough(part, settings):
         return state, None
-    level = as_detection(part, 1.0, settings)
-    if abs(level.delta) < max(settings.clear_delta, sd_of_mean(part)):
+    level, sd = as_detection(part, 1.0, settings), sd_of_mean(part)
+    is_settled = sd <= max(settings.min_delta, abs(delta) / 4.0)
+    if is_settled and abs(level.delta) < max(settings.clear_delta, sd):
         if change_in(part, settings, 1.0) is not None:
             return state, None
         return DriftState(evidence_from_s=level.since_s), DriftChange("cleared", level.last_s, level)

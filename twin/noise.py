@@ -103,8 +103,8 @@ def series_of(buckets: Sequence[Bucket]) -> Series:
 
     Too little evidence. With n < 24 buckets the variance is (24 - n) parts of the prior 0.15^2 and n parts measured.
 
-    Outliers. A bucket that jumps against a neighbour by more than 3 sigma and 1.5 pieces, and lies farther than that
-    from the median of the five around it, is moved to that distance. Counting alone never reaches it, so exact data stay exact.
+    Outliers. A bucket at a jump, or next to one, that lies more than 3 sigma and 1.5 pieces from the median of the five
+    around it is moved to that distance: one or two odd buckets are, the third is a change. Counting alone never reaches it, so exact data stay exact.
     """
     usable = [bucket for bucket in buckets if bucket.apt_s > 0.0 and bucket.expected_pcs > 0.0]
     weights = [bucket.apt_s / BUCKET_S for bucket in usable]
@@ -201,7 +201,7 @@ def _clip_outliers(
     suspicious = 0.5 * (_CLIP_SD * variance**0.5 + 1.5 * piece) ** 2
     clipped: dict[int, float] = {}
     for i in [i for i, square in enumerate(squares) if square > suspicious]:
-        for k in (i, i + 1):
+        for k in range(max(0, i - 1), min(count, i + 3)):
             if k in clipped:
                 continue
             low = max(0, min(k - 2, count - 5))
