@@ -1,0 +1,1 @@
+"""Adapters turn foreign input into our own events and nothing else: pure functions, one thin reader each."""

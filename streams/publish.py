@@ -1,0 +1,134 @@
+"""Sends records to the input topics and tells of each what became of it.
+
+Law: a record is delivered, failed or refused, and the outcome says which. Nothing is counted as sent before the broker
+has acknowledged it.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final, Protocol
+
+from confluent_kafka import KafkaException, Producer
+
+from streams.sources import Origin, RefusedRecord, SourceRecord
+
+DELIVERY_TIMEOUT_MS: Final = 60_000
+"""How long a record may wait for its acknowledgement. Too small: a broker that restarts costs records; too large: a
+wrong address is noticed late."""
+
+PROGRESS_EVERY: Final = 1_000
+"""Records between two calls of progress."""
+
+KEPT_FAILURES: Final = 1_000
+"""Failures and refusals kept with their place; what is beyond is only counted, so that memory stays flat."""
+
+_NO_CALL: Final = partial(int)
+
+
+class PublishSettings(Protocol):
+    """What publishing needs to be told."""
+
+    @property
+    def topic_prefix(self) -> str:
+        """Stands before every topic."""
+        ...
+
+    def client_config(self) -> Mapping[str, object]:
+        """Settings of every Kafka client: servers, security."""
+        ...
+
+
+@dataclass(slots=True)
+class PublishOutcome:
+    """What became of the records.
+
+    Attributes:
+        delivered: acknowledged by the broker.
+        failed: not delivered; refused: not sent, because no topic could be named or no event made.
+        failures: place and reason, in words, of the first KEPT_FAILURES of both.
+    """
+
+    delivered: int = 0
+    failed: int = 0
+    refused: int = 0
+    failures: list[str] = field(default_factory=list)
+
+    @property
+    def exit_code(self) -> int:
+        """0 where everything was delivered."""
+        return 1 if self.failed or self.refused else 0
+
+    def note(self, failure: str) -> None:
+        """Keep place and reason of a failure, as far as there is room."""
+        if len(self.failures) < KEPT_FAILURES:
+            self.failures.append(failure)
+
+
+def publish(
+    settings: PublishSettings,
+    records: Iterable[SourceRecord | RefusedRecord],
+    progress: Callable[[int], object] = _NO_CALL,
+    new_producer: Callable[[dict[str, Any]], Any] = Producer,
+) -> PublishOutcome:
+    """Send records in order and wait until the broker has answered for each.
+
+    Args:
+        settings: where to.
+        records: what read_records gives; refusals among them are reported, the others are sent all the same.
+        progress: is called with the number of delivered records now and then, and at the end.
+        new_producer: makes the client from its settings; tests have their own.
+
+    Raises:
+        KafkaException: the client cannot go on at all, as with refused credentials.
+    """
+    outcome = PublishOutcome()
+    client = new_producer(_idempotent(settings))
+    for number, record in enumerate(records, start=1):
+        if isinstance(record, RefusedRecord):
+            outcome.refused += 1
+            outcome.note(str(record))
+            continue
+        _produce(client, settings.topic_prefix + record.topic, record, outcome)
+        client.poll(0.0)
+        if number % PROGRESS_EVERY == 0:
+            progress(outcome.delivered)
+    client.flush()
+    progress(outcome.delivered)
+    return outcome
+
+
+def _idempotent(settings: PublishSettings) -> dict[str, Any]:
+    return dict(settings.client_config()) | {
+        "enable.idempotence": True,  # in order and once, whatever is sent again; implies acks=all
+        "message.timeout.ms": DELIVERY_TIMEOUT_MS,
+        "partitioner": "murmur2_random",  # as Java clients: a line keeps its partition whoever publishes
+        "linger.ms": 20,
+    }
+
+
+def _produce(client: Any, topic: str, record: SourceRecord, outcome: PublishOutcome) -> None:
+    while True:
+        try:
+            client.produce(
+                topic,
+                key=record.key,
+                value=record.value,
+                on_delivery=partial(_delivered, outcome, record.origin),
+            )
+        except BufferError:
+            client.poll(0.5)  # the client's queue is full: wait for acknowledgements, never drop
+        except KafkaException as error:  # the record itself, as one that is too large
+            outcome.failed += 1
+            outcome.note(f"{record.origin}: not sent: {error.args[0].str()}")
+            return
+        else:
+            return
+
+
+def _delivered(outcome: PublishOutcome, origin: Origin, error: Any, _message: Any) -> None:
+    if error is None:
+        outcome.delivered += 1
+    else:
+        outcome.failed += 1
+        outcome.note(f"{origin}: not delivered: {error.str()}")
