@@ -201,10 +201,10 @@ class Twin:
         }
         for kind in RUN_TRANSITIONS[RunState.HELD]:
             table[kind] = self._on_run_event
-        for kind in ("setup_matrix_upserted", "shipment_slots_upserted", "item_upserted", "routing_upserted"):
+        for kind in ("setup_matrix_upserted", "item_upserted", "routing_upserted", "overtime_rate_upserted"):
             table[kind] = self._on_plant_change
-        for kind in ("rules_updated", "penalty_rate_upserted", "overtime_rate_upserted"):
-            table[kind] = self._on_plant_change
+        for kind in ("shipment_slots_upserted", "rules_updated", "penalty_rate_upserted"):
+            table[kind] = self._on_terms_change
         return table
 
     def _fold(self, event: Event) -> None:
@@ -221,6 +221,8 @@ class Twin:
             handler(event)
         else:
             self._keep(event)
+        if self._model.graph.has_changes:
+            self._publish_graph(self._now if self._now is not None else event.event_time.timestamp())
         self.counters["applied", event.kind] += 1
 
     # Time
@@ -255,6 +257,7 @@ class Twin:
         evaluation.lines(lines)
         evaluation.roots(roots)
         self._publish(evaluation)
+        self._publish_graph(now)
 
     def _evaluate(self, lines: list[Line], orders: list[Order] | None = None) -> None:
         """Evaluate now; before the first tick nobody knows what time it is, and it is left to that tick."""
@@ -269,11 +272,13 @@ class Twin:
 
     def _publish(self, evaluation: Evaluation) -> None:
         self._outputs += evaluation.outputs
+
+    def _publish_graph(self, moment: float) -> None:
+        """After each event and tick, so that no change waits in memory for a commit that may not come."""
         for identity, element in self._model.graph.take_changes():
-            output_id = evaluation.output_id(topics.GRAPH, identity)
-            evaluation.outputs = []
-            evaluation.emit(topics.GRAPH, identity, _graph_body(element, identity, output_id), output_id)
-            self._outputs += evaluation.outputs
+            output_id = f"{self._cause}>{topics.GRAPH}>{identity}"
+            body = _graph_body(element, identity, output_id)
+            self._outputs.append(Output(topics.GRAPH, identity, body, output_id, utc(moment).isoformat()))
 
     def _forget_the_old(self, now: float) -> None:
         """Retention: completed runs without open orders, and closed orders, go after their days."""
@@ -469,7 +474,7 @@ class Twin:
         model = self._model
         is_current = line.state.run_id == run.run_id
         if is_current:
-            advance(line, moment)
+            self._advance(line, moment)
         changed = add_pieces(line, run, moment, good, scrap, rework)
         if is_current:
             closed = close_bucket(line, moment)
@@ -545,7 +550,7 @@ class Twin:
     def _move(self, line: Line, run: Run, state: RunState, moment: float, event: MachineEvent) -> None:
         """Bring a run into a state; a line is on one run at a time."""
         model = self._model
-        advance(line, moment)
+        self._advance(line, moment)
         if state in (RunState.SETUP, RunState.RUNNING) and line.state.run_id != run.run_id:
             displaced = line.run
             if displaced is not None and displaced.progress.state not in (*FINISHED, *STOPPED):
@@ -580,6 +585,14 @@ class Twin:
         model.save_run(run)
         self._note_seen(line, moment, event)
         self._mark_dirty(line)
+
+    def _advance(self, line: Line, moment: float) -> None:
+        """Count production and down time up to the moment."""
+        run = line.run
+        advance(line, moment)
+        self._model.save_line(line)
+        if run is not None:
+            self._model.save_run(run)
 
     def _note_seen(self, line: Line, moment: float, event: MachineEvent) -> None:
         state = line.state
@@ -660,6 +673,7 @@ class Twin:
         if self._keep(event) in (Word.NEW, Word.CHANGED):
             self._model.link_site(event)
             self._refresh(event.site_id)
+            self._evaluate([], self._model.open_orders(event.site_id))
 
     def _on_area(self, event: AreaUpserted) -> None:
         if self._keep(event) in (Word.NEW, Word.CHANGED):
@@ -684,7 +698,7 @@ class Twin:
     def _on_customer(self, event: CustomerUpserted) -> None:
         if self._keep(event) in (Word.NEW, Word.CHANGED):
             self._model.rename("customer", event.site_id, event.customer_id, event.name)
-            self._dirty_site(event.site_id)
+            self._evaluate([], self._model.open_orders(event.site_id))
 
     def _on_person(self, event: PersonUpserted) -> None:
         if self._keep(event) in (Word.NEW, Word.CHANGED):
@@ -692,10 +706,16 @@ class Twin:
             self._dirty_site(event.site_id)
 
     def _on_plant_change(self, event: Event) -> None:
-        word = self._keep(event)
-        if word is Word.NEW or word is Word.CHANGED:
+        if self._keep(event) in (Word.NEW, Word.CHANGED):
             self._latest.clear()
             self._refresh(event.site_id)
+
+    def _on_terms_change(self, event: Event) -> None:
+        """Trucks, penalties and rules move orders even where no run is left to project."""
+        if self._keep(event) in (Word.NEW, Word.CHANGED):
+            self._latest.clear()
+            self._refresh(event.site_id)
+            self._evaluate([], self._model.open_orders(event.site_id))
 
     def _refresh(self, site_id: str) -> None:
         """What the lines of a site rest on changed: the next tick projects them anew."""
@@ -754,9 +774,11 @@ class Twin:
         word = self._keep(event)
         if word in (Word.SUPERSEDED, Word.REPEATED):
             return
+        known = self._model.runs.get((event.site_id, event.run_id))
+        orders = [] if known is None else self._model.orders_of(known)
         _, lines = self._model.put_run(event)
         if word is Word.CHANGED:
-            self._evaluate(lines)
+            self._evaluate(lines, orders)
         else:
             for line in lines:
                 self._mark_dirty(line)
@@ -770,7 +792,8 @@ class Twin:
                 event, "illegal_transition", f"run_cancelled: run {run.run_id} is {run.progress.state}"
             )
         else:
-            self._evaluate([self._model.drop_run(run)], self._model.orders_of(run))
+            orders = self._model.orders_of(run)
+            self._evaluate(self._model.drop_run(run), orders)
 
 
 def _graph_body(element: object, identity: str, output_id: str) -> OutputModel | None:

@@ -37,6 +37,9 @@ PROJECTION_MOVED_S = 900.0
 PROJECTION_P_MOVED = 0.05
 """So must P(late)."""
 
+LONG_AGO_S = 30 * 86_400.0
+"""Longer than any setup."""
+
 MOST_PASSES = 50
 """Times a line may be projected in one evaluation: routings that feed each other in a circle end here."""
 
@@ -108,20 +111,18 @@ class Evaluation:
             before = line.projected
             after = project_line(line, model, self.now)
             if [*before] != [*after]:
-                model.link_queue(line, self.now, self.cause)
+                gone = [run_id for run_id in before if run_id not in after]
+                model.link_queue(line, gone, self.now, self.cause)
             self._touch(line, before, after)
             if after == before:
                 continue
             line.projected = after
             model.save_queue(line)
-            for run_id, projected in after.items():
-                known = before.get(run_id)
-                if known is not None and known.finish_at == projected.finish_at:
+            for run_id in {**before, **after}:
+                if before.get(run_id) == after.get(run_id):
                     continue
-                for fed_id in line.runs[run_id].plan.feeds_run_ids:
-                    fed = model.line_of_run.get((line.site_id, fed_id))
-                    if fed is None or fed is line:
-                        continue
+                run = model.runs.get((line.site_id, run_id))
+                for fed in [] if run is None else model.lines_fed_by(run):
                     fed_key = (fed.site_id, fed.line_id)
                     if fed_key not in queued and passes.get(fed_key, 0) < MOST_PASSES:
                         queued.add(fed_key)
@@ -369,7 +370,9 @@ def project_line(line: Line, model: Model, now: float) -> dict[str, ProjectedRun
     queue = line.queued()
     if not queue:
         return {}
-    known_at = now if line.state.marked_at is None else line.state.marked_at
+    marked = line.state.marked_at
+    # A line never heard of is taken to have been free for long: it begins as planned.
+    known_at = queue[0].planned_start - LONG_AGO_S if marked is None else marked
     items: list[QueuedRun] = []
     family = line.state.family
     for index, run in enumerate(queue):

@@ -149,6 +149,11 @@ class PlantGraph:
         """Number of nodes and edges."""
         return self._graph.number_of_nodes(), self._graph.number_of_edges()
 
+    @property
+    def has_changes(self) -> bool:
+        """Whether anything changed since the last call of take_changes."""
+        return bool(self._changes)
+
     def take_changes(self) -> list[tuple[str, Node | Edge | None]]:
         """Nodes and edges changed since the last call, by id; None for removed ones."""
         changes = list(self._changes.items())

@@ -3,7 +3,7 @@
 Knows what is connected to what. What follows from events is in core.py, what is projected in evaluation.py.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -167,9 +167,8 @@ class Model:
             self.save_run(run)
         else:
             before = self.line_of_run[key]
-            if before is not line:
-                self._take_off(before, run)
-                changed.append(before)
+            changed += [before, *self.lines_fed_by(run)]
+            self._take_off(before, run, keep_place=before is line)
             self._unpeg(run)
             run.plan = event
             run.planned_start = event.planned_start_at.timestamp()
@@ -177,7 +176,7 @@ class Model:
         self._place(line, run)
         self._peg(run)
         self._link_run(line, run)
-        return run, changed
+        return run, [*changed, *self.lines_fed_by(run)]
 
     def move_run(self, run: Run, line: Line, since: float, event_id: str) -> Line:
         """The run is made on another line than planned; says which line it left."""
@@ -190,10 +189,11 @@ class Model:
         self.graph.replace_edges_from(identity, "on", {self._line_node(line): None}, since, event_id)
         return before
 
-    def drop_run(self, run: Run) -> Line:
-        """Forget a run that was taken back or is past retention; says whose queue it left."""
+    def drop_run(self, run: Run) -> list[Line]:
+        """Forget a run that was taken back or is past retention; says whose queues it concerned."""
         key = (run.site_id, run.run_id)
         line = self.line_of_run[key]
+        concerned = [line, *self.lines_fed_by(run)]
         self._take_off(line, run)
         self._unpeg(run)
         del self.runs[key], self.line_of_run[key]
@@ -202,7 +202,7 @@ class Model:
         self.plant.forget(join_key(run.site_id, "run_planned", run.run_id))
         self.plant.forget(join_key(run.site_id, "run_cancelled", run.run_id))
         self.store.remove(run.key)
-        return line
+        return concerned
 
     def save_run(self, run: Run) -> None:
         """The run's progress changed."""
@@ -243,6 +243,12 @@ class Model:
         self._link_order(order)
         self.book(order)
         return order
+
+    def open_orders(self, site_id: str) -> list[Order]:
+        """Orders of a site ("*": of all) that are neither shipped nor cancelled, by id."""
+        return [
+            order for key, order in sorted(self.orders.items()) if order.is_open and site_id in ("*", key[0])
+        ]
 
     def book(self, order: Order) -> None:
         """Find the last truck that keeps the promise."""
@@ -322,12 +328,16 @@ class Model:
         moment = event.event_time.timestamp()
         self.graph.replace_edges_from(station, "part_of", {line: None}, moment, event.event_id)
 
-    def link_queue(self, line: Line, since: float, event_id: str) -> None:
-        """Edges "before" between neighbours in the line's queue."""
+    def link_queue(self, line: Line, gone: Iterable[str], since: float, event_id: str) -> None:
+        """Edges "before" between neighbours in the line's queue; runs that are gone from it wait for nobody."""
         queue = [self._run_node(run) for run in line.queued()]
-        for run, following in zip(queue, [*queue[1:], None], strict=True):
-            targets = {} if following is None else {following: None}
-            self.graph.replace_edges_from(run, "before", targets, since, event_id)
+        following: dict[str, str | None] = dict.fromkeys(
+            node_id("run", line.site_id, run_id) for run_id in gone
+        )
+        following.update(zip(queue, [*queue[1:], None], strict=False))
+        for identity, next_one in following.items():
+            targets = {} if next_one is None else {next_one: None}
+            self.graph.replace_edges_from(identity, "before", targets, since, event_id)
 
     def _link_line(self, line: Line) -> None:
         event = line.event
@@ -423,16 +433,22 @@ class Model:
         for fed_id in run.plan.feeds_run_ids:
             self.feeders.setdefault((run.site_id, fed_id), {})[run.site_id, run.run_id] = None
 
-    def _take_off(self, line: Line, run: Run) -> None:
-        line.runs.pop(run.run_id, None)
-        line.projected.pop(run.run_id, None)
+    def lines_fed_by(self, run: Run) -> list[Line]:
+        """Lines of the runs that need what this one makes."""
+        keys = [(run.site_id, fed_id) for fed_id in run.plan.feeds_run_ids]
+        return [self.line_of_run[key] for key in keys if key in self.line_of_run]
+
+    def _take_off(self, line: Line, run: Run, *, keep_place: bool = False) -> None:
+        """Undo _place; with keep_place the line stays on the run that it is on."""
         line.queue = None
+        for fed_id in run.plan.feeds_run_ids:
+            self.feeders.get((run.site_id, fed_id), {}).pop((run.site_id, run.run_id), None)
+        if keep_place:
+            return
+        del line.runs[run.run_id]
         if line.state.run_id == run.run_id:
             line.state.run_id = None
             self.save_line(line)
-        for fed_id in run.plan.feeds_run_ids:
-            self.feeders.get((run.site_id, fed_id), {}).pop((run.site_id, run.run_id), None)
-        self.save_queue(line)
 
     def _refresh_run(self, line: Line, run: Run) -> None:
         plan = run.plan

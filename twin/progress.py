@@ -57,7 +57,7 @@ def add_pieces(line: Line, run: Run, moment: float, good: float, scrap: float, r
     progress.rework_pcs += rework
     made = good + scrap + rework
     state = line.state
-    if run.run_id == state.run_id and (state.opened_at is None or moment > state.opened_at):
+    if run.run_id == state.run_id and (not line.buckets or moment > line.buckets[-1].end_s):
         # Pieces made while setting up are no measure of pace.
         if progress.state is not RunState.SETUP:
             state.made_pcs += made

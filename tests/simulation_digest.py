@@ -1,0 +1,19 @@
+"""Folds the Line 3 week and prints what came out, to be compared between processes."""
+
+from datetime import UTC, datetime
+from hashlib import sha256
+
+from schemas import Facts, Segment
+from streams.simulator.line3 import line3_events
+from tests.folding import Folded, wire
+
+
+def main() -> None:
+    """Print digest, documents and outputs of the fold."""
+    folded = Folded()
+    for number, event in enumerate(line3_events(until=datetime(2026, 11, 20, tzinfo=UTC))):
+        segment = Segment(topic="story", partition=0, positions=[(number, 0)], events=[event])
+        folded.fold(Facts(group_id=event.site_id, segments=[segment]))
+    print(folded.twin.digest, folded.twin.document_count)
+    print(sha256(repr(wire(folded.outputs)).encode()).hexdigest())
+    print(sha256(repr(sorted(folded.documents.items())).encode()).hexdigest())
