@@ -166,10 +166,10 @@ def _flaws(value: Any, path: str = "") -> Iterator[BadRecord]:
     elif isinstance(value, dict):
         for key, item in value.items():
             yield from _flaws(key, path)
-            yield from _flaws(item, f"{path}.{key}" if path else clip(key))
+            yield from _flaws(item, f"{path}.{clip(key)}".removeprefix("."))
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            yield from _flaws(item, f"{path}.{index}" if path else str(index))
+            yield from _flaws(item, f"{path}.{index}".removeprefix("."))
 
 
 def clip(text: str, length: int = 80) -> str:

@@ -1,0 +1,121 @@
+"""What ingest needs to be told, and what must be right before it reads its first record."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Protocol
+
+import structlog
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import ConfigResource
+from confluent_kafka.admin._resource import ResourceType
+
+from schemas import INPUT_TOPICS, UsageError
+from schemas.topics import DEAD_LETTERS, FACTS
+
+log = structlog.get_logger(__name__)
+
+BROKER_WAIT_S = 10.0
+"""How long one question to the broker waits before we say so and ask again."""
+
+TOPIC_BYTES_DEFAULT = 1_000_000
+"""What a topic takes where we may not ask; Kafka's own default is 1,048,588."""
+
+TOPIC_BYTES_MAX = 8_000_000
+"""We write no larger batches, whatever a topic takes. Too large: one record is a long step for the twin."""
+
+
+class IngestSettings(Protocol):
+    """What ingest needs to be told; streams.settings.Settings is one."""
+
+    @property
+    def app_id(self) -> str:
+        """Begins the name of the consumer group."""
+        ...
+
+    @property
+    def topic_prefix(self) -> str:
+        """Stands before every topic."""
+        ...
+
+    @property
+    def facts_partitions(self) -> int:
+        """How many partitions the facts topic must have."""
+        ...
+
+    @property
+    def planning_groups(self) -> Mapping[str, Sequence[str]]:
+        """Group -> sites."""
+        ...
+
+    @property
+    def clock(self) -> Literal["wall", "events"]:
+        """Who drives the clock."""
+        ...
+
+    @property
+    def ingest_batch_events(self) -> int:
+        """Events in one facts record at most."""
+        ...
+
+    @property
+    def consumer_group_instance_id(self) -> str | None:
+        """Name for static membership."""
+        ...
+
+    def client_config(self) -> Mapping[str, object]:
+        """Settings of every Kafka client: servers, security."""
+        ...
+
+
+def check_topics(settings: IngestSettings) -> int:
+    """Look at the topics; gives the size that the facts and dead letter topics both take, in bytes.
+
+    Raises:
+        KafkaException: no broker answers.
+        UsageError: a topic is missing, or the facts topic has another number of partitions than it must have.
+    """
+    client: dict[str, Any] = {**settings.client_config(), "log_level": 3}
+    admin = AdminClient(client)
+    prefix = settings.topic_prefix
+    cluster = admin.list_topics(timeout=BROKER_WAIT_S)
+    known = cluster.topics
+    missing = [
+        prefix + topic for topic in (*INPUT_TOPICS, DEAD_LETTERS, FACTS) if prefix + topic not in known
+    ]
+    if missing:
+        raise UsageError(f"no such topic: {', '.join(missing)}. Run `foresite topics create`")
+    facts_partitions = len(known[prefix + FACTS].partitions)
+    if facts_partitions != settings.facts_partitions:
+        raise UsageError(
+            f"{prefix + FACTS} has {facts_partitions} partitions, the settings say {settings.facts_partitions}: a "
+            "planning group would move to another one, and its history would be in two, in no order. Set "
+            "FORESITE_FACTS_PARTITIONS to what the topic was made with; to have more, fill a new facts topic from the "
+            "inputs under a new FORESITE_TOPIC_PREFIX"
+        )
+    if cluster.controller_id not in cluster.brokers:
+        return TOPIC_BYTES_DEFAULT  # the embedded broker has nobody to ask
+    return min(TOPIC_BYTES_MAX, *_topics_bytes(admin, prefix + FACTS, prefix + DEAD_LETTERS))
+
+
+def _topics_bytes(admin: AdminClient, *topics: str) -> list[int]:
+    """max.message.bytes of each topic."""
+    resources = [ConfigResource(ResourceType.TOPIC, topic) for topic in topics]
+    try:
+        answers = admin.describe_configs(resources, request_timeout=BROKER_WAIT_S)
+        return [int(answers[resource].result()["max.message.bytes"].value) for resource in resources]
+    except KafkaException as error:  # ingest may not be allowed to ask
+        log.info("topic_size_limits_unknown", assumed_bytes=TOPIC_BYTES_DEFAULT, error=str(error))
+        return [TOPIC_BYTES_DEFAULT]
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    return "enable.gapless.guarantee is experimental" not in record.getMessage()
+
+
+def kafka_logger() -> logging.Logger:
+    """Where librdkafka's own lines go: with ours, less the warning about what we chose knowingly."""
+    logger = logging.getLogger("librdkafka")
+    if _is_news not in logger.filters:
+        logger.addFilter(_is_news)
+    return logger
