@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, ClassVar, cast
 
+import aiokafka
 import aiokafka.codec
 import faust
 import structlog
@@ -43,6 +44,10 @@ way to a rebalance. A record holds up to 500 events."""
 
 FETCH_BYTES_MAX = 4 * 1024 * 1024
 """Of one partition per request. Too small: a round trip for every few records; too large: memory at catch-up."""
+
+FETCH_WAIT_MS = 100
+"""Longest wait of the broker for something to answer. Apache Kafka answers at the first byte; the embedded broker only
+when this is over. Too small: a quiet plant costs requests; too large: the demo's picture is late."""
 
 SESSION_TIMEOUT_S = 20.0
 """How long the group waits for a silent worker. Too small: a busy machine loses its partitions; too large: so long
@@ -80,8 +85,13 @@ def shard_topics(settings: Settings) -> ShardTopics:
     return ShardTopics(facts=prefix + FACTS, state=prefix + STATE, prefix=prefix)
 
 
-class _AdvisoryCommits(faust_aiokafka.AIOKafkaConsumerThread):
-    """Commits group offsets for lag monitors only, so a commit that fails is no reason to stop."""
+class _ReaderThread(faust_aiokafka.AIOKafkaConsumerThread):
+    """Reads without delay, and commits group offsets for lag monitors only: one that fails is no reason to stop."""
+
+    def _create_worker_consumer(self, transport: faust_aiokafka.Transport) -> aiokafka.AIOKafkaConsumer:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._fetch_max_wait_ms = FETCH_WAIT_MS  # Faust has 1,500 built in
+        return consumer
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         consumer = self._ensure_consumer()
@@ -107,7 +117,7 @@ class _ManifestConsumer(faust_aiokafka.Consumer):
     """Begins every partition at the offset its shard asks for, whatever the group has committed."""
 
     def _new_consumer_thread(self) -> faust_aiokafka.AIOKafkaConsumerThread:
-        return _AdvisoryCommits(self, loop=self.loop, beacon=self.beacon)
+        return _ReaderThread(self, loop=self.loop, beacon=self.beacon)
 
     async def perform_seek(self) -> None:
         """Seek all partitions to where their shards are; Faust calls this before it lets records flow."""
@@ -124,7 +134,7 @@ class _ManifestConsumer(faust_aiokafka.Consumer):
     async def is_owner(self, tp: TP, offset: int) -> bool:
         """Whether the group still counts this worker as the owner, shown by committing an offset in its name."""
         thread = self._thread
-        assert isinstance(thread, _AdvisoryCommits)
+        assert isinstance(thread, _ReaderThread)
         return bool(await thread.call_thread(thread.confirm, tp, offset))
 
 
