@@ -100,6 +100,14 @@ class ShardKeeper:
         kept = self._kept.get(partition)
         return None if kept is None else kept.shard.position
 
+    def missing(self, partitions: Iterable[int]) -> str | None:
+        """Why not all of these partitions are folded here; None where they are."""
+        assigned = sorted(set(partitions))
+        if not assigned:
+            return "no partition of the facts is assigned to this worker"
+        loading = [partition for partition in assigned if partition not in self._kept]
+        return f"partitions {loading} are being loaded" if loading else None
+
     async def take_over(self, partitions: Iterable[int]) -> None:
         """Become the owner of exactly these partitions: fence and load each, then start its commits.
 

@@ -27,6 +27,7 @@ from mode import CrashingSupervisor
 
 from schemas.errors import UsageError
 from schemas.topics import FACTS, STATE
+from streams.admin import Health
 from streams.batch import FactsRecord, ShardTopics
 from streams.facts_log import partition_count
 from streams.faust_security import faust_credentials
@@ -263,6 +264,7 @@ async def serve(
     stop: asyncio.Event,
     metrics: ShardMetrics | None = None,
     on_failure: Callable[[], object] = lambda: None,
+    health: Health | None = None,
 ) -> None:
     """Run a twin worker until `stop` is set or it fails.
 
@@ -272,14 +274,19 @@ async def serve(
         stop: set it to drain, commit and return.
         metrics: told of restores and commits.
         on_failure: called when it has failed and begins to clean up, which may hang where Kafka does.
+        health: told that the loop turns, and whether the worker has what it needs.
 
     Raises:
         Exception: what it failed of. What was not committed is folded again by the next worker.
     """
+    health = Health() if health is None else health
     _require_codecs()
+    health.not_ready("kafka", "Kafka has not answered yet")
     if not await _topics_ready(settings, stop):
         return
+    health.ready("kafka")
     app = build_app(settings, kind, metrics)
+    beating = asyncio.create_task(_beat(app, health), name="twin-beat")
     starting = asyncio.create_task(app.start(), name="twin-start")
     stopping = asyncio.create_task(stop.wait(), name="twin-stop")
     ended = asyncio.create_task(app.wait_until_stopped(), name="twin-ended")
@@ -294,14 +301,29 @@ async def serve(
     finally:
         await app.shards.close()  # commits what was folded
         await app.stop()
-        for task in (starting, stopping, ended):
+        for task in (starting, stopping, ended, beating):
             task.cancel()
-        await asyncio.gather(starting, stopping, ended, return_exceptions=True)
+        await asyncio.gather(starting, stopping, ended, beating, return_exceptions=True)
     if app.crash_reason is not None:
         raise app.crash_reason
 
 
-def run(settings: Settings, kind: FoldKind, metrics: ShardMetrics | None = None) -> int:
+async def _beat(app: TwinApp, health: Health) -> None:
+    """Say each second that the loop turns, and whether all partitions given to this worker are folded."""
+    health.started()
+    while True:
+        health.beat()
+        missing = app.shards.missing(tp.partition for tp in app.consumer.assignment())
+        if missing is None:
+            health.ready("shards")
+        else:
+            health.not_ready("shards", missing)
+        await asyncio.sleep(1.0)
+
+
+def run(
+    settings: Settings, kind: FoldKind, metrics: ShardMetrics | None = None, health: Health | None = None
+) -> int:
     """Run a twin worker until SIGTERM or SIGINT, as the last thing this process does.
 
     The last commit is the truth, so whatever hangs after the end (a broker that is away, a client's thread) is cut
@@ -321,7 +343,7 @@ def run(settings: Settings, kind: FoldKind, metrics: ShardMetrics | None = None)
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, on_signal)
         try:
-            await serve(settings, kind, stop, metrics, partial(_exit_after, FAILED_STOP_TIMEOUT_S))
+            await serve(settings, kind, stop, metrics, partial(_exit_after, FAILED_STOP_TIMEOUT_S), health)
         except Exception as error:  # noqa: BLE001 - the last line of defence: it turns into the exit code
             log.critical("twin_failed", error_type=type(error).__name__, error=str(error))
             _exit_after(FAILED_STOP_TIMEOUT_S)

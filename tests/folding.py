@@ -36,6 +36,13 @@ def tick(when: datetime) -> Facts:
     return Facts(group_id="*", tick=Tick(now=when))
 
 
+def segment_of(topic: str, offset: int, single: Event) -> Segment:
+    """One event of partition 0 as a segment."""
+    return Segment.model_validate(
+        {"topic": topic, "partition": 0, "positions": [(offset, 0)], "events": [single]}
+    )
+
+
 class Log:
     """Writes facts as ingest would: one source partition a topic, rising offsets."""
 
@@ -55,7 +62,7 @@ class Log:
                     update={"positions": [*last.positions, (offset, 0)], "events": [*last.events, each]}
                 )
             else:
-                segments.append(Segment(topic=topic, partition=0, positions=[(offset, 0)], events=[each]))
+                segments.append(segment_of(topic, offset, each))
         return Facts(group_id="S1", segments=segments)
 
 

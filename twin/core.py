@@ -430,6 +430,8 @@ class Twin:
             marked = line.state.marked_at
             began = max(run.planned_start, marked if marked is not None else run.planned_start)
             self._begin(line, run, min(began, moment), event)
+        if not self._is_on(line, run, event):
+            return
         good, scrap, rework = event.good_count, event.scrap_count, event.rework_count
         if event.counter == "total":
             good, scrap, rework = self._as_deltas(run, good, scrap, rework)
@@ -445,10 +447,18 @@ class Twin:
         )
         return good, scrap, rework
 
+    def _is_on(self, line: Line, run: Run, event: MachineEvent) -> bool:
+        """Whether the run is on the line that speaks of it; rejected where it is on another."""
+        planned_on = self._model.line_of_run[run.site_id, run.run_id]
+        if planned_on is line:
+            return True
+        self._reject(event, "wrong_line", f"run {run.run_id} is on line {planned_on.line_id}")
+        return False
+
     def _on_correction(self, event: CountCorrected) -> None:
         line = self._model.lines[event.site_id, event.line_id]
         run = self._run_of(event, event.run_id, line)
-        if run is None:
+        if run is None or not self._is_on(line, run, event):
             return
         progress = run.progress
         if (
@@ -511,10 +521,10 @@ class Twin:
         lines = [line]
         planned_on = model.line_of_run[run.site_id, run.run_id]
         if planned_on is not line:
+            # The shop floor decides where a run is made, but only by beginning it there.
             if not isinstance(event, SetupStarted | RunStarted):
-                self._reject(event, "wrong_line", f"run {run.run_id} is on line {planned_on.line_id}")
+                self._is_on(line, run, event)
                 return
-            # The shop floor decides where a run is made.
             lines.append(model.move_run(run, line, moment, event.event_id))
         self._move(line, run, state, moment, event)
         self._evaluate(lines)

@@ -125,7 +125,7 @@ def one_event_a_record(records: list[Facts]) -> Iterator[Facts]:
 
 @STEPS
 @given(histories())
-def test_incremental_equals_recomputed(history: list[list[Event] | datetime]):
+def test_incremental_equals_recomputed(history: list[list[Event] | datetime]) -> None:
     folded = begun()
     for step in history:
         if isinstance(step, datetime):
@@ -140,7 +140,9 @@ def test_incremental_equals_recomputed(history: list[list[Event] | datetime]):
 
 @STEPS
 @given(histories(), st.data())
-def test_grouping_and_restoring_show_nowhere(history: list[list[Event] | datetime], data: st.DataObject):
+def test_grouping_and_restoring_show_nowhere(
+    history: list[list[Event] | datetime], data: st.DataObject
+) -> None:
     folded = told(history)
     twin, outputs, documents = fold_all(folded.records)
     assert wire(folded.outputs) == wire(outputs)
@@ -159,7 +161,7 @@ def test_grouping_and_restoring_show_nowhere(history: list[list[Event] | datetim
 
 @STEPS
 @given(histories())
-def test_batching_of_events_into_facts_shows_nowhere(history: list[list[Event] | datetime]):
+def test_batching_of_events_into_facts_shows_nowhere(history: list[list[Event] | datetime]) -> None:
     folded = told(history)
     twin, outputs, documents = fold_all(one_event_a_record(folded.records))
 
@@ -169,7 +171,7 @@ def test_batching_of_events_into_facts_shows_nowhere(history: list[list[Event] |
 
 @STEPS
 @given(histories())
-def test_folding_again_what_was_folded_changes_nothing(history: list[list[Event] | datetime]):
+def test_folding_again_what_was_folded_changes_nothing(history: list[list[Event] | datetime]) -> None:
     folded = told(history)
     before = folded.twin.digest
     again = [output for facts in folded.records for output in folded.twin.apply(facts)]
@@ -181,7 +183,7 @@ def test_folding_again_what_was_folded_changes_nothing(history: list[list[Event]
 
 @STEPS
 @given(histories())
-def test_what_was_counted_is_conserved_and_no_edge_hangs_loose(history: list[list[Event] | datetime]):
+def test_what_was_counted_is_conserved_and_no_edge_hangs_loose(history: list[list[Event] | datetime]) -> None:
     folded = told(history)
     model = folded.twin.model
     for key, each in model.runs.items():
@@ -200,7 +202,7 @@ def test_what_was_counted_is_conserved_and_no_edge_hangs_loose(history: list[lis
     assert len(ids) == len(set(ids)), "an output id was used twice"
 
 
-def test_another_process_with_another_hash_seed_says_the_same_bytes():
+def test_another_process_with_another_hash_seed_says_the_same_bytes() -> None:
     root = Path(__file__).parents[2]
     script = "from tests.simulation_digest import main; main()"
     digests = {

@@ -10,9 +10,9 @@ Overtime 5.26 h x 780 = 4,102.80, leaves 62.20 = 0.05 % of 119,000; 5,000 - 4,10
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from schemas import Card, CardState, Facts, Segment, Severity, topics
+from schemas import Card, CardState, Facts, Severity, topics
 from streams.simulator.line3 import line3_events
-from tests.folding import Folded
+from tests.folding import Folded, segment_of
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -24,8 +24,7 @@ def nov(day: int, hour: int, minute: int = 0) -> datetime:
 def told_until(moment: datetime) -> Folded:
     folded = Folded()
     for number, event in enumerate(line3_events(until=moment)):
-        segment = Segment(topic="story", partition=0, positions=[(number, 0)], events=[event])
-        folded.fold(Facts(group_id=event.site_id, segments=[segment]))
+        folded.fold(Facts(group_id=event.site_id, segments=[segment_of("story", number, event)]))
     return folded
 
 
@@ -34,7 +33,7 @@ def the_card(folded: Folded) -> Card:
     return folded.cards["delivery_risk/plant-1/line/L3/1"]
 
 
-def test_the_card_on_thursday_says_what_paper_says():
+def test_the_card_on_thursday_says_what_paper_says() -> None:
     card = the_card(told_until(nov(19, 8)))
     worst = card.affected[0]
     rescue = card.impact.rescue
@@ -68,7 +67,7 @@ def test_the_card_on_thursday_says_what_paper_says():
     assert ("drift", -0.08, nov(17, 6)) == (card.cause.signal, card.cause.delta, card.cause.since)
 
 
-def test_the_card_stands_on_tuesday_and_turns_severe_on_thursday_at_six():
+def test_the_card_stands_on_tuesday_and_turns_severe_on_thursday_at_six() -> None:
     cards = [
         (card.as_of.astimezone(BERLIN), card.severity) for card in told_until(nov(19, 8)).on(topics.CARDS)
     ]
@@ -78,7 +77,7 @@ def test_the_card_stands_on_tuesday_and_turns_severe_on_thursday_at_six():
     assert (nov(19, 6), Severity.CRITICAL) == cards[-1]
 
 
-def test_the_path_runs_from_line_to_customer():
+def test_the_path_runs_from_line_to_customer() -> None:
     card = the_card(told_until(nov(19, 8)))
 
     assert [
@@ -93,7 +92,7 @@ def test_the_path_runs_from_line_to_customer():
     assert all(step.event_id for step in card.path)
 
 
-def test_the_other_orders_were_looked_at_and_keep_their_slack():
+def test_the_other_orders_were_looked_at_and_keep_their_slack() -> None:
     """#4470: Wed 16:05:13 to Fri 12:00 = 43.91 h. #4472: Wed 25 19:09:08 to Fri 27 12:00 = 40.85 h."""
     folded = told_until(nov(19, 8))
     line = folded.twin.model.lines["plant-1", "L3"]
@@ -107,7 +106,7 @@ def test_the_other_orders_were_looked_at_and_keep_their_slack():
     assert 40.85 == round((nov(27, 12).timestamp() - finish) / 3600, 2)
 
 
-def test_when_the_notice_is_gone_the_card_says_so():
+def test_when_the_notice_is_gone_the_card_says_so() -> None:
     """After Friday 14:00 nobody can be called in for Saturday: no rescue, and the truck itself is the deadline."""
     card = the_card(told_until(nov(20, 14, 30)))
 
@@ -116,7 +115,7 @@ def test_when_the_notice_is_gone_the_card_says_so():
     assert "No overtime on offer holds the date." in card.summary
 
 
-def test_an_order_that_ships_clears_its_card():
+def test_an_order_that_ships_clears_its_card() -> None:
     folded = told_until(nov(19, 8))
     shipped = {"kind": "order_shipped", "order_id": "4471", "shipped_pcs": 29_750.0}
     event = {**shipped, "event_id": "s", "event_time": nov(19, 8).isoformat(), "site_id": "plant-1"}

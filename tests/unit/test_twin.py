@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from schemas import topics
+from schemas import Event, OrderProjection, topics
 from tests.folding import Folded, at, count, event, fold_all, order, run, small_plant, wire
 from twin import Twin
 from twin.runs import RUN_TRANSITIONS, RunState
@@ -27,11 +27,13 @@ def started(plant: Folded, **run_fields: object) -> Folded:
     return plant
 
 
-def projection(plant: Folded, order_id: str):
-    return next(body for body in reversed(plant.on(topics.ORDER_PROJECTIONS)) if body.order_id == order_id)
+def projection(plant: Folded, order_id: str) -> OrderProjection:
+    found = [body for body in plant.on(topics.ORDER_PROJECTIONS) if body.order_id == order_id]
+    assert isinstance(found[-1], OrderProjection)
+    return found[-1]
 
 
-def test_every_run_state_is_reachable_and_every_run_event_moves_something():
+def test_every_run_state_is_reachable_and_every_run_event_moves_something() -> None:
     reached = {RunState.PLANNED} | {after for moves in RUN_TRANSITIONS.values() for after in moves.values()}
     kinds = {kind for moves in RUN_TRANSITIONS.values() for kind in moves}
 
@@ -47,7 +49,7 @@ def test_every_run_state_is_reachable_and_every_run_event_moves_something():
     } == kinds
 
 
-def test_an_order_without_runs_is_no_forecast(plant: Folded):
+def test_an_order_without_runs_is_no_forecast(plant: Folded) -> None:
     plant.tell(order("1", at(1, "12:00")))
 
     assert ("no_runs", None, None) == (
@@ -57,7 +59,7 @@ def test_an_order_without_runs_is_no_forecast(plant: Folded):
     )
 
 
-def test_a_planned_run_is_projected_on_plan(plant: Folded):
+def test_a_planned_run_is_projected_on_plan(plant: Folded) -> None:
     """Nothing known against it: 800 pieces at 100 an hour from 06:00 are ready at 14:00, on Tuesday's truck."""
     plant.tell(order("1", at(1, "12:00")), run("R1", "L1", at(0, "06:00"), at(0, "14:00"), pegs=["1"]))
     plant.tick(at(0, "05:30"))
@@ -69,7 +71,7 @@ def test_a_planned_run_is_projected_on_plan(plant: Folded):
     )
 
 
-def test_a_held_run_moves_with_the_clock_and_comes_back(plant: Folded):
+def test_a_held_run_moves_with_the_clock_and_comes_back(plant: Folded) -> None:
     """200 pieces by 08:00, held until 20:00: 600 remain from 20:00, 2 h today and 4 h on Tuesday: 10:00."""
     started(plant)
     plant.tell(count("L1", "R1", at(0, "08:00"), 200.0))
@@ -82,7 +84,7 @@ def test_a_held_run_moves_with_the_clock_and_comes_back(plant: Folded):
     assert at(1, "10:00").timestamp() == plant.twin.model.lines["S1", "L1"].projected["R1"].finish_at
 
 
-def test_a_stop_that_costs_the_truck_raises_a_card_and_its_end_clears_it(plant: Folded):
+def test_a_stop_that_costs_the_truck_raises_a_card_and_its_end_clears_it(plant: Folded) -> None:
     """Held at 08:00 with 600 to go. From Monday 22:00 on, 600 pieces need Tuesday 06:00-12:00: just in time for the
     truck at 12:00. At Tuesday 07:00 they end at 13:00: an hour late, next truck a day later, 1,000 penalty."""
     started(plant)
@@ -106,7 +108,7 @@ def test_a_stop_that_costs_the_truck_raises_a_card_and_its_end_clears_it(plant: 
     assert ("cleared", "the affected orders are projected in time again") == (card.state, card.update_reason)
 
 
-def test_what_one_line_loses_the_next_pays(plant: Folded):
+def test_what_one_line_loses_the_next_pays(plant: Folded) -> None:
     """R1 on L1 feeds R2 on L2. A plan that ends R2 on Monday 22:00 slides when R1 starts 4 hours late."""
     plant.tell(order("1", at(1, "12:00")))
     plant.tell(
@@ -119,7 +121,7 @@ def test_what_one_line_loses_the_next_pays(plant: Folded):
     assert at(1, "10:00") == projection(plant, "1").ready_at
 
 
-def test_setup_between_families_is_counted_once(plant: Folded):
+def test_setup_between_families_is_counted_once(plant: Folded) -> None:
     """R1 red ends 10:00 as planned; R2 blue needs 30 min of setup: planned at 10:00, it starts 10:30."""
     plant.tell(
         run("R1", "L1", at(0, "06:00"), at(0, "10:00"), quantity=400.0),
@@ -132,7 +134,7 @@ def test_setup_between_families_is_counted_once(plant: Folded):
     assert (at(0, "10:30").timestamp(), "queue") == (projected["R2"].start_at, projected["R2"].bound_by)
 
 
-def test_a_repeated_event_changes_nothing(plant: Folded):
+def test_a_repeated_event_changes_nothing(plant: Folded) -> None:
     started(plant)
     first = count("L1", "R1", at(0, "07:00"), 100.0)
     plant.tell(first)
@@ -144,7 +146,7 @@ def test_a_repeated_event_changes_nothing(plant: Folded):
     assert before != plant.twin.digest, "the position moved on, though nothing else did"
 
 
-def test_a_numbered_repeat_is_known_whatever_its_age(plant: Folded):
+def test_a_numbered_repeat_is_known_whatever_its_age(plant: Folded) -> None:
     started(plant)
     for minute in range(1, 60):
         plant.tell(
@@ -164,7 +166,7 @@ def test_a_numbered_repeat_is_known_whatever_its_age(plant: Folded):
     assert 1 == plant.twin.counters["duplicate", "sequence"]
 
 
-def test_totals_count_up_and_survive_a_reset(plant: Folded):
+def test_totals_count_up_and_survive_a_reset(plant: Folded) -> None:
     """Readings 100, 250, then the counter begins again: 30, 80. Made: 100 + 150 + 30 + 50 = 330."""
     started(plant)
     for hour, total in ((7, 100.0), (8, 250.0), (9, 30.0), (10, 80.0)):
@@ -173,7 +175,7 @@ def test_totals_count_up_and_survive_a_reset(plant: Folded):
     assert 330.0 == plant.twin.model.runs["S1", "R1"].progress.good_pcs
 
 
-def test_a_correction_lands_in_the_time_it_belongs_to(plant: Folded):
+def test_a_correction_lands_in_the_time_it_belongs_to(plant: Folded) -> None:
     started(plant)
     for hour in (7, 8, 9):
         plant.tell(count("L1", "R1", at(0, f"{hour:02d}:00"), 100.0))
@@ -184,7 +186,7 @@ def test_a_correction_lands_in_the_time_it_belongs_to(plant: Folded):
     assert 260.0 == plant.twin.model.runs["S1", "R1"].progress.good_pcs
 
 
-def test_a_late_count_lands_in_its_bucket(plant: Folded):
+def test_a_late_count_lands_in_its_bucket(plant: Folded) -> None:
     started(plant)
     for hour in (7, 8, 9):
         plant.tell(count("L1", "R1", at(0, f"{hour:02d}:00"), 90.0))
@@ -208,7 +210,9 @@ def test_a_late_count_lands_in_its_bucket(plant: Folded):
         ("superseded", order("1", at(2, "12:00"), when=at(-1, "00:00"))),
     ],
 )
-def test_what_cannot_be_true_here_is_rejected_and_changes_nothing(plant: Folded, reason: str, told):
+def test_what_cannot_be_true_here_is_rejected_and_changes_nothing(
+    plant: Folded, reason: str, told: Event
+) -> None:
     started(plant)
     before = {key: value for key, value in plant.documents.items() if "/ids/" not in key}
     plant.tell(told)
@@ -217,7 +221,7 @@ def test_what_cannot_be_true_here_is_rejected_and_changes_nothing(plant: Folded,
     assert before == {key: value for key, value in plant.documents.items() if "/ids/" not in key}
 
 
-def test_a_count_after_completion_is_rejected_but_a_late_one_is_not(plant: Folded):
+def test_a_count_after_completion_is_rejected_but_a_late_one_is_not(plant: Folded) -> None:
     started(plant)
     plant.tell(count("L1", "R1", at(0, "09:00"), 300.0))
     plant.tell(event("run_completed", at(0, "09:30"), line_id="L1", run_id="R1"))
@@ -228,7 +232,7 @@ def test_a_count_after_completion_is_rejected_but_a_late_one_is_not(plant: Folde
     assert 309.0 == plant.twin.model.runs["S1", "R1"].progress.good_pcs
 
 
-def test_counts_alone_start_a_run(plant: Folded):
+def test_counts_alone_start_a_run(plant: Folded) -> None:
     """Two spreadsheets know no run_started: pieces say that it began, when the plan says."""
     plant.tell(order("1", at(1, "12:00")), run("R1", "L1", at(0, "06:00"), at(0, "14:00"), pegs=["1"]))
     plant.tick(at(0, "07:00"))
@@ -242,7 +246,7 @@ def test_counts_alone_start_a_run(plant: Folded):
     )
 
 
-def test_two_runs_on_one_line_are_one_interrupted_by_the_other(plant: Folded):
+def test_two_runs_on_one_line_are_one_interrupted_by_the_other(plant: Folded) -> None:
     started(plant)
     plant.tell(run("R2", "L1", at(0, "14:00"), at(0, "22:00")))
     plant.tell(event("run_started", at(0, "08:00"), line_id="L1", run_id="R2"))
@@ -255,7 +259,7 @@ def test_two_runs_on_one_line_are_one_interrupted_by_the_other(plant: Folded):
     assert ["R2", "R1"] == [each.run_id for each in plant.twin.model.lines["S1", "L1"].queued()]
 
 
-def test_the_shop_floor_decides_where_a_run_is_made(plant: Folded):
+def test_the_shop_floor_decides_where_a_run_is_made(plant: Folded) -> None:
     plant.tell(run("R1", "L1", at(0, "06:00"), at(0, "14:00")))
     plant.tell(event("run_started", at(0, "06:00"), line_id="L2", run_id="R1"))
     restored = Twin.restore(plant.twin.header(), plant.documents)
@@ -264,13 +268,13 @@ def test_the_shop_floor_decides_where_a_run_is_made(plant: Folded):
     assert "L2" == restored.model.line_of_run["S1", "R1"].line_id
 
 
-def test_the_clock_never_runs_back(plant: Folded):
+def test_the_clock_never_runs_back(plant: Folded) -> None:
     plant.tick(at(0, "09:00"))
     assert [] == plant.tick(at(0, "08:00"))
     assert at(0, "09:00").timestamp() == plant.twin.now
 
 
-def test_a_command_nobody_carries_out_yet_is_answered(plant: Folded):
+def test_a_command_nobody_carries_out_yet_is_answered(plant: Folded) -> None:
     told = {"command_id": "c1", "actor": "pat", "card_id": "x"}
     plant.tell(event("card_acknowledge", at(0, "06:00"), **told))
     [result] = plant.on(topics.COMMAND_RESULTS)
@@ -278,7 +282,7 @@ def test_a_command_nobody_carries_out_yet_is_answered(plant: Folded):
     assert ("c1", "rejected", "not_supported") == (result.command_id, result.outcome, result.reason)
 
 
-def test_what_is_behind_the_watermark_is_skipped(plant: Folded):
+def test_what_is_behind_the_watermark_is_skipped(plant: Folded) -> None:
     started(plant)
     facts = plant.log.of(count("L1", "R1", at(0, "07:00"), 100.0, event_id="once"))
     plant.fold(facts)
@@ -287,7 +291,7 @@ def test_what_is_behind_the_watermark_is_skipped(plant: Folded):
     assert digest == plant.twin.digest
 
 
-def test_old_orders_and_runs_are_forgotten(plant: Folded):
+def test_old_orders_and_runs_are_forgotten(plant: Folded) -> None:
     started(plant)
     plant.tick(at(1, "12:00"))
     plant.tell(event("run_completed", at(0, "12:00"), line_id="L1", run_id="R1"))
@@ -303,7 +307,7 @@ def test_old_orders_and_runs_are_forgotten(plant: Folded):
     assert plant.twin.digest == restored.digest
 
 
-def test_restored_means_never_stopped(plant: Folded):
+def test_restored_means_never_stopped(plant: Folded) -> None:
     started(plant)
     plant.tell(count("L1", "R1", at(0, "07:00"), 80.0))
     plant.tell(event("run_held", at(0, "07:30"), line_id="L1", run_id="R1"))
@@ -317,7 +321,7 @@ def test_restored_means_never_stopped(plant: Folded):
     assert plant.twin.take_changes() == restored.take_changes()
 
 
-def test_the_same_facts_give_the_same_bytes_however_they_are_grouped(plant: Folded):
+def test_the_same_facts_give_the_same_bytes_however_they_are_grouped(plant: Folded) -> None:
     started(plant)
     for minute in range(5, 60, 5):
         plant.tell(count("L1", "R1", at(0, f"06:{minute:02d}"), 8.0))

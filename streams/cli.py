@@ -1,0 +1,316 @@
+"""The command line: `foresite --help`. Each command reads its arguments, calls one function, prints what it says."""
+
+import json
+import signal
+import sys
+import threading
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+import typer
+from confluent_kafka import KafkaException
+from pydantic import ValidationError
+from rich.console import Console
+from rich.table import Table
+
+from schemas import TOPICS, ForesiteError, UsageError
+from streams.settings import Settings
+
+app = typer.Typer(
+    name="foresite",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="""The operating picture above ERP and MES: what is at risk, whose it is, until when, and what it costs.
+
+Begin with `foresite demo`. With data of your own: `foresite replay FILE...` needs no Kafka at all.
+With Kafka: `foresite topics create`, `foresite up --kafka HOST:PORT`, `foresite publish FILE...`.
+
+Every setting is an environment variable FORESITE_<NAME>; see docs/settings.md.""",
+)
+topics_app = typer.Typer(no_args_is_help=True, help="The topics: list them, or create them on Kafka.")
+app.add_typer(topics_app, name="topics")
+
+Kafka = Annotated[
+    str | None, typer.Option("--kafka", metavar="HOST:PORT", help="Bootstrap servers. [FORESITE_KAFKA]")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print NDJSON for machines.")]
+MappingFile = Annotated[
+    Path | None, typer.Option("--mapping", "-m", help="What the columns of tables mean (YAML); for CSV.")
+]
+Files = Annotated[
+    list[Path], typer.Argument(help="Files of events: NDJSON or CSV, plain or .gz; or folders of them.")
+]
+
+
+def main() -> None:
+    """Run a command; errors become one clear line and an exit code."""
+    try:
+        app(standalone_mode=True)
+    except UsageError as error:
+        _fail(str(error), 2)
+    except ValidationError as error:
+        _fail("; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()), 2)
+    except KafkaException as error:
+        _fail(f"Kafka: {error.args[0]}", 1)
+    except ForesiteError as error:
+        _fail(str(error), 1)
+
+
+def _fail(message: str, code: int) -> None:
+    sys.stderr.write(f"foresite: {message}\n")
+    sys.exit(code)
+
+
+def _settings(kafka: str | None = None, **given: Any) -> Settings:
+    return Settings(**{name: value for name, value in {"kafka": kafka, **given}.items() if value is not None})
+
+
+def _until_stopped() -> threading.Event:
+    """Set by Ctrl-C and SIGTERM."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+def _moment(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"{text!r} is no time; write it as 2026-11-19T08:00:00+01:00") from None
+    if moment.tzinfo is None:
+        raise UsageError(f"{text!r} has no zone; write it as {text}+01:00, or {text}Z for UTC")
+    return moment
+
+
+@app.command()
+def demo(
+    headless: Annotated[bool, typer.Option(help="Print the final cards and end.")] = False,
+    as_json: AsJson = False,
+    seed: Annotated[int, typer.Option(help="Of the four lines beside Line 3.")] = 4,
+) -> None:
+    """Play a simulated factory through every role on an embedded broker, and print its ranked cards.
+
+    Line 3 runs 8 % under plan since Tuesday and nobody logged a stoppage: see who misses which truck, what it costs,
+    whose it is and until when something can be done. Then the plant goes on live until Ctrl-C.
+    """
+    from streams.demo import run_demo
+
+    raise typer.Exit(run_demo(headless=headless, json=as_json, seed=seed))
+
+
+@app.command()
+def replay(
+    files: Files,
+    mapping: MappingFile = None,
+    until: Annotated[str | None, typer.Option(metavar="TIME", help="The picture as of this moment.")] = None,
+    zone: Annotated[str, typer.Option(help="Zone of the printed times.")] = "UTC",
+    as_json: AsJson = False,
+) -> None:
+    """Fold files offline and print the ranked cards as of a moment. Needs no broker.
+
+    The same twin as the live one, on the same verdicts about each record. The tally goes to standard error.
+    """
+    from streams.adapters.mapping import load_mapping
+    from streams.card_text import print_cards
+    from streams.replay import replay as run_replay
+    from twin import Twin
+
+    result = run_replay(files, None if mapping is None else load_mapping(mapping), Twin, _moment(until))
+    cards = result.ranked()
+    if as_json:
+        for card in cards:
+            sys.stdout.write(card.model_dump_json() + "\n")
+        sys.stderr.write(json.dumps(result.tally()) + "\n")
+        return
+    print_cards(cards, ZoneInfo(zone), result.until or datetime.now(ZoneInfo(zone)), Console())
+    for name, count in result.tally().items():
+        sys.stderr.write(f"{name:>13}  {count}\n")
+    for refusal in result.refusals[:5]:
+        sys.stderr.write(f"      refused  {refusal}\n")
+
+
+@app.command()
+def publish(files: Files, mapping: MappingFile = None, kafka: Kafka = None, as_json: AsJson = False) -> None:
+    """Send events from files to their input topics, and wait until Kafka has them all.
+
+    The topic follows from each event's kind. What cannot be sent is named with its line; everything else is sent.
+    """
+    from streams.adapters.mapping import load_mapping
+    from streams.publish import publish as run_publish
+    from streams.sources import ReadTally, read_records
+
+    tally = ReadTally()
+    records = read_records(files, None if mapping is None else load_mapping(mapping), tally)
+    console = Console(stderr=True)
+    with console.status("publishing") as status:
+        outcome = run_publish(_settings(kafka), records, lambda done: status.update(f"{done:,} delivered"))
+    for failure in outcome.failures:
+        sys.stderr.write(f"not sent: {failure}\n")
+    counts = {
+        "lines": tally.lines,
+        "delivered": outcome.delivered,
+        "failed": outcome.failed,
+        "refused": outcome.refused,
+    }
+    sys.stdout.write(
+        json.dumps(counts) + "\n" if as_json else "".join(f"{k:>10}  {v:,}\n" for k, v in counts.items())
+    )
+    raise typer.Exit(outcome.exit_code)
+
+
+@app.command()
+def simulate(
+    out: Annotated[Path, typer.Option(help="File of events (NDJSON).")],
+    truth: Annotated[
+        Path | None, typer.Option(help="File of what the factory hides: drifts, stops, finishes.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = 1,
+    days: Annotated[int, typer.Option(min=1, help="Days of events.")] = 14,
+    lines: Annotated[int, typer.Option(min=1, help="Production lines.")] = 12,
+    sites: Annotated[int, typer.Option(min=1, help="Sites that they are spread over.")] = 1,
+) -> None:
+    """Write what the MES and ERP of a seeded factory would publish, noise and data trouble included."""
+    from streams.simulator import FactorySettings
+    from streams.simulator import simulate as run_simulation
+
+    try:
+        settings = FactorySettings(seed=seed, days=days, lines=lines, sites=sites)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    made = run_simulation(settings, out, truth)
+    told = f", {made.truth_records:,} truths to {truth}" if truth else ""
+    sys.stdout.write(f"{made.events:,} events to {out}{told}\nnext: foresite replay {out}\n")
+
+
+@app.command("order-book")
+def order_book(
+    log: Annotated[Path, typer.Argument(help="A shop-floor log (CSV).")],
+    mapping: Annotated[Path, typer.Option("--mapping", "-m", help="What its columns mean.")],
+    seed: Annotated[int, typer.Option(help="Same seed, same order book.")] = 1,
+) -> None:
+    """Make up the orders, customers, prices and plan that a shop-floor log lacks, by a stated, seeded rule (NDJSON)."""
+    from streams.adapters.mapping import load_mapping
+    from streams.adapters.order_book import order_book as make
+
+    for event in make(log, load_mapping(mapping), seed):
+        sys.stdout.write(event.model_dump_json(exclude_none=True) + "\n")
+
+
+@app.command()
+def up(
+    kafka: Kafka = None,
+    clock: Annotated[
+        Literal["wall", "events"] | None, typer.Option(help="Where time comes from. [FORESITE_CLOCK]")
+    ] = None,
+) -> None:
+    """Run every role on this machine: against Kafka, or without --kafka on the embedded, volatile broker."""
+    from streams.up import run_up
+
+    settings = _settings(kafka, clock=clock)
+    embedded = kafka is None and "kafka" not in settings.model_fields_set
+    run_up(settings, embedded=embedded, stop=_until_stopped(), console=Console())
+
+
+@app.command()
+def broker() -> None:
+    """Run the embedded broker until Ctrl-C. Volatile: it keeps nothing, and proves no guarantee."""
+    from streams.embedded_broker import EmbeddedBroker
+
+    stop = _until_stopped()
+    settings = _settings()
+    with EmbeddedBroker() as embedded:
+        for topic in TOPICS:
+            embedded.create_topic(settings.topic_prefix + topic)
+        sys.stdout.write(
+            f"{embedded.bootstrap_servers}\n"
+            "Volatile: about 5 MB a partition in memory, gone at the end; transactions isolate nothing.\n"
+            f"next: FORESITE_KAFKA={embedded.bootstrap_servers} foresite up\n"
+        )
+        sys.stdout.flush()
+        stop.wait()
+
+
+@app.command()
+def ingest(kafka: Kafka = None) -> None:
+    """Run the ingest role: validate raw events, write facts and dead letters."""
+    from streams.ingest import run
+
+    settings = _settings(kafka)
+    _log_as("ingest", settings)
+    raise typer.Exit(run(settings, admin_host=settings.admin_host, admin_port=settings.admin_port))
+
+
+@app.command()
+def twin(kafka: Kafka = None) -> None:
+    """Run the twin role: fold facts into the live model, put out cards, signals and projections."""
+    from streams.twin_role import run
+
+    settings = _settings(kafka)
+    _log_as("twin", settings)
+    raise typer.Exit(run(settings))
+
+
+def _log_as(role: str, settings: Settings) -> None:
+    from importlib.metadata import version
+
+    from streams import logs
+
+    logs.configure(
+        role=role, version=version("foresite"), level=settings.log_level, log_format=settings.log_format
+    )
+
+
+@app.command()
+def verify(kafka: Kafka = None, as_json: AsJson = False) -> None:
+    """Fold all facts again and compare with the state and outputs that the topics hold. Exit 1 where they differ."""
+    from streams.twin_fold import TWIN
+    from streams.twin_worker import shard_topics
+    from streams.verify import verify as run_verify
+
+    settings = _settings(kafka)
+    compacted = [name for name, topic in TOPICS.items() if topic.cleanup == "compact"]
+    report = run_verify(settings.client_config(), shard_topics(settings), TWIN, compacted)
+    if as_json:
+        sys.stdout.write(json.dumps({"is_equal": report.is_equal, "report": str(report).splitlines()}) + "\n")
+    else:
+        sys.stdout.write(f"{report}\n")
+    raise typer.Exit(0 if report.is_equal else 1)
+
+
+@topics_app.command("list")
+def list_topics(as_json: AsJson = False) -> None:
+    """Print the table of topics: key, cleanup, who writes and reads."""
+    if as_json:
+        for topic in TOPICS.values():
+            row = {"name": topic.name, "key": topic.key, "cleanup": topic.cleanup, "role": topic.role}
+            sys.stdout.write(json.dumps({**row, "holds": topic.holds}) + "\n")
+        return
+    table = Table("topic", "key", "cleanup", "holds", box=None, pad_edge=False)
+    for topic in TOPICS.values():
+        table.add_row(topic.name, topic.key, topic.cleanup, topic.holds)
+    Console().print(table)
+
+
+@topics_app.command("create")
+def create(
+    kafka: Kafka = None,
+    replication: Annotated[
+        int, typer.Option(help="Copies of each partition; -1: the cluster's default.")
+    ] = -1,
+) -> None:
+    """Create what is missing of the topics; what exists is left as it is. Safe to repeat."""
+    from streams.topic_admin import create_topics
+
+    for each in create_topics(_settings(kafka), replication):
+        sys.stdout.write(f"{each.name:36} {each.outcome}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""Making the topics of schemas/topics.py on a Kafka cluster. What exists is left as it is and compared."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # its stubs hide the second
+
+from schemas import TOPICS, Topic, UsageError
+from streams.settings import Settings
+
+TIMEOUT_S = 30.0
+DAY_MS = 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class TopicOutcome:
+    """What became of one topic: created, exists, or differs (and how)."""
+
+    name: str
+    outcome: str
+
+
+def wanted_partitions(topic: Topic, settings: Settings) -> int:
+    """How many partitions a topic is to have."""
+    return settings.facts_partitions if topic.partitions is None else topic.partitions
+
+
+def topic_config(topic: Topic) -> dict[str, str]:
+    """Kafka's settings of a topic, from its row in the table."""
+    config: dict[str, str] = {"cleanup.policy": topic.cleanup}
+    if topic.cleanup == "delete":
+        config["retention.ms"] = "-1" if topic.retention_days is None else str(topic.retention_days * DAY_MS)
+    return config
+
+
+def create_topics(settings: Settings, replication: int) -> list[TopicOutcome]:
+    """Create what is missing of the table of topics.
+
+    Args:
+        settings: where, and the prefix of all names.
+        replication: copies of each partition; -1: the cluster's default.
+
+    Raises:
+        UsageError: Kafka cannot be reached or refuses; the message says which topic and why.
+    """
+    admin = AdminClient(_config(settings.client_config()))
+    try:
+        known = admin.list_topics(timeout=TIMEOUT_S).topics
+    except KafkaException as error:
+        raise UsageError(f"no answer from Kafka at {settings.kafka}: {error.args[0].str()}") from None
+    outcomes: list[TopicOutcome] = []
+    missing: list[NewTopic] = []
+    for topic in TOPICS.values():
+        name = settings.topic_prefix + topic.name
+        count = wanted_partitions(topic, settings)
+        if name in known:
+            found = len(known[name].partitions)
+            outcomes.append(
+                TopicOutcome(
+                    name, "exists" if found == count else f"exists with {found} partitions, not {count}"
+                )
+            )
+        else:
+            missing.append(NewTopic(name, count, replication, config=topic_config(topic)))
+    for name, future in (
+        admin.create_topics(missing, operation_timeout=TIMEOUT_S) if missing else {}
+    ).items():
+        try:
+            future.result(TIMEOUT_S)
+        except KafkaException as error:
+            raise UsageError(f"{name} was not created: {error.args[0].str()}") from None
+        outcomes.append(TopicOutcome(name, "created"))
+    return sorted(outcomes, key=lambda each: each.name)
+
+
+def _config(config: Mapping[str, object]) -> dict[str, Any]:
+    return dict(config)

@@ -1,0 +1,23 @@
+"""The twin role as a process: the Faust worker with the real twin, its metrics, and its health on the admin port."""
+
+from streams.admin import AdminServer, Health
+from streams.metrics import Metrics
+from streams.settings import Settings
+from streams.shard_metrics import PrometheusShardMetrics
+from streams.twin_fold import TWIN
+from streams.twin_worker import run as run_worker
+
+
+def run(settings: Settings) -> int:
+    """Run the twin until SIGTERM or SIGINT.
+
+    Returns:
+        The process's exit code: 0 after a signal, 1 after a failure.
+
+    Raises:
+        ForesiteError: it could not begin.
+    """
+    metrics, health = Metrics(), Health()
+    metrics.watch_readiness("twin", lambda: health.is_ready)
+    with AdminServer(health, metrics.registry, host=settings.admin_host, port=settings.admin_port):
+        return run_worker(settings, TWIN, PrometheusShardMetrics(metrics), health)
