@@ -15,6 +15,11 @@ Isolation = Literal["read_committed", "read_uncommitted"]
 STALL_TIMEOUT_S = 30.0
 """No progress for so long is a failure. Too small: a leader change fails a restore. Too large: a dead broker hides."""
 
+_LEADERLESS = frozenset({KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE})
+
+RETRY_S = 0.1
+"""Between two questions about a partition that has no leader at the moment."""
+
 BATCH_MESSAGES = 2_000
 BATCH_WAIT_S = 0.05
 """consume() waits until a batch is full or this time is over: it is what the last batch of a partition costs."""
@@ -43,10 +48,19 @@ def reader(client: Mapping[str, object], isolation: Isolation) -> Iterator[Consu
 
 def watermarks(consumer: Consumer, topic: str, partition: int) -> tuple[int, int]:
     """First offset the log still holds, and the end as far as this reader's isolation may see."""
-    low, high = consumer.get_watermark_offsets(
-        TopicPartition(topic, partition), timeout=STALL_TIMEOUT_S, cached=False
-    )
-    return low, high
+    deadline = time.monotonic() + STALL_TIMEOUT_S
+    while True:
+        try:
+            low, high = consumer.get_watermark_offsets(
+                TopicPartition(topic, partition), timeout=STALL_TIMEOUT_S, cached=False
+            )
+        except KafkaException as error:
+            # A topic just created, or a leader that moves: the next answer is another one.
+            if error.args[0].code() not in _LEADERLESS or time.monotonic() > deadline:
+                raise
+            time.sleep(RETRY_S)
+        else:
+            return low, high
 
 
 def read_to_end(
