@@ -786,9 +786,9 @@ class Twin:
             return
         known = self._model.runs.get((event.site_id, event.run_id))
         orders = [] if known is None else self._model.orders_of(known)
-        _, lines = self._model.put_run(event)
+        run, lines = self._model.put_run(event)
         if word is Word.CHANGED:
-            self._evaluate(lines, orders)
+            self._evaluate(lines, [*orders, *self._model.orders_of(run)])
         else:
             for line in lines:
                 self._mark_dirty(line)

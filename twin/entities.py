@@ -21,6 +21,14 @@ SiteKey = tuple[str, str]
 ALWAYS_OPEN = WorkCalendar(CalendarDescription(always=True))
 
 
+class StatusReading(msgspec.Struct, frozen=True):
+    """What the last published line status said: state, run and drift in one word, and the shares that drift slowly."""
+
+    words: str
+    attainment: float | None
+    level: float
+
+
 class LineState(msgspec.Struct):
     """The hot document of a line. Times are POSIX seconds.
 
@@ -56,7 +64,7 @@ class LineState(msgspec.Struct):
     last_event_at: float | None = None
     last_event_id: str = ""
     drift_confidence: float = 0.0
-    published: str = ""
+    published: StatusReading | None = None
 
     def encode(self) -> bytes:
         """JSON of the state."""

@@ -113,7 +113,7 @@ class Evaluation:
             if [*before] != [*after]:
                 gone = [run_id for run_id in before if run_id not in after]
                 model.link_queue(line, gone, self.now, self.cause)
-            self._touch(line, before, after)
+            self._touch_late(line)
             if after == before:
                 continue
             line.projected = after
@@ -122,18 +122,22 @@ class Evaluation:
                 if before.get(run_id) == after.get(run_id):
                     continue
                 run = model.runs.get((line.site_id, run_id))
-                for fed in [] if run is None else model.lines_fed_by(run):
+                if run is None:
+                    continue
+                for order in model.orders_of(run):
+                    self._orders[order.site_id, order.order_id] = order
+                for fed in model.lines_fed_by(run):
                     fed_key = (fed.site_id, fed.line_id)
                     if fed_key not in queued and passes.get(fed_key, 0) < MOST_PASSES:
                         queued.add(fed_key)
                         heappush(waiting, fed_key)
         return sorted(passes)
 
-    def _touch(self, line: Line, before: dict[str, ProjectedRun], after: dict[str, ProjectedRun]) -> None:
-        for run_id in {**before, **after}:
-            run = self.model.runs.get((line.site_id, run_id))
-            if run is not None:
-                for order in self.model.orders_of(run):
+    def _touch_late(self, line: Line) -> None:
+        """Late orders are looked at even where no finish moved: what is to blame may have."""
+        for run in line.queued():
+            for order in self.model.orders_of(run):
+                if order.state.root is not None:
                     self._orders[order.site_id, order.order_id] = order
 
     # Orders

@@ -2,10 +2,13 @@
 
 from schemas import LineStatus
 from twin.drift import DriftPhase
-from twin.entities import Line
+from twin.entities import Line, StatusReading
 from twin.model import Model
 from twin.progress import attainment
 from twin.words import utc
+
+SHARE_MOVED = 0.02
+"""Attainment or level must move this much before a line is published again. Smaller: every count is news."""
 
 
 def line_status(line: Line, model: Model, now: float, output_id: str) -> LineStatus | None:
@@ -15,11 +18,8 @@ def line_status(line: Line, model: Model, now: float, output_id: str) -> LineSta
     drifts = line.drift.phase is DriftPhase.DRIFTING and line.drift.since_s is not None
     reached = None if run is None else attainment(line, run, state.marked_at or now)
     run_state = "" if run is None else run.progress.state.value
-    # Two decimals: a whole per cent is news, a count is not.
-    reading = (
-        f"{state.packml}|{state.run_id}|{run_state}|{_percent(reached)}|{_percent(state.level)}|{drifts}"
-    )
-    if reading == state.published:
+    reading = StatusReading(f"{state.packml}|{state.run_id}|{run_state}|{drifts}", reached, state.level)
+    if state.published is not None and not _is_news(state.published, reading):
         return None
     state.published = reading
     model.save_line(line)
@@ -45,5 +45,8 @@ def line_status(line: Line, model: Model, now: float, output_id: str) -> LineSta
     )
 
 
-def _percent(share: float | None) -> str:
-    return "" if share is None else f"{share:.2f}"
+def _is_news(before: StatusReading, after: StatusReading) -> bool:
+    if before.words != after.words or (before.attainment is None) != (after.attainment is None):
+        return True
+    moved = abs((before.attainment or 0.0) - (after.attainment or 0.0)) >= SHARE_MOVED
+    return moved or abs(before.level - after.level) >= SHARE_MOVED

@@ -3,6 +3,7 @@
 Knows what is connected to what. What follows from events is in core.py, what is projected in evaluation.py.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 
 import msgspec
@@ -24,6 +25,7 @@ from schemas import (
 from twin.assessment import on_time_slot_of
 from twin.cards import Root
 from twin.dedupe import IdChunk, SequenceWindow
+from twin.drift import Bucket
 from twin.entities import (
     BucketHour,
     DriftDocument,
@@ -131,7 +133,9 @@ class Model:
     def save_bucket_hour(self, line: Line, hour: int) -> None:
         """Buckets of an hour changed; an hour without any is removed."""
         key = join_key(line.site_id, "bucket_hour", line.line_id, str(hour))
-        buckets = [bucket for bucket in line.buckets if int(bucket.start_s // 3600) == hour]
+        first = bisect_left(line.buckets, hour * 3600.0, key=_start)
+        last = bisect_left(line.buckets, (hour + 1) * 3600.0, key=_start)
+        buckets = line.buckets[first:last]
         if buckets:
             self.store.put(key, BucketHour(hour, buckets))
         else:
@@ -199,8 +203,8 @@ class Model:
         del self.runs[key], self.line_of_run[key]
         self.feeders.pop(key, None)
         self.graph.remove_node(self._run_node(run))
-        self.plant.forget(join_key(run.site_id, "run_planned", run.run_id))
-        self.plant.forget(join_key(run.site_id, "run_cancelled", run.run_id))
+        self.plant.forget(run.site_id, "run_planned", run.run_id)
+        self.plant.forget(run.site_id, "run_cancelled", run.run_id)
         self.store.remove(run.key)
         return concerned
 
@@ -279,7 +283,7 @@ class Model:
         for neighbour in neighbours:
             self.graph.prune(neighbour)
         for kind in ("order_upserted", "order_cancelled", "order_shipped"):
-            self.plant.forget(join_key(order.site_id, kind, order.order_id))
+            self.plant.forget(order.site_id, kind, order.order_id)
         self.store.remove(order.key)
 
     def save_order(self, order: Order) -> None:
@@ -491,7 +495,7 @@ class Model:
             for parts, value in by_type[kind]:
                 event = MODEL_OF_KIND[kind].model_validate_json(value)
                 assert isinstance(event, Event)
-                self.plant.adopt(join_key(*parts), event)
+                self.plant.adopt(tuple(parts), event)
         for parts, value in by_type.get("line_state", []):
             self.line(parts[0], parts[2]).state = msgspec.json.decode(value, type=LineState)
         self._restore_plant()
@@ -559,6 +563,10 @@ class Model:
         self.graph.drop_edges()
         for _, value in by_type.get("edge", []):
             self.graph.restore_edge(msgspec.json.decode(value, type=Edge))
+
+
+def _start(bucket: Bucket) -> float:
+    return bucket.start_s
 
 
 def root_of(text: str) -> Root:

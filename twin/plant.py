@@ -60,10 +60,14 @@ class EventDocument:
         return self.event.model_dump_json(exclude_none=True).encode()
 
 
-def upsert_key(event: Event) -> str:
-    """Document key of what the event upserts: site/kind/ids."""
+PlantKey = tuple[str, ...]
+"""(site_id, kind, ids...): what an upsert speaks of; joined, the key of its document."""
+
+
+def upsert_key(event: Event) -> PlantKey:
+    """What the event upserts."""
     ids = [str(getattr(event, name)) for name in event.entity if getattr(event, name) is not None]
-    return join_key(event.site_id, event.kind, *ids)
+    return (event.site_id, event.kind, *ids)
 
 
 class Plant:
@@ -71,9 +75,9 @@ class Plant:
 
     def __init__(self, store: DocumentStore) -> None:
         self._store = store
-        self._events: dict[str, Event] = {}
+        self._events: dict[PlantKey, Event] = {}
         self._calendars: dict[CalendarDescription, WorkCalendar] = {}
-        self._routes: dict[str, Route] = {}
+        self._routes: dict[PlantKey, Route] = {}
 
     def upsert(self, event: Event) -> Word:
         """Take an upsert as the last word on its entity, unless a later one is known."""
@@ -85,10 +89,10 @@ class Plant:
             if event == known:
                 return Word.REPEATED
         self.adopt(key, event)
-        self._store.put(key, EventDocument(event))
+        self._store.put(join_key(*key), EventDocument(event))
         return Word.NEW if known is None else Word.CHANGED
 
-    def adopt(self, key: str, event: Event) -> None:
+    def adopt(self, key: PlantKey, event: Event) -> None:
         """Hold an event that is already written."""
         self._events[key] = event
         self._routes.pop(key, None)
@@ -97,19 +101,15 @@ class Plant:
         """Put an upsert right after what really happened."""
         key = upsert_key(event)
         self.adopt(key, event)
-        self._store.put(key, EventDocument(event))
+        self._store.put(join_key(*key), EventDocument(event))
 
-    def forget(self, key: str) -> None:
-        """Drop what retention no longer keeps."""
+    def forget(self, *key: str) -> None:
+        """Drop what retention no longer keeps: site_id, kind, ids."""
         if self._events.pop(key, None) is not None:
-            self._store.remove(key)
-
-    def find(self, key: str) -> Event | None:
-        """The last upsert under a document key."""
-        return self._events.get(key)
+            self._store.remove(join_key(*key))
 
     def of_type(self, model: type[SomeEvent]) -> list[SomeEvent]:
-        """All upserts of a kind, by document key."""
+        """All upserts of a kind, by key."""
         return [event for _, event in sorted(self._events.items()) if isinstance(event, model)]
 
     def rules(self, site_id: str) -> Rules:
@@ -119,7 +119,7 @@ class Plant:
 
     def site(self, site_id: str) -> SiteUpserted | None:
         """The site as described."""
-        event = self._events.get(join_key(site_id, "site_upserted", site_id))
+        event = self._events.get((site_id, "site_upserted", site_id))
         return event if isinstance(event, SiteUpserted) else None
 
     def zone(self, site_id: str) -> ZoneInfo:
@@ -149,7 +149,7 @@ class Plant:
 
     def route(self, site_id: str, route_id: str) -> Route | None:
         """Departures of a route in the site's zone."""
-        key = join_key(site_id, "shipment_slots_upserted", route_id)
+        key = (site_id, "shipment_slots_upserted", route_id)
         route = self._routes.get(key)
         if route is None:
             event = self._events.get(key)
@@ -171,8 +171,8 @@ class Plant:
 
     def setup_s(self, site_id: str, line_id: str, before: str | None, after: str | None) -> float:
         """Seconds of setup between two families on a line; 0 where a family or matrix is unknown."""
-        matrix = self._events.get(join_key(site_id, "setup_matrix_upserted", line_id)) or self._events.get(
-            join_key(site_id, "setup_matrix_upserted")
+        matrix = self._events.get((site_id, "setup_matrix_upserted", line_id)) or self._events.get(
+            (site_id, "setup_matrix_upserted")
         )
         if not isinstance(matrix, SetupMatrixUpserted) or before is None or after is None:
             return 0.0
@@ -183,8 +183,8 @@ class Plant:
 
     def overtime_price(self, site_id: str, line_id: str) -> float | None:
         """Money an hour of overtime where a window names none."""
-        event = self._events.get(join_key(site_id, "overtime_rate_upserted", line_id)) or self._events.get(
-            join_key(site_id, "overtime_rate_upserted")
+        event = self._events.get((site_id, "overtime_rate_upserted", line_id)) or self._events.get(
+            (site_id, "overtime_rate_upserted")
         )
         return event.cost_per_h if isinstance(event, OvertimeRateUpserted) else None
 
@@ -202,11 +202,7 @@ class Plant:
             for window in overtime
             if window.committed and not window.withdrawn
         )
-        event = (
-            None
-            if calendar_id is None
-            else self._events.get(join_key(site_id, "calendar_upserted", calendar_id))
-        )
+        event = None if calendar_id is None else self._events.get((site_id, "calendar_upserted", calendar_id))
         if isinstance(event, CalendarUpserted):
             description = CalendarDescription(
                 zone=self.zone(site_id).key,
@@ -226,6 +222,4 @@ class Plant:
         return calendar
 
     def _local_or_shared(self, kind: str, site_id: str, entity_id: str) -> Event | None:
-        return self._events.get(join_key(site_id, kind, entity_id)) or self._events.get(
-            join_key(EVERYWHERE, kind, entity_id)
-        )
+        return self._events.get((site_id, kind, entity_id)) or self._events.get((EVERYWHERE, kind, entity_id))
