@@ -110,6 +110,9 @@ def replay(
     files: Files,
     mapping: MappingFile = None,
     until: Annotated[str | None, typer.Option(metavar="TIME", help="The picture as of this moment.")] = None,
+    tick: Annotated[
+        int, typer.Option(min=1, metavar="SECONDS", help="Plant time between two looks at the clock.")
+    ] = 60,
     zone: Annotated[str, typer.Option(help="Zone of the printed times.")] = "UTC",
     as_json: AsJson = False,
 ) -> None:
@@ -122,7 +125,7 @@ def replay(
     from streams.replay import replay as run_replay
     from twin import Twin
 
-    result = run_replay(files, None if mapping is None else load_mapping(mapping), Twin, _moment(until))
+    result = run_replay(files, None if mapping is None else load_mapping(mapping), Twin, _moment(until), tick)
     cards = result.ranked()
     if as_json:
         for card in cards:

@@ -8,8 +8,8 @@ from schemas.errors import ForesiteError
 from streams.partition_reader import read_to_end, watermarks
 
 HINT_REBUILD = (
-    "the twin never skips what it has not folded. Restore the topic from a backup, or accept the loss with "
-    "`foresite rebuild --accept-loss`"
+    "the twin never skips what it has not folded. Restore the topic from a backup, or accept the loss as "
+    "docs/operations.md, 'Rebuild', says"
 )
 
 

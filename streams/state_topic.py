@@ -19,7 +19,7 @@ from streams.partition_reader import read_to_end
 MANIFEST_KEY = "manifest"
 SKIP_PREFIX = "skip/"
 
-HINT_VERIFY = "run `foresite verify` to see what differs, then `foresite rebuild` to fold the facts again"
+HINT_VERIFY = "run `foresite verify` to see what differs; docs/operations.md, 'Rebuild', says how to fold the facts again"
 HINT_PARTITIONS = "the way to migrate is a new facts topic, filled by `foresite ingest` from the inputs"
 HINT_UPGRADE = "start the version of Foresite that wrote it, or a newer one"
 

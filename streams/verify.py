@@ -210,7 +210,7 @@ def _require_beginning(consumer: Consumer, facts_topic: str, partition: int) -> 
     if low > 0:
         raise UsageError(
             f"{facts_topic}/{partition} begins at offset {low}: without its first records there is nothing to fold "
-            "from. Verify against a checkpoint that is younger, `foresite verify --checkpoint`"
+            "from. Keep the facts as long as they are to be verified (retention.ms of the topic)"
         )
 
 

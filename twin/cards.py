@@ -280,7 +280,8 @@ def _deadline(worst: Assessment, context: CardContext) -> tuple[float | None, st
         return context.overtime.notice_by, "overtime notice"
     if worst.need_by > context.now:
         return worst.need_by, "goods must be ready"
-    return None, "its truck is gone: nothing holds the date any more"
+    gone = "its date" if worst.order.event.route_id is None else "its truck"
+    return None, f"{gone} is gone: nothing holds the promise any more"
 
 
 def _cause(root: Root, blamed: Blame, context: CardContext) -> Cause:

@@ -111,6 +111,7 @@ class Twin:
         self._latest: dict[
             str, float
         ] = {}  # site -> furthest ahead of the clock that an event may lie, seconds
+        self._was_rejected = False
         self._handlers = self._handler_table()
 
     # The fold
@@ -217,13 +218,15 @@ class Twin:
             return
         elif self._is_in_future(event, event.event_time.timestamp()):
             return
+        self._was_rejected = False
         if handler is not None:
             handler(event)
         else:
             self._keep(event)
         if self._model.graph.has_changes:
             self._publish_graph(self._now if self._now is not None else event.event_time.timestamp())
-        self.counters["applied", event.kind] += 1
+        if not self._was_rejected:
+            self.counters["applied", event.kind] += 1
 
     # Time
 
@@ -362,6 +365,7 @@ class Twin:
 
     def _reject(self, event: Event, reason: str, message: str) -> None:
         self.counters["rejected", reason] += 1
+        self._was_rejected = True
         # What concerns every site is folded by every shard: one of them saying so is not to be had, so none does.
         if event.site_id == EVERYWHERE:
             return

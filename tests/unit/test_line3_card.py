@@ -8,6 +8,7 @@ Overtime 5.26 h x 780 = 4,102.80, leaves 62.20 = 0.05 % of 119,000; 5,000 - 4,10
 """
 
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from zoneinfo import ZoneInfo
 
 from schemas import Card, CardState, Facts, Severity, topics
@@ -21,7 +22,13 @@ def nov(day: int, hour: int, minute: int = 0) -> datetime:
     return datetime(2026, 11, day, hour, minute, tzinfo=BERLIN)
 
 
+@cache
 def told_until(moment: datetime) -> Folded:
+    """The story up to a moment; told once for all tests that only look at it."""
+    return told_anew(moment)
+
+
+def told_anew(moment: datetime) -> Folded:
     folded = Folded()
     for number, event in enumerate(line3_events(until=moment)):
         folded.fold(Facts(group_id=event.site_id, segments=[segment_of("story", number, event)]))
@@ -116,7 +123,7 @@ def test_when_the_notice_is_gone_the_card_says_so() -> None:
 
 
 def test_an_order_that_ships_clears_its_card() -> None:
-    folded = told_until(nov(19, 8))
+    folded = told_anew(nov(19, 8))
     shipped = {"kind": "order_shipped", "order_id": "4471", "shipped_pcs": 29_750.0}
     event = {**shipped, "event_id": "s", "event_time": nov(19, 8).isoformat(), "site_id": "plant-1"}
     segment = {"topic": "more", "partition": 0, "positions": [(0, 0)], "events": [event]}
