@@ -4,7 +4,7 @@ Law: a card is shown, never judged: every number and word stands on the card. Na
 characters in them are shown as spaces.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
@@ -36,40 +36,39 @@ _LOOKS: Final[dict[Severity, _Look]] = {
 """Shape and word carry the meaning; colour only repeats it."""
 
 
-def ranked(cards: Iterable[Card]) -> list[Card]:
-    """Cards by rank, those without one last, then by score and id."""
-    return sorted(cards, key=lambda card: (card.rank is None, card.rank or 0, -card.score, card.card_id))
-
-
 def print_cards(cards: Sequence[Card], zone: ZoneInfo, now: datetime, console: Console) -> None:
-    """Print cards in the order given: in colour on a terminal, as plain text elsewhere."""
+    """Print cards in the order given, numbered: in colour on a terminal, as plain text elsewhere.
+
+    A card's own rank is of the moment at which it was published; here it is its place in the list.
+    """
     if not cards:
         console.print(f"Nothing needs a decision. Checked {time_of(now.timestamp(), zone)}.", highlight=False)
-    for card in cards:
+    for place, card in enumerate(cards, start=1):
         if console.is_terminal:
-            console.print(_title(card))
+            console.print(_title(card, place))
             console.print(Padding(_grid(card, zone, now), (0, 0, 1, 5)))
         else:  # for files and pipes: a line is a line, whatever its length
-            console.print(card_text(card, zone, now), end="\n\n", soft_wrap=True, highlight=False)
+            console.print(card_text(card, zone, now, place), end="\n\n", soft_wrap=True, highlight=False)
 
 
-def card_text(card: Card, zone: ZoneInfo, now: datetime) -> str:
+def card_text(card: Card, zone: ZoneInfo, now: datetime, place: int | None = None) -> str:
     """One card as plain lines.
 
     Args:
         card: the card.
         zone: the site's zone; cards carry UTC.
         now: plant time, for distances.
+        place: number in a list; None: the rank that the card was published with.
     """
-    lines = [_title(card).plain]
+    lines = [_title(card, place or card.rank).plain]
     lines += [f"     {label:{_LABEL_WIDTH}} {_clean(words)}" for label, words in _rows(card, zone, now)]
     return "\n".join(lines)
 
 
-def _title(card: Card) -> Text:
+def _title(card: Card, place: int | None) -> Text:
     look = _LOOKS[card.severity]
-    rank = " -" if card.rank is None else f"{card.rank:2}"
-    return Text.assemble((f"{rank} {look.shape} {look.word}  ", look.style), (_clean(card.title), "bold"))
+    number = " -" if place is None else f"{place:2}"
+    return Text.assemble((f"{number} {look.shape} {look.word}  ", look.style), (_clean(card.title), "bold"))
 
 
 def _grid(card: Card, zone: ZoneInfo, now: datetime) -> Table:

@@ -1,8 +1,9 @@
 """Plays events into Kafka in plant time, no faster than the twin follows.
 
-Law: the clock we drive is never further ahead of the twin's committed clock than the window, and a tick is sent only
-once everything before it has been acknowledged: topics are read side by side, and a clock that ran ahead would make
-the plant look silent, and what comes then late.
+Law: a tick is sent only once everything before it has been acknowledged, and nothing is sent behind it before the twin
+has committed the moment a window before it. Topics are read side by side: a clock that ran ahead would make the plant
+look silent, and what comes then late. With a window of 0 nothing overtakes anything, and a story plays out the same
+each time.
 """
 
 import threading
@@ -19,14 +20,15 @@ from streams.settings import Settings
 from streams.sources import record_key
 
 WINDOW_S = 1_800.0
-"""Plant time sent ahead of the committed clock. Too small: a round trip to the twin for every tick; too large: events
-beyond what the rules allow ahead of the clock (max_future_min) are rejected."""
+"""Plant time that the clock may be ahead of the committed one. 0: a round trip to the twin for every tick; too large:
+events beyond what the rules allow ahead of the clock (max_future_min) are rejected."""
 
 STALL_TIMEOUT_S = 60.0
 """A committed clock that does not move for so long is a failure. Too small: a twin that restarts is given up; too
 large: nobody learns that it does not run."""
 
 POLL_S = 0.02
+FLUSH_WAIT_S = 0.5
 DELIVERY_TIMEOUT_MS = 60_000
 
 
@@ -61,6 +63,10 @@ class Player:
         window_s: plant seconds to be ahead of it at most.
         stall_timeout_s: seconds without a move of it that are too many.
         new_producer: makes the client from its settings; tests have their own.
+
+    Attributes:
+        window_s: as given; may be changed between two calls of play.
+        played: what was sent so far.
     """
 
     def __init__(
@@ -73,11 +79,10 @@ class Player:
     ) -> None:
         self._prefix = settings.topic_prefix
         self._clock = clock
-        self._window_s = window_s
+        self.window_s = window_s
         self._stall_timeout_s = stall_timeout_s
-        self._begun: dict[str, None] = {}
         self._refused: list[str] = []
-        self._producer = new_producer(
+        self._producer: Any = new_producer(
             {
                 **settings.client_config(),
                 "enable.idempotence": True,
@@ -115,10 +120,11 @@ class Player:
                 self._flush()
                 tick_s = event.event_time.timestamp()
                 pace.wait_until(tick_s, stop)
-                self._wait_for_twin(event.site_id, tick_s, stop)
                 self._send(event)
+                self._flush()
                 self.played.ticks += 1
                 self.played.now_s = tick_s
+                self.wait_for(event.site_id, tick_s - self.window_s, stop)
                 if progress is not None:
                     progress(self.played)
             else:
@@ -145,11 +151,9 @@ class Player:
             if now_s != seen:
                 seen, moved_at = now_s, time.monotonic()
 
-    def _wait_for_twin(self, site_id: str, tick_s: float, stop: threading.Event | None) -> None:
-        if site_id in self._begun:
-            self.wait_for(site_id, tick_s - self._window_s, stop)
-        else:  # a site's first tick starts its clock
-            self._begun[site_id] = None
+    def close(self) -> None:
+        """Let go of the connection; what was played is delivered."""
+        self._producer = None
 
     def _send(self, event: Event) -> None:
         value = event.model_dump_json(exclude_none=True).encode()
@@ -168,7 +172,8 @@ class Player:
                 return
 
     def _flush(self) -> None:
-        self._producer.flush()
+        while self._producer.flush(FLUSH_WAIT_S):  # in steps, so that a signal is seen meanwhile
+            pass
         if self._refused:
             raise KafkaException(f"{len(self._refused)} events were not delivered: {self._refused[0]}")
 

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from schemas import Card
-from streams.card_text import card_text, print_cards, ranked, why
+from streams.card_text import card_text, print_cards, why
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NOW = datetime(2026, 11, 19, 7, 0, tzinfo=UTC)  # Thu 08:00 at the site
@@ -191,11 +191,10 @@ def test_names_cannot_write_to_the_terminal() -> None:
     assert card_text(card, BERLIN, NOW).splitlines()[0].endswith("#1 for  [2JEvil Corp")
 
 
-def test_cards_stand_in_the_order_of_their_rank() -> None:
-    cards = [
-        line3_card(rank=None, card_id="c"),
-        line3_card(rank=2, card_id="b"),
-        line3_card(rank=1, card_id="a"),
-    ]
+def test_cards_of_a_list_are_numbered_by_their_place_in_it() -> None:
+    out = io.StringIO()
 
-    assert ["a", "b", "c"] == [card.card_id for card in ranked(cards)]
+    print_cards([line3_card(rank=2), line3_card(rank=2)], BERLIN, NOW, Console(file=out))
+
+    assert [" 1 ▲", " 2 ▲"] == [line[:4] for line in out.getvalue().splitlines() if "▲" in line]
+    assert card_text(line3_card(rank=None), BERLIN, NOW).startswith(" - ▲")

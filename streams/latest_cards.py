@@ -1,0 +1,75 @@
+"""The risk topic as a reader sees it: the newest version of each card, kept up to date."""
+
+from confluent_kafka import Consumer, TopicPartition
+
+from schemas import Card
+from schemas.topics import CARDS
+from streams.partition_reader import watermarks
+from streams.replay import ENDED
+from streams.settings import Settings
+
+BATCH_MESSAGES = 1_000
+METADATA_TIMEOUT_S = 10.0
+
+
+class LatestCards:
+    """Every card of twin.cards.v1 from the first record there is, in this reader's memory.
+
+    Args:
+        settings: where Kafka is.
+
+    Raises:
+        KafkaException: the broker does not answer.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._cards: dict[str, Card] = {}
+        topic = settings.topic_prefix + CARDS
+        self._consumer = Consumer(
+            {
+                **settings.client_config(),
+                "group.id": f"{settings.app_id}-cards-reader",  # nothing is ever committed under it
+                "enable.auto.commit": False,
+                "isolation.level": "read_committed",
+                "auto.offset.reset": "earliest",
+                "fetch.wait.max.ms": 50,
+            }
+        )
+        partitions = self._consumer.list_topics(topic, timeout=METADATA_TIMEOUT_S).topics[topic].partitions
+        self._consumer.assign(
+            [
+                TopicPartition(topic, number, watermarks(self._consumer, topic, number)[0])
+                for number in partitions
+            ]
+        )
+
+    def changed(self, wait_s: float) -> list[Card]:
+        """Cards that came since the last call, newest version of each; empty after wait_s without any."""
+        first = self._consumer.poll(wait_s)
+        if first is None:
+            return []
+        changed: dict[str, Card] = {}
+        for message in [first, *self._consumer.consume(BATCH_MESSAGES, 0.0)]:
+            key, value = message.key(), message.value()
+            if message.error() is not None or key is None:
+                continue  # it reconnects by itself
+            assert isinstance(key, bytes)
+            card_id = key.decode()
+            if value is None:
+                self._cards.pop(card_id, None)
+            else:
+                changed[card_id] = self._cards[card_id] = Card.model_validate_json(value)
+        return list(changed.values())
+
+    def ranked(self) -> list[Card]:
+        """Cards that need somebody, the most urgent first: by score, then deadline, then id."""
+        return sorted((card for card in self._cards.values() if card.state not in ENDED), key=_urgency)
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._consumer.close()
+
+
+def _urgency(card: Card) -> tuple[float, float, str]:
+    deadline = float("inf") if card.deadline is None else card.deadline.timestamp()
+    return (-card.score, deadline, card.card_id)
