@@ -296,7 +296,7 @@ class Twin:
                         topics.ORDER_PROJECTIONS,
                         join_key(*key),
                         None,
-                        f"{self._cause}>{key}",
+                        f"{self._cause}>{topics.ORDER_PROJECTIONS}>{join_key(*key)}",
                         utc(now).isoformat(),
                     )
                 )
@@ -746,12 +746,21 @@ class Twin:
     def _on_order(self, event: OrderUpserted) -> None:
         if self._keep(event) in (Word.NEW, Word.CHANGED):
             order = self._model.put_order(event)
+            closed_at = order.state.closed_at
+            if (
+                order.state.status == "cancelled"
+                and closed_at is not None
+                and event.event_time.timestamp() > closed_at
+            ):
+                order.state.status, order.state.closed_at = "open", None  # ERP took the cancellation back
             self._evaluate([], [order])
 
     def _on_order_cancelled(self, event: OrderCancelled) -> None:
         order = self._order_of(event, event.order_id)
-        if order is not None and self._keep(event) is not Word.SUPERSEDED:
-            self._close(order, "cancelled", event)
+        if order is not None and event.event_time < order.event.event_time:
+            self._reject(event, "superseded", f"order {order.order_id} was said to stand after that")
+        elif order is not None and self._keep(event) is not Word.SUPERSEDED:
+            self._close([order], "cancelled", event)
 
     def _on_order_shipped(self, event: OrderShipped) -> None:
         order = self._order_of(event, event.order_id)
@@ -760,23 +769,30 @@ class Twin:
         order.state.shipped_pcs = max(order.state.shipped_pcs, event.shipped_pcs)
         self._model.save_order(order)
         if order.state.shipped_pcs >= order.event.quantity_pcs:
-            self._close(order, "shipped", event)
+            self._close([order], "shipped", event)
 
     def _on_departure(self, event: ShipmentDeparted) -> None:
-        self._keep(event)
-        for order_id in event.order_ids:
-            order = self._order_of(event, order_id)
-            if order is not None:
-                order.state.shipped_pcs = order.event.quantity_pcs
-                self._close(order, "shipped", event)
-
-    def _close(self, order: Order, status: str, event: Event) -> None:
-        if not order.is_open:
+        if self._keep(event) is Word.SUPERSEDED:
             return
-        order.state.status = status
-        order.state.closed_at = event.event_time.timestamp()
-        self._model.save_order(order)
-        self._evaluate([], [order])
+        known = [self._model.orders.get((event.site_id, order_id)) for order_id in event.order_ids]
+        orders = [order for order in known if order is not None]
+        for order in orders:
+            order.state.shipped_pcs = order.event.quantity_pcs
+        # Together: one truck is one event, and a card speaks once of what it did.
+        self._close(orders, "shipped", event)
+        if len(orders) < len(known):
+            missing = [each for each, order in zip(event.order_ids, known, strict=True) if order is None]
+            self._reject(
+                event, "unknown_order", f"orders not known: {', '.join(missing[:10])}; the others were taken"
+            )
+
+    def _close(self, orders: list[Order], status: str, event: Event) -> None:
+        ended = [order for order in orders if order.is_open]
+        for order in ended:
+            order.state.status = status
+            order.state.closed_at = event.event_time.timestamp()
+            self._model.save_order(order)
+        self._evaluate([], ended)
 
     def _order_of(self, event: Event, order_id: str) -> Order | None:
         order = self._model.orders.get((event.site_id, order_id))

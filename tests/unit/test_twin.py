@@ -330,3 +330,29 @@ def test_the_same_facts_give_the_same_bytes_however_they_are_grouped(plant: Fold
     assert wire(plant.outputs) == wire(outputs)
     assert plant.documents == documents
     assert plant.twin.digest == twin.digest
+
+
+def test_one_truck_with_two_late_orders_clears_their_card_once(plant: Folded) -> None:
+    """Both orders hang on R1, held for good: one card. One departure ships both: one clearing, not two."""
+    plant.tell(order("1", at(1, "12:00"), quantity=400.0), order("2", at(1, "12:00"), quantity=400.0))
+    plant.tell(run("R1", "L1", at(0, "06:00"), at(0, "14:00"), pegs=["1", "2"]))
+    plant.tick(at(0, "06:00"))
+    plant.tell(event("run_started", at(0, "06:00"), line_id="L1", run_id="R1"))
+    plant.tell(event("run_held", at(0, "06:30"), line_id="L1", run_id="R1"))
+    plant.tick(at(1, "09:00"))
+    assert [2] == [card.affected_total for card in plant.cards.values()]
+    outputs = plant.tell(
+        event("shipment_departed", at(1, "09:00"), shipment_id="T1", route_id="daily", order_ids=["1", "2"])
+    )
+
+    assert ["cleared"] == [output.body.state for output in outputs if output.topic == topics.CARDS]  # type: ignore[union-attr]
+
+
+def test_a_cancelled_order_that_erp_says_again_stands_again(plant: Folded) -> None:
+    plant.tell(order("1", at(1, "12:00")))
+    plant.tell(event("order_cancelled", at(0, "05:00"), order_id="1"))
+    assert "cancelled" == projection(plant, "1").status
+    plant.tell(order("1", at(1, "12:00"), when=at(0, "05:30")))
+    assert "no_runs" == projection(plant, "1").status
+    plant.tell(event("order_cancelled", at(0, "05:10"), order_id="1", event_id="late"))
+    assert ["superseded"] == plant.rejections
