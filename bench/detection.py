@@ -3,19 +3,19 @@
 Simulated lines of 500 pieces an hour work two shifts of 8 h a day, 192 buckets of 300 s, and are judged after each
 bucket by twin.drift. Noise of 15 % in a bucket is Gaussian, Student t with 4 degrees of freedom (scaled to the same
 standard deviation), or autoregressive with coefficient 0.3 between buckets. Counts are whole pieces. A drift begins at
-a random bucket of the second day. Prints NDJSON.
+a random bucket of the second day. What was not found within five days counts as infinitely late, and is shown as none.
 
-    python -m bench.detection [--runs 100] [--line-days 300] [--seed 1]
+    python -m bench detection, or with other numbers python -m bench.detection [--runs 100] [--line-days 300] [--seed 1]
 """
 
 import argparse
-import json
 import math
 import random
-import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
+from bench.results import Machine, Result, result, this_machine
 from twin.drift import Bucket, DriftState, detect, step
 
 BUCKET_S = 300.0
@@ -111,8 +111,8 @@ def time_to_clear(rng: random.Random, noise: Noise, delta: float) -> float:
     return math.inf
 
 
-def detection_cost_us() -> float:
-    """Fastest of several timings of one detect on 300 buckets without an alarm."""
+def detection_cost_us() -> list[float]:
+    """Several timings of one detect on 300 buckets without an alarm; the fastest is the least disturbed."""
     stream = buckets_of(random.Random(5), gaussian, 0.0, 0)
     window = [next(stream) for _ in range(300)]
     assert detect(window) is None
@@ -121,56 +121,70 @@ def detection_cost_us() -> float:
         start = time.perf_counter()
         for _ in range(50):
             detect(window)
-        timings.append((time.perf_counter() - start) / 50)
-    return min(timings) * 1e6
+        timings.append((time.perf_counter() - start) / 50 * 1e6)
+    return timings
+
+
+def measure(
+    machine: Machine, *, quick: bool = False, runs: int = 100, line_days: int = 300, seed: int = 1
+) -> Iterator[Result]:
+    """All figures.
+
+    Args:
+        machine: for the results.
+        quick: few runs and days, to see that it works.
+        runs: drifts of each kind; line_days: days of steady lines; seed: of everything random.
+    """
+    if quick:
+        runs, line_days = 5, 2
+    timings = detection_cost_us()
+    yield _row("detect_300_buckets", "us", timings, machine).with_value(min(timings))
+    for name, noise in NOISES.items():
+        for delta in (-0.03, -0.08, 0.08, -0.20):
+            if delta > 0.0 and noise is not gaussian:
+                continue
+            rng = random.Random(f"{seed} {name} {delta}")
+            answers = [time_to_detect(rng, noise, delta) for _ in range(runs)]
+            yield from _drift_rows(f"{name}_drift_{delta * 100:+.0f}pct", answers, machine)
+        rng = random.Random(f"{seed} {name} flat")
+        alarms = false_alarms(rng, noise, line_days) * 30 / line_days
+        yield replace(
+            _row(f"{name}_false_alarms_in_30_line_days", "alarms", [alarms], machine), runs=line_days
+        )
+        rng = random.Random(f"{seed} {name} clear")
+        waits = [time_to_clear(rng, noise, -0.08) for _ in range(max(1, runs // 8))]
+        yield _row(f"{name}_cleared_after_median", "working hours", waits, machine)
+
+
+def _drift_rows(
+    case: str, answers: Sequence[tuple[float, float, float] | None], machine: Machine
+) -> Iterator[Result]:
+    found = [answer for answer in answers if answer is not None]
+    waits = sorted(math.inf if answer is None else answer[0] for answer in answers)
+    yield _row(f"{case}_found_after_median", "working hours", waits, machine)
+    p90 = _row(f"{case}_found_after_p90", "working hours", waits, machine)
+    yield p90.with_value(waits[int(0.9 * len(waits))])
+    if found:
+        yield _row(f"{case}_since_error_median", "hours", [each[1] for each in found], machine)
+        yield _row(f"{case}_delta_error_median", "share", [each[2] for each in found], machine)
+    missed = _row(f"{case}_missed_in_5_days", "share", [1.0 - len(found) / len(answers)], machine)
+    yield replace(missed, runs=len(answers))
+
+
+def _row(metric: str, unit: str, values: Sequence[float], machine: Machine) -> Result:
+    return result("detection", metric, unit, values, machine)
 
 
 def main() -> None:
+    """Print the figures with other numbers of runs than `python -m bench detection` has."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=100)
     parser.add_argument("--line-days", type=int, default=300)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-
-    def report(metric: str, value: float, unit: str, runs: int) -> None:
-        shown = (
-            round(value, 4) if math.isfinite(value) else None
-        )  # None: not within the five days that are watched
-        row = {"benchmark": "detection", "metric": metric, "value": shown, "unit": unit}
-        print(json.dumps(row | {"runs": runs, "seed": options.seed}), flush=True)
-
-    report("detect_300_buckets", detection_cost_us(), "us", 1000)
-    for name, noise in NOISES.items():
-        for delta in (-0.03, -0.08, 0.08, -0.20):
-            if delta > 0.0 and noise is not gaussian:
-                continue
-            rng = random.Random(f"{options.seed} {name} {delta}")
-            answers = [time_to_detect(rng, noise, delta) for _ in range(options.runs)]
-            found = [answer for answer in answers if answer is not None]
-            case = f"{name}_drift_{delta * 100:+.0f}pct"
-            waits = [answer[0] if answer else math.inf for answer in answers]
-            report(f"{case}_found_after_median", statistics.median(waits), "working hours", options.runs)
-            report(
-                f"{case}_found_after_p90", sorted(waits)[int(0.9 * len(waits))], "working hours", options.runs
-            )
-            report(
-                f"{case}_since_error_median", statistics.median([a[1] for a in found]), "hours", len(found)
-            )
-            report(
-                f"{case}_delta_error_median", statistics.median([a[2] for a in found]), "share", len(found)
-            )
-            report(f"{case}_missed_in_5_days", 1.0 - len(found) / len(answers), "share", options.runs)
-        rng = random.Random(f"{options.seed} {name} flat")
-        alarms = false_alarms(rng, noise, options.line_days)
-        report(
-            f"{name}_false_alarms_in_30_line_days",
-            alarms * 30 / options.line_days,
-            "alarms",
-            options.line_days,
-        )
-        rng = random.Random(f"{options.seed} {name} clear")
-        waits = [time_to_clear(rng, noise, -0.08) for _ in range(max(1, options.runs // 8))]
-        report(f"{name}_cleared_after_median", statistics.median(waits), "working hours", len(waits))
+    rows = measure(this_machine(), runs=options.runs, line_days=options.line_days, seed=options.seed)
+    for row in rows:
+        print(row.to_json(), flush=True)
 
 
 if __name__ == "__main__":

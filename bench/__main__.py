@@ -1,0 +1,96 @@
+"""The benchmarks: `python -m bench [ingest] [twin] [latency] [detection] [fold]`, or `make bench` for all.
+
+Against Apache Kafka of its own where Java and the jars can be had, else against the embedded broker, and it says which.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+
+from confluent_kafka import KafkaException
+from rich.console import Console
+
+from bench import committed, detection, fold, ingest, latency
+from bench.brokers import BenchFailed, Broker, broker
+from bench.results import Machine, Result, print_table, this_machine
+from schemas import ForesiteError
+
+ALONE: dict[str, Callable[..., Iterator[Result]]] = {"fold": fold.measure, "detection": detection.measure}
+"""Benchmarks that need no broker."""
+
+WITH_BROKER: dict[str, Callable[..., Iterator[Result]]] = {
+    "ingest": ingest.measure,
+    "twin": committed.measure,
+    "latency": latency.measure,
+}
+
+TABLE_WIDTH = 130
+
+ORDER = ("fold", "ingest", "twin", "latency", "detection")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure and print.
+
+    Returns:
+        The process's exit code: 1 where something could not be measured.
+    """
+    options = _parser().parse_args(arguments)
+    if options.profile:
+        fold.profile(quick=options.quick)
+        return 0
+    names = [name for name in ORDER if name in (options.benchmark or ORDER)]
+    console, notes = Console(), Console(stderr=True)
+    console.width = max(console.width, TABLE_WIDTH)
+    results: list[Result] = []
+    failed = False
+    with ExitStack() as stack:
+        on: Broker | None = None
+        if any(name in WITH_BROKER for name in names):
+            on = stack.enter_context(broker(options.kafka, embedded=options.embedded))
+            notes.print(f"broker: {on.kind} at {on.servers}", highlight=False)
+        for name in names:
+            try:
+                for row in measure(name, on, quick=options.quick):
+                    results.append(row)
+                    if options.json:
+                        print(row.to_json(), flush=True)
+                    else:
+                        notes.print(f"measured {row.benchmark}: {row.metric}", highlight=False)
+            except (BenchFailed, ForesiteError, KafkaException) as error:
+                failed = True
+                notes.print(f"{name} could not be measured: {error}", style="red", markup=False)
+    if not options.json:
+        print_table(results, console)
+    return 1 if failed else 0
+
+
+def measure(name: str, on: Broker | None, *, quick: bool) -> Iterator[Result]:
+    """The results of one benchmark."""
+    if name in ALONE:
+        return ALONE[name](this_machine(), quick=quick)
+    assert on is not None, f"{name} needs a broker"
+    machine: Machine = this_machine(on.kind)
+    return WITH_BROKER[name](on, machine, quick=quick)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument(
+        "benchmark", nargs="*", choices=[*ORDER, []], help="default: all", metavar="BENCHMARK"
+    )
+    parser.add_argument("--json", action="store_true", help="lines of JSON instead of a table")
+    parser.add_argument(
+        "--quick", action="store_true", help="tiny runs, to see that it works; no figures to quote"
+    )
+    parser.add_argument(
+        "--kafka", metavar="HOST:PORT", help="measure against this Kafka; our topics are deleted"
+    )
+    parser.add_argument("--embedded", action="store_true", help="measure against the embedded broker")
+    parser.add_argument("--profile", action="store_true", help="profile the pure fold instead of measuring")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
