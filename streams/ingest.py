@@ -20,7 +20,7 @@ from schemas.topics import DEAD_LETTERS, FACTS, MACHINE_EVENTS
 from streams.admin import AdminServer, Health
 from streams.batcher import FACTS_ENVELOPE_BYTES, Batch, BatchRules, IngestBatcher
 from streams.gapless_writer import POLL_S, GaplessWriter, Outgoing, SourcePartition, require_codecs
-from streams.ingest_setup import IngestSettings, check_topics
+from streams.ingest_setup import IngestSettings, TopicsMissing, check_topics
 from streams.input_progress import InputProgress
 from streams.input_reader import InputReader
 from streams.metrics import Metrics
@@ -39,6 +39,10 @@ LOOK_EVERY_S = 1.0
 
 DRAIN_TIMEOUT_S = 20.0
 """How long a stop or a rebalance waits for the broker's answers. Must stay below a container's 30 s."""
+
+NEW_TOPICS_WAIT_S = 5.0
+"""Topics that were made a moment ago become known to a broker one by one. Too small: an installation fails that creates
+topics and starts ingest. Too large: a wrong prefix is noticed late."""
 
 STALLED_S = 10.0
 """A batch that waits for an answer so long makes the role not ready, and the clock stand still."""
@@ -101,6 +105,7 @@ def tune_garbage_collection() -> None:
 
 def _connect(settings: IngestSettings, stop: threading.Event, health: Health) -> int | None:
     """Wait for Kafka and check the topics; the size they take, or None when asked to stop meanwhile."""
+    deadline = time.monotonic() + NEW_TOPICS_WAIT_S
     while not stop.is_set():
         health.beat()
         try:
@@ -108,6 +113,12 @@ def _connect(settings: IngestSettings, stop: threading.Event, health: Health) ->
         except KafkaException as error:
             log.warning("kafka_unreachable", error=str(error))
             health.not_ready("kafka", f"not connected: {error}")
+            deadline = time.monotonic() + NEW_TOPICS_WAIT_S
+        except TopicsMissing as error:
+            health.not_ready("kafka", str(error))
+            if time.monotonic() > deadline:
+                raise
+            stop.wait(0.2)
         else:
             health.ready("kafka")
             return topic_bytes
@@ -173,6 +184,7 @@ class IngestWorker:
             health=health,
             before_giving_up=self._settle,
             stop=stop,
+            held_topic=prefix + MACHINE_EVENTS if settings.clock == "wall" else None,
         )
 
     def run(self) -> None:

@@ -25,6 +25,10 @@ TOPIC_BYTES_MAX = 8_000_000
 """We write no larger batches, whatever a topic takes. Too large: one record is a long step for the twin."""
 
 
+class TopicsMissing(UsageError):
+    """Topics that ingest reads or writes are not there, or not known to this broker yet."""
+
+
 class IngestSettings(Protocol):
     """What ingest needs to be told; streams.settings.Settings is one."""
 
@@ -73,7 +77,8 @@ def check_topics(settings: IngestSettings) -> int:
 
     Raises:
         KafkaException: no broker answers.
-        UsageError: a topic is missing, or the facts topic has another number of partitions than it must have.
+        TopicsMissing: they are not there.
+        UsageError: the facts topic has another number of partitions than it must have.
     """
     client: dict[str, Any] = {**settings.client_config(), "log_level": 3}
     admin = AdminClient(client)
@@ -84,7 +89,7 @@ def check_topics(settings: IngestSettings) -> int:
         prefix + topic for topic in (*INPUT_TOPICS, DEAD_LETTERS, FACTS) if prefix + topic not in known
     ]
     if missing:
-        raise UsageError(f"no such topic: {', '.join(missing)}. Run `foresite topics create`")
+        raise TopicsMissing(f"no such topic: {', '.join(missing)}. Run `foresite topics create`")
     facts_partitions = len(known[prefix + FACTS].partitions)
     if facts_partitions != settings.facts_partitions:
         raise UsageError(

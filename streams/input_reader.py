@@ -17,6 +17,7 @@ from streams.gapless_writer import SourcePartition
 from streams.ingest_setup import kafka_logger
 from streams.input_progress import InputProgress
 from streams.metrics import Metrics
+from streams.reference_first import ReferenceFirst
 
 log = structlog.get_logger(__name__)
 
@@ -69,6 +70,7 @@ class InputReader:
         metrics, health: where it tells how it is.
         before_giving_up: called while partitions are still ours and about to go to somebody else.
         stop: ends waiting for a broker.
+        held_topic: full name of the topic that waits until all others have been read once; None: none does.
     """
 
     def __init__(
@@ -83,7 +85,9 @@ class InputReader:
         health: Health,
         before_giving_up: Callable[[], None],
         stop: threading.Event,
+        held_topic: str | None = None,
     ) -> None:
+        self._reference_first = ReferenceFirst(held_topic)
         self._group_id = group_id
         self._progress = progress
         self._metrics = metrics
@@ -142,6 +146,7 @@ class InputReader:
             self._progress.read(where, (message.offset() or 0) + 1, message.timestamp()[1])
         for where in ended:
             self._progress.reach_end(where)
+        self._reference_first.reach_end(self._consumer, ended)
         if self._complaints:
             self._take_back({topic for topic, _ in (*last, *ended)})
         return usable
@@ -228,6 +233,7 @@ class InputReader:
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         consumer.incremental_assign(self._start_positions(consumer, partitions))
         self._progress.gain((tp.topic, tp.partition) for tp in partitions)
+        self._reference_first.gain(consumer, ((tp.topic, tp.partition) for tp in partitions))
         self._count_partitions()
         self._health.ready("assignment")
 
@@ -260,6 +266,7 @@ class InputReader:
 
     def _forget(self, partitions: list[TopicPartition]) -> None:
         self._progress.lose((tp.topic, tp.partition) for tp in partitions)
+        self._reference_first.lose(self._consumer, ((tp.topic, tp.partition) for tp in partitions))
         self._count_partitions()
 
     def _count_partitions(self) -> None:
