@@ -135,7 +135,7 @@ class EventRejected(OutputModel):
 
     Attributes:
         reason: unknown_run, unknown_line, unknown_order, illegal_transition, in_future, too_late, superseded,
-            duplicate_sequence_gap, clock_is_wall, wrong_line.
+            wrong_line, below_zero; docs/rejections.md says what each means.
     """
 
     output_id: str

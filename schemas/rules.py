@@ -17,7 +17,7 @@ class Rules(WireModel):
         rules_id, version: name and version printed on each card.
         raise_at_p_late, clear_below_p_late: a delivery risk is raised at the first and cleared below the second
             probability; the gap between them keeps a card from flapping.
-        min_exposure: money below which a late order raises no card.
+        min_exposure: money below which a late order raises no card; 0: every late order does, its penalty known or not.
         drift_delta: fraction under plan that counts for the lasting-drift rule (0.08 = 8 %).
         drift_working_days: working days after which such a drift makes its cards severe.
         rescue_probability: probability of being on time that rescue hours are computed for.
@@ -33,7 +33,7 @@ class Rules(WireModel):
     version: Id = "1"
     raise_at_p_late: Fraction = 0.5
     clear_below_p_late: Fraction = 0.25
-    min_exposure: NotNegative = 1.0
+    min_exposure: NotNegative = 0.0
     drift_delta: Fraction = 0.08
     drift_working_days: Positive = 2.0
     rescue_probability: Annotated[float, Field(ge=0.5, lt=1)] = 0.9

@@ -6,11 +6,14 @@ Labels are bounded, and never ids. A role that does not use a family shows no sa
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.metadata import version
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
+
+from schemas import SCHEMA_VERSION
 
 PREFIX = "foresite"
 
@@ -53,6 +56,7 @@ class Metrics:
         self._define_ingest()
         self._define_twin()
         self._define_cards()
+        self.build_info.labels(version("foresite"), "unknown", str(SCHEMA_VERSION)).set(1)
 
     def _define_common(self) -> None:
         ProcessCollector(registry=self.registry)

@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 
+from schemas import Card, CardState
 from streams.batch import Batch
 from streams.metrics import Metrics
 from streams.shard_keeper import ShardMetrics
@@ -45,6 +46,22 @@ class PrometheusShardMetrics(ShardMetrics):
         for topic, count in Counter(output.topic for output in batch.outputs).items():
             self._metrics.twin_outputs.labels(topic).inc(count)
         self._count(site, batch.counters)
+        for output in batch.outputs:
+            body = getattr(output, "body", None)
+            if isinstance(body, Card):
+                self._count_card(body)
+
+    def _count_card(self, card: Card) -> None:
+        metrics = self._metrics
+        if card.state is CardState.CLEARED:
+            metrics.cards_closed.labels(card.site_id, card.kind.value, card.state.value).inc()
+        elif card.revision > 1:
+            # The first word of the reason names what moved: a handful of values, whatever the numbers behind it.
+            metrics.card_updates.labels(card.kind.value, card.update_reason.split()[0]).inc()
+        else:
+            metrics.cards_opened.labels(card.site_id, card.kind.value, card.severity.value).inc()
+            if card.episode > 1:
+                metrics.cards_reopened.labels(card.site_id, card.kind.value).inc()
 
     def _count(self, site: str, counters: Mapping[tuple[str, str], int]) -> None:
         metrics = self._metrics

@@ -40,7 +40,7 @@ def run_up(settings: Settings, *, embedded: bool, stop: threading.Event, console
         RoleFailed: a role ended again and again.
     """
     if not embedded:
-        _keep_up(settings.kafka, stop, console)
+        _keep_up(settings.kafka, settings.clock, stop, console)
         return
     with EmbeddedBroker() as broker:
         for topic in TOPICS:
@@ -50,13 +50,15 @@ def run_up(settings: Settings, *, embedded: bool, stop: threading.Event, console
             "To keep things: foresite up --kafka HOST:PORT",
             highlight=False,
         )
-        _keep_up(broker.bootstrap_servers, stop, console)
+        _keep_up(broker.bootstrap_servers, settings.clock, stop, console)
 
 
-def _keep_up(servers: str, stop: threading.Event, console: Console) -> None:
+def _keep_up(servers: str, clock: str, stop: threading.Event, console: Console) -> None:
     with (
         tempfile.TemporaryDirectory(prefix="foresite-up-") as folder,
-        RoleProcesses(Path(folder), {**os.environ, "FORESITE_KAFKA": servers}) as roles,
+        RoleProcesses(
+            Path(folder), {**os.environ, "FORESITE_KAFKA": servers, "FORESITE_CLOCK": clock}
+        ) as roles,
     ):
         for role in ROLES:
             _start(roles, role)
