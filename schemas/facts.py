@@ -9,125 +9,21 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from schemas.base import Time
-from schemas.commands import (
-    CardAcknowledged,
-    CardAssigned,
-    CardDismissed,
-    CardReopened,
-    CardResolved,
-    CardSnoozed,
-    CardStarted,
-    PlanAcknowledged,
-    ProposalAdjusted,
-    ProposalApproved,
-    ProposalCommitted,
-    ProposalRejected,
-    QuoteRequested,
-    StopDurationReported,
-)
+from schemas.commands import AnyCommand, PlanAcknowledged
 from schemas.errors import FactsCorrupt
-from schemas.inventory import ReceiptExpected, ReceiptReceived, ShipmentDeparted, StockReported
-from schemas.machine_events import (
-    CountCorrected,
-    CountReported,
-    MaterialConsumed,
-    QualityRecorded,
-    RunAborted,
-    RunCompleted,
-    RunHeld,
-    RunResumed,
-    RunStarted,
-    RunSuspended,
-    SetupStarted,
-    StateChanged,
-)
-from schemas.master_data import (
-    BillOfMaterialUpserted,
-    CustomerUpserted,
-    ItemUpserted,
-    OvertimeRateUpserted,
-    PenaltyRateUpserted,
-    PersonUpserted,
-    RoutingUpserted,
-)
-from schemas.orders import (
-    OrderCancelled,
-    OrderShipped,
-    OrderUpserted,
-    RunCancelled,
-    RunPlanned,
-    WorkOrderClosed,
-    WorkOrderUpserted,
-)
-from schemas.plant_model import (
-    AreaUpserted,
-    CalendarUpserted,
-    ClockTicked,
-    LineUpserted,
-    OvertimeWindowUpserted,
-    PlanningGroupUpserted,
-    RulesUpdated,
-    SetupMatrixUpserted,
-    ShipmentSlotsUpserted,
-    SiteUpserted,
-    StationUpserted,
-)
+from schemas.inventory import AnyInventoryEvent
+from schemas.machine_events import AnyMachineEvent
+from schemas.master_data import AnyMasterDataEvent
+from schemas.orders import AnyOrderEvent
+from schemas.plant_model import AnyPlantEvent
 
 AnyEvent = Annotated[
-    StateChanged
-    | CountReported
-    | CountCorrected
-    | SetupStarted
-    | RunStarted
-    | RunHeld
-    | RunSuspended
-    | RunResumed
-    | RunCompleted
-    | RunAborted
-    | MaterialConsumed
-    | QualityRecorded
-    | OrderUpserted
-    | OrderCancelled
-    | OrderShipped
-    | WorkOrderUpserted
-    | WorkOrderClosed
-    | RunPlanned
-    | RunCancelled
-    | CustomerUpserted
-    | ItemUpserted
-    | BillOfMaterialUpserted
-    | RoutingUpserted
-    | PersonUpserted
-    | OvertimeRateUpserted
-    | PenaltyRateUpserted
-    | SiteUpserted
-    | PlanningGroupUpserted
-    | AreaUpserted
-    | LineUpserted
-    | StationUpserted
-    | CalendarUpserted
-    | OvertimeWindowUpserted
-    | SetupMatrixUpserted
-    | ShipmentSlotsUpserted
-    | RulesUpdated
-    | ClockTicked
-    | StockReported
-    | ReceiptExpected
-    | ReceiptReceived
-    | ShipmentDeparted
-    | CardAcknowledged
-    | CardAssigned
-    | CardStarted
-    | CardSnoozed
-    | CardResolved
-    | CardDismissed
-    | CardReopened
-    | ProposalAdjusted
-    | ProposalApproved
-    | ProposalRejected
-    | ProposalCommitted
-    | StopDurationReported
-    | QuoteRequested
+    AnyMachineEvent
+    | AnyOrderEvent
+    | AnyMasterDataEvent
+    | AnyPlantEvent
+    | AnyInventoryEvent
+    | AnyCommand
     | PlanAcknowledged,
     Field(discriminator="kind"),
 ]
