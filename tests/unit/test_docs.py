@@ -76,13 +76,13 @@ def known_commands() -> dict[str, set[str]]:
 
 
 def rejection_reasons() -> set[str]:
-    """Second argument of every call of _reject in the twin."""
-    tree = ast.parse(text_of(ROOT / "twin" / "core.py"))
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    """Second argument of every call of reject in the twin."""
+    trees = [ast.parse(text_of(path)) for path in sorted((ROOT / "twin").glob("*.py"))]
+    calls = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call)]
     return {
         ast.literal_eval(call.args[1])
         for call in calls
-        if isinstance(call.func, ast.Attribute) and call.func.attr == "_reject"
+        if isinstance(call.func, ast.Attribute) and call.func.attr == "reject"
     }
 
 

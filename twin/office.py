@@ -1,0 +1,212 @@
+"""What offices say: the plant model, master data, orders and the plan of runs."""
+
+from collections.abc import Callable
+from typing import Any
+
+from schemas import (
+    AreaUpserted,
+    CalendarUpserted,
+    CustomerUpserted,
+    Event,
+    LineUpserted,
+    OrderCancelled,
+    OrderShipped,
+    OrderUpserted,
+    OvertimeWindowUpserted,
+    PersonUpserted,
+    RunCancelled,
+    RunPlanned,
+    ShipmentDeparted,
+    SiteUpserted,
+    StationUpserted,
+)
+from twin.entities import Order
+from twin.plant import EVERYWHERE, Word
+from twin.runs import RunState
+from twin.session import Session
+
+
+class Office:
+    """Folds upserts of plant, master data, orders and runs.
+
+    Args:
+        session: shared with the twin's other handlers.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def handlers(self) -> dict[str, Callable[[Any], None]]:
+        """Kind -> what folds it; any other kind is kept (see keep)."""
+        table: dict[str, Callable[[Any], None]] = {
+            "site_upserted": self._on_site,
+            "area_upserted": self._on_area,
+            "line_upserted": self._on_line,
+            "station_upserted": self._on_station,
+            "calendar_upserted": self._on_calendar,
+            "overtime_window_upserted": self._on_overtime,
+            "customer_upserted": self._on_customer,
+            "person_upserted": self._on_person,
+            "order_upserted": self._on_order,
+            "order_cancelled": self._on_order_cancelled,
+            "order_shipped": self._on_order_shipped,
+            "run_planned": self._on_run_planned,
+            "run_cancelled": self._on_run_cancelled,
+            "shipment_departed": self._on_departure,
+        }
+        for kind in ("setup_matrix_upserted", "item_upserted", "routing_upserted", "overtime_rate_upserted"):
+            table[kind] = self._on_plant_change
+        for kind in ("shipment_slots_upserted", "rules_updated", "penalty_rate_upserted"):
+            table[kind] = self._on_terms_change
+        return table
+
+    def keep(self, event: Event) -> Word:
+        """Take the event as the last word on what it speaks of; an older one is rejected."""
+        word = self._session.model.plant.upsert(event)
+        if word is Word.SUPERSEDED:
+            self._session.reject(event, "superseded", "a later word on the same entity is known")
+        elif word is Word.REPEATED:
+            self._session.counters["duplicate", "content"] += 1
+        return word
+
+    def _on_site(self, event: SiteUpserted) -> None:
+        if self.keep(event) in (Word.NEW, Word.CHANGED):
+            self._session.model.link_site(event)
+            self._refresh(event.site_id)
+            self._session.evaluate([], self._session.model.open_orders(event.site_id))
+
+    def _on_area(self, event: AreaUpserted) -> None:
+        if self.keep(event) in (Word.NEW, Word.CHANGED):
+            self._session.model.link_area(event)
+
+    def _on_line(self, event: LineUpserted) -> None:
+        if self.keep(event) in (Word.NEW, Word.CHANGED):
+            self._session.evaluate([self._session.model.put_line(event)])
+
+    def _on_station(self, event: StationUpserted) -> None:
+        if self.keep(event) in (Word.NEW, Word.CHANGED):
+            self._session.model.link_station(event)
+
+    def _on_calendar(self, event: CalendarUpserted) -> None:
+        if self.keep(event) in (Word.NEW, Word.CHANGED):
+            self._refresh(event.site_id)
+
+    def _on_overtime(self, event: OvertimeWindowUpserted) -> None:
+        if self.keep(event) in (Word.NEW, Word.CHANGED):
+            self._session.evaluate([self._session.model.put_overtime(event)])
+
+    def _on_customer(self, event: CustomerUpserted) -> None:
+        if self.keep(event) in (Word.NEW, Word.CHANGED):
+            self._session.model.rename("customer", event.site_id, event.customer_id, event.name)
+            self._session.evaluate([], self._session.model.open_orders(event.site_id))
+
+    def _on_person(self, event: PersonUpserted) -> None:
+        if self.keep(event) in (Word.NEW, Word.CHANGED):
+            self._session.model.rename("person", event.site_id, event.person_id, event.name)
+            self._dirty_site(event.site_id)
+
+    def _on_plant_change(self, event: Event) -> None:
+        if self.keep(event) in (Word.NEW, Word.CHANGED):
+            self._session.latest.clear()
+            self._refresh(event.site_id)
+
+    def _on_terms_change(self, event: Event) -> None:
+        """Trucks, penalties and rules move orders even where no run is left to project."""
+        if self.keep(event) in (Word.NEW, Word.CHANGED):
+            self._session.latest.clear()
+            self._refresh(event.site_id)
+            self._session.evaluate([], self._session.model.open_orders(event.site_id))
+
+    def _refresh(self, site_id: str) -> None:
+        """What the lines of a site rest on changed: the next tick projects them anew."""
+        for line in self._session.model.refresh_site(site_id):
+            self._session.mark_dirty(line)
+
+    def _dirty_site(self, site_id: str) -> None:
+        for (site, _), line in sorted(self._session.model.lines.items()):
+            if site_id in (EVERYWHERE, site):
+                self._session.mark_dirty(line)
+
+    def _on_order(self, event: OrderUpserted) -> None:
+        if self.keep(event) in (Word.NEW, Word.CHANGED):
+            order = self._session.model.put_order(event)
+            closed_at = order.state.closed_at
+            if (
+                order.state.status == "cancelled"
+                and closed_at is not None
+                and event.event_time.timestamp() > closed_at
+            ):
+                order.state.status, order.state.closed_at = "open", None  # ERP took the cancellation back
+            self._session.evaluate([], [order])
+
+    def _on_order_cancelled(self, event: OrderCancelled) -> None:
+        order = self._order_of(event, event.order_id)
+        if order is not None and event.event_time < order.event.event_time:
+            self._session.reject(event, "superseded", f"order {order.order_id} was said to stand after that")
+        elif order is not None and self.keep(event) is not Word.SUPERSEDED:
+            self._close([order], "cancelled", event)
+
+    def _on_order_shipped(self, event: OrderShipped) -> None:
+        order = self._order_of(event, event.order_id)
+        if order is None or self.keep(event) is Word.SUPERSEDED:
+            return
+        order.state.shipped_pcs = max(order.state.shipped_pcs, event.shipped_pcs)
+        self._session.model.save_order(order)
+        if order.state.shipped_pcs >= order.event.quantity_pcs:
+            self._close([order], "shipped", event)
+
+    def _on_departure(self, event: ShipmentDeparted) -> None:
+        if self.keep(event) is Word.SUPERSEDED:
+            return
+        known = [self._session.model.orders.get((event.site_id, order_id)) for order_id in event.order_ids]
+        orders = [order for order in known if order is not None]
+        for order in orders:
+            order.state.shipped_pcs = order.event.quantity_pcs
+        # Together: one truck is one event, and a card speaks once of what it did.
+        self._close(orders, "shipped", event)
+        if len(orders) < len(known):
+            missing = [each for each, order in zip(event.order_ids, known, strict=True) if order is None]
+            self._session.reject(
+                event, "unknown_order", f"orders not known: {', '.join(missing[:10])}; the others were taken"
+            )
+
+    def _close(self, orders: list[Order], status: str, event: Event) -> None:
+        ended = [order for order in orders if order.is_open]
+        for order in ended:
+            order.state.status = status
+            order.state.closed_at = event.event_time.timestamp()
+            self._session.model.save_order(order)
+        self._session.evaluate([], ended)
+
+    def _order_of(self, event: Event, order_id: str) -> Order | None:
+        order = self._session.model.orders.get((event.site_id, order_id))
+        if order is None:
+            self._session.reject(
+                event, "unknown_order", f"order {order_id} of site {event.site_id} is not known"
+            )
+        return order
+
+    def _on_run_planned(self, event: RunPlanned) -> None:
+        word = self.keep(event)
+        if word in (Word.SUPERSEDED, Word.REPEATED):
+            return
+        known = self._session.model.runs.get((event.site_id, event.run_id))
+        orders = [] if known is None else self._session.model.orders_of(known)
+        run, lines = self._session.model.put_run(event)
+        if word is Word.CHANGED:
+            self._session.evaluate(lines, [*orders, *self._session.model.orders_of(run)])
+        else:
+            for line in lines:
+                self._session.mark_dirty(line)
+
+    def _on_run_cancelled(self, event: RunCancelled) -> None:
+        run = self._session.model.runs.get((event.site_id, event.run_id))
+        if run is None:
+            self._session.reject(event, "unknown_run", f"run {event.run_id} is not known")
+        elif run.progress.state is not RunState.PLANNED:
+            self._session.reject(
+                event, "illegal_transition", f"run_cancelled: run {run.run_id} is {run.progress.state}"
+            )
+        else:
+            orders = self._session.model.orders_of(run)
+            self._session.evaluate(self._session.model.drop_run(run), orders)

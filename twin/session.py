@@ -1,0 +1,142 @@
+"""What the handlers of a twin share while one event is folded: the model, the clock, and what comes out."""
+
+from collections import Counter
+
+from schemas import (
+    ClockTicked,
+    Event,
+    EventRejected,
+    GraphEdge,
+    GraphNode,
+    Output,
+    OutputModel,
+    topics,
+)
+from twin.entities import Line, Order
+from twin.evaluation import Evaluation
+from twin.graph import Edge, Node
+from twin.model import Model
+from twin.plant import EVERYWHERE
+from twin.words import utc
+
+
+class Session:
+    """The model of a shard, its clock, and the outputs of the record that is being folded.
+
+    Attributes:
+        counters: what was applied, rejected and repeated, by ("applied", kind), ("rejected", reason),
+            ("duplicate", how) and ("late", ""); for metrics, not part of the state.
+        now: the shard's clock, POSIX seconds; None before the first tick.
+        lag_s: how far ingest said that it is behind.
+        outputs: what follows from the record, in order.
+        cause: begins the ids of outputs: the position of the event, or the tick.
+        position: topic, partition, offset and index of the event.
+        was_rejected: the event was found to be impossible here.
+        latest: site -> how far ahead of the clock an event may lie, seconds; a cache of the rules.
+    """
+
+    def __init__(self) -> None:
+        self.counters: Counter[tuple[str, str]] = Counter()
+        self.model = Model()
+        self.now: float | None = None
+        self.lag_s = 0.0
+        self.outputs: list[Output] = []
+        self.cause = ""
+        self.position: tuple[str, int, int, int] = ("", 0, 0, 0)
+        self.was_rejected = False
+        self.latest: dict[str, float] = {}
+
+    def evaluate(self, lines: list[Line], orders: list[Order] | None = None) -> None:
+        """Evaluate now; before the first tick nobody knows what time it is, and it is left to that tick."""
+        if self.now is None:
+            for line in lines:
+                self.mark_dirty(line)
+            return
+        evaluation = Evaluation(self.model, self.now, self.cause)
+        evaluation.lines(lines)
+        evaluation.orders(orders or [])
+        self.publish(evaluation)
+
+    def publish(self, evaluation: Evaluation) -> None:
+        """Take over what an evaluation puts out."""
+        self.outputs += evaluation.outputs
+
+    def publish_graph(self, moment: float) -> None:
+        """After each event and tick, so that no change waits in memory for a commit that may not come."""
+        for identity, element in self.model.graph.take_changes():
+            output_id = f"{self.cause}>{topics.GRAPH}>{identity}"
+            body = _graph_body(element, identity, output_id)
+            self.outputs.append(Output(topics.GRAPH, identity, body, output_id, utc(moment).isoformat()))
+
+    def mark_dirty(self, line: Line) -> None:
+        """The next evaluation is to look at the line."""
+        line.state.dirty = True
+        self.model.save_line(line)
+
+    def is_in_future(self, event: Event, moment: float) -> bool:
+        """Whether the event lies too far ahead of the clock; rejected if so."""
+        # The clock itself comes as an event where a simulator drives it: it cannot lie ahead of itself.
+        if self.now is None or isinstance(event, ClockTicked):
+            return False
+        ahead = self.latest.get(event.site_id)
+        if ahead is None:
+            ahead = self.latest[event.site_id] = self.model.plant.rules(event.site_id).max_future_min * 60.0
+        if moment <= self.now + ahead:
+            return False
+        self.reject(event, "in_future", f"{(moment - self.now) / 60.0:.0f} min ahead of the clock")
+        return True
+
+    def reject(self, event: Event, reason: str, message: str) -> None:
+        """The event cannot be true here: say so, count it; the state is as it was."""
+        self.counters["rejected", reason] += 1
+        self.was_rejected = True
+        # What concerns every site is folded by every shard: one of them saying so is not to be had, so none does.
+        if event.site_id == EVERYWHERE:
+            return
+        topic, partition, offset, index = self.position
+        output_id = f"{self.cause}>{topics.REJECTIONS}"
+        body = EventRejected(
+            output_id=output_id,
+            reason=reason,
+            message=message,
+            event_kind=event.kind,
+            event_id=event.event_id,
+            event_time=event.event_time,
+            site_id=event.site_id,
+            source_topic=topic,
+            source_partition=partition,
+            source_offset=offset,
+            source_index=index,
+            as_of=None if self.now is None else utc(self.now),
+        )
+        self.emit(topics.REJECTIONS, f"{topic}/{partition}/{offset}/{index}", body, output_id, event)
+
+    def emit(self, topic: str, key: str, body: OutputModel, output_id: str, event: Event) -> None:
+        """Put a document out because of an event."""
+        moment = event.event_time.timestamp() if self.now is None else self.now
+        self.outputs.append(Output(topic, key, body, output_id, utc(moment).isoformat()))
+
+
+def _graph_body(element: object, identity: str, output_id: str) -> OutputModel | None:
+    if element is None:
+        return None
+    if isinstance(element, Node):
+        return GraphNode(
+            output_id=output_id,
+            node_id=identity,
+            node_type=element.node_type,
+            entity_id=element.entity_id,
+            site_id=element.site_id,
+            label=element.label,
+        )
+    assert isinstance(element, Edge)
+    return GraphEdge(
+        output_id=output_id,
+        edge_id=identity,
+        from_id=element.from_id,
+        relation=element.relation,
+        to_id=element.to_id,
+        since=utc(element.since),
+        event_id=element.event_id,
+        quantity_pcs=element.quantity_pcs,
+    )
