@@ -34,6 +34,7 @@ from twin.evaluation import Evaluation, depends_on_clock
 from twin.floor import Floor
 from twin.model import Model
 from twin.office import Office
+from twin.restoring import restore_model
 from twin.session import Session
 from twin.words import utc
 
@@ -133,7 +134,7 @@ class Twin:
         parsed = msgspec.json.decode(header, type=_Header)
         session = twin._session
         session.now, session.lag_s, twin._watermarks = parsed.now, parsed.lag_s, parsed.watermarks
-        session.model.restore(documents)
+        restore_model(session.model, documents)
         return twin
 
     def _fold(self, event: Event) -> None:

@@ -4,15 +4,11 @@ Knows what is connected to what. What follows from events is in core.py, what is
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
-
-import msgspec
+from collections.abc import Iterable
 
 from schemas import (
-    MODEL_OF_KIND,
     AreaUpserted,
     Card,
-    Event,
     LineUpserted,
     OrderUpserted,
     OvertimeWindowUpserted,
@@ -24,7 +20,7 @@ from schemas import (
 )
 from twin.assessment import on_time_slot_of
 from twin.cards import Root
-from twin.dedupe import IdChunk, SequenceWindow
+from twin.dedupe import SequenceWindow
 from twin.drift import Bucket
 from twin.entities import (
     BucketHour,
@@ -37,7 +33,7 @@ from twin.entities import (
     Run,
     SiteKey,
 )
-from twin.graph import Edge, PlantGraph, node_id
+from twin.graph import PlantGraph, node_id
 from twin.plant import Plant
 from twin.runs import RunProgress
 from twin.store import DocumentStore
@@ -482,87 +478,6 @@ class Model:
                 del self.pegged[order_key]
             order = node_id("order", *order_key)
             self.graph.remove_edge(order, "needs", self._run_node(run))
-
-    # Restoring
-
-    def restore(self, documents: Mapping[str, bytes]) -> None:
-        """Take everything over from its documents; nothing counts as changed afterwards."""
-        parsed = sorted((split_key(key), value) for key, value in documents.items())
-        by_type: dict[str, list[tuple[list[str], bytes]]] = {}
-        for parts, value in parsed:
-            by_type.setdefault(parts[1], []).append((parts, value))
-        for kind in [kind for kind in by_type if kind in MODEL_OF_KIND]:
-            for parts, value in by_type[kind]:
-                event = MODEL_OF_KIND[kind].model_validate_json(value)
-                assert isinstance(event, Event)
-                self.plant.adopt(tuple(parts), event)
-        for parts, value in by_type.get("line_state", []):
-            self.line(parts[0], parts[2]).state = msgspec.json.decode(value, type=LineState)
-        self._restore_plant()
-        progress = {
-            (parts[0], parts[2]): msgspec.json.decode(value, type=RunProgress)
-            for parts, value in by_type.get("run_progress", [])
-        }
-        for key, run in self.runs.items():
-            run.progress = progress[key]
-        self._restore_lines(by_type)
-        self._restore_orders(by_type)
-        for parts, value in by_type.get("sequence", []):
-            window = msgspec.json.decode(value, type=SequenceWindow)
-            self.sequences[parts[0], parts[2], parts[3]] = window
-        for parts, value in by_type.get("card", []):
-            self.cards[parts[2], parts[0], parts[3]] = Card.model_validate_json(value)
-        self._restore_edges(by_type)
-        self.graph.forget_changes()
-        self.store.adopt(documents)
-
-    def _restore_plant(self) -> None:
-        for event in self.plant.of_type(SiteUpserted):
-            self.link_site(event)
-        for area in self.plant.of_type(AreaUpserted):
-            self.link_area(area)
-        for line_event in self.plant.of_type(LineUpserted):
-            self.put_line(line_event)
-        for station in self.plant.of_type(StationUpserted):
-            self.link_station(station)
-        for window in self.plant.of_type(OvertimeWindowUpserted):
-            self.put_overtime(window)
-        for run_event in self.plant.of_type(RunPlanned):
-            self.put_run(run_event)
-        for order_event in self.plant.of_type(OrderUpserted):
-            self.put_order(order_event)
-
-    def _restore_lines(self, by_type: Mapping[str, list[tuple[list[str], bytes]]]) -> None:
-        for parts, value in by_type.get("drift", []):
-            self.line(parts[0], parts[2]).drift = msgspec.json.decode(value, type=DriftDocument).state
-        for parts, value in by_type.get("bucket_hour", []):
-            line = self.line(parts[0], parts[2])
-            line.buckets.extend(msgspec.json.decode(value, type=BucketHour).buckets)
-        chunks: dict[SiteKey, list[IdChunk]] = {}
-        for parts, value in by_type.get("ids", []):
-            chunks.setdefault((parts[0], parts[2]), []).append(msgspec.json.decode(value, type=IdChunk))
-        for key, found in chunks.items():
-            self.line(*key).ids.restore(found)
-        for parts, value in by_type.get("queue", []):
-            runs = msgspec.json.decode(value, type=QueueDocument).runs
-            self.line(parts[0], parts[2]).projected = {run.run_id: run for run in runs}
-        for line in self.lines.values():
-            line.buckets.sort(key=lambda bucket: bucket.start_s)
-            line.queue = None
-
-    def _restore_orders(self, by_type: Mapping[str, list[tuple[list[str], bytes]]]) -> None:
-        for parts, value in by_type.get("order_state", []):
-            order = self.orders[parts[0], parts[2]]
-            order.state = msgspec.json.decode(value, type=OrderState)
-            if order.state.root is not None:
-                key = (order.site_id, order.order_id)
-                self.members.setdefault(root_of(order.state.root), {})[key] = None
-
-    def _restore_edges(self, by_type: Mapping[str, list[tuple[list[str], bytes]]]) -> None:
-        """Edges as they were written, since and cause included; those that putting things back drew are dropped."""
-        self.graph.drop_edges()
-        for _, value in by_type.get("edge", []):
-            self.graph.restore_edge(msgspec.json.decode(value, type=Edge))
 
 
 def _start(bucket: Bucket) -> float:

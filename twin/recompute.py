@@ -14,6 +14,7 @@ from twin.entities import Line, SiteKey
 from twin.evaluation import assess_order, project_line
 from twin.model import Model
 from twin.projection import Pace, ProjectedRun
+from twin.restoring import restore_model
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ def recompute(documents: Mapping[str, bytes], now: float) -> Picture:
     """
     model = Model()
     # Without the stored projections: the answer must not come from what is to be checked.
-    model.restore({key: value for key, value in documents.items() if split_key(key)[1] != "queue"})
+    restore_model(model, {key: value for key, value in documents.items() if split_key(key)[1] != "queue"})
     for line in model.lines.values():
         _judge_pace(line)
     _project_all(model, now)

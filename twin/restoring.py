@@ -1,0 +1,111 @@
+"""From documents back to a live model: everything as it was, and nothing counts as changed."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from schemas import (
+    MODEL_OF_KIND,
+    AreaUpserted,
+    Card,
+    Event,
+    LineUpserted,
+    OrderUpserted,
+    OvertimeWindowUpserted,
+    RunPlanned,
+    SiteUpserted,
+    StationUpserted,
+    split_key,
+)
+from twin.dedupe import IdChunk, SequenceWindow
+from twin.entities import BucketHour, DriftDocument, LineState, OrderState, QueueDocument, SiteKey
+from twin.graph import Edge
+from twin.model import Model, root_of
+from twin.runs import RunProgress
+
+Documents = Mapping[str, list[tuple[list[str], bytes]]]
+"""Documents by type: the parts of their keys, and their bytes."""
+
+
+def restore_model(model: Model, documents: Mapping[str, bytes]) -> None:
+    """Take everything over from its documents; nothing counts as changed afterwards."""
+    parsed = sorted((split_key(key), value) for key, value in documents.items())
+    by_type: dict[str, list[tuple[list[str], bytes]]] = {}
+    for parts, value in parsed:
+        by_type.setdefault(parts[1], []).append((parts, value))
+    for kind in [kind for kind in by_type if kind in MODEL_OF_KIND]:
+        for parts, value in by_type[kind]:
+            event = MODEL_OF_KIND[kind].model_validate_json(value)
+            assert isinstance(event, Event)
+            model.plant.adopt(tuple(parts), event)
+    for parts, value in by_type.get("line_state", []):
+        model.line(parts[0], parts[2]).state = msgspec.json.decode(value, type=LineState)
+    _restore_plant(model)
+    progress = {
+        (parts[0], parts[2]): msgspec.json.decode(value, type=RunProgress)
+        for parts, value in by_type.get("run_progress", [])
+    }
+    for key, run in model.runs.items():
+        run.progress = progress[key]
+    _restore_lines(model, by_type)
+    _restore_orders(model, by_type)
+    for parts, value in by_type.get("sequence", []):
+        window = msgspec.json.decode(value, type=SequenceWindow)
+        model.sequences[parts[0], parts[2], parts[3]] = window
+    for parts, value in by_type.get("card", []):
+        model.cards[parts[2], parts[0], parts[3]] = Card.model_validate_json(value)
+    _restore_edges(model, by_type)
+    model.graph.forget_changes()
+    model.store.adopt(documents)
+
+
+def _restore_plant(model: Model) -> None:
+    for event in model.plant.of_type(SiteUpserted):
+        model.link_site(event)
+    for area in model.plant.of_type(AreaUpserted):
+        model.link_area(area)
+    for line_event in model.plant.of_type(LineUpserted):
+        model.put_line(line_event)
+    for station in model.plant.of_type(StationUpserted):
+        model.link_station(station)
+    for window in model.plant.of_type(OvertimeWindowUpserted):
+        model.put_overtime(window)
+    for run_event in model.plant.of_type(RunPlanned):
+        model.put_run(run_event)
+    for order_event in model.plant.of_type(OrderUpserted):
+        model.put_order(order_event)
+
+
+def _restore_lines(model: Model, by_type: Documents) -> None:
+    for parts, value in by_type.get("drift", []):
+        model.line(parts[0], parts[2]).drift = msgspec.json.decode(value, type=DriftDocument).state
+    for parts, value in by_type.get("bucket_hour", []):
+        line = model.line(parts[0], parts[2])
+        line.buckets.extend(msgspec.json.decode(value, type=BucketHour).buckets)
+    chunks: dict[SiteKey, list[IdChunk]] = {}
+    for parts, value in by_type.get("ids", []):
+        chunks.setdefault((parts[0], parts[2]), []).append(msgspec.json.decode(value, type=IdChunk))
+    for key, found in chunks.items():
+        model.line(*key).ids.restore(found)
+    for parts, value in by_type.get("queue", []):
+        runs = msgspec.json.decode(value, type=QueueDocument).runs
+        model.line(parts[0], parts[2]).projected = {run.run_id: run for run in runs}
+    for line in model.lines.values():
+        line.buckets.sort(key=lambda bucket: bucket.start_s)
+        line.queue = None
+
+
+def _restore_orders(model: Model, by_type: Documents) -> None:
+    for parts, value in by_type.get("order_state", []):
+        order = model.orders[parts[0], parts[2]]
+        order.state = msgspec.json.decode(value, type=OrderState)
+        if order.state.root is not None:
+            key = (order.site_id, order.order_id)
+            model.members.setdefault(root_of(order.state.root), {})[key] = None
+
+
+def _restore_edges(model: Model, by_type: Documents) -> None:
+    """Edges as they were written, since and cause included; those that putting things back drew are dropped."""
+    model.graph.drop_edges()
+    for _, value in by_type.get("edge", []):
+        model.graph.restore_edge(msgspec.json.decode(value, type=Edge))
