@@ -79,8 +79,7 @@ class Twin:
                 if position <= watermark:
                     self._session.counters["duplicate", "position"] += 1
                     continue
-                self._session.position = (segment.topic, segment.partition, position[0], position[1])
-                self._session.cause = f"{source}/{position[0]}/{position[1]}"
+                self._session.at_event(segment.topic, segment.partition, *position)
                 watermark = position
                 self._fold(event)
             self._watermarks[source] = watermark
@@ -190,7 +189,7 @@ class Twin:
         if before is not None and now <= before:
             return  # the clock never runs back
         self._session.now = now
-        self._session.cause = f"tick/{utc(now).isoformat()}"
+        self._session.at_tick(now)
         lines = [line for _, line in sorted(self._session.model.lines.items()) if line.state.dirty]
         new_minute = before is None or now // 60.0 != before // 60.0
         roots = []

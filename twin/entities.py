@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from schemas import LineUpserted, OrderUpserted, OvertimeWindowUpserted, RunPlanned
+from schemas import LineUpserted, OrderUpserted, OvertimeWindowUpserted, RunPlanned, join_key
 from twin.calendar import CalendarDescription, WorkCalendar
 from twin.dedupe import IdWindow
 from twin.drift import Bucket, DriftState
@@ -179,6 +179,11 @@ class Line:
     buckets: list[Bucket] = field(default_factory=list)
     drift: DriftState = field(default_factory=DriftState)
     ids: IdWindow = field(default_factory=IdWindow)
+    ids_key: str = ""  # begins the keys of the window's documents
+
+    def __post_init__(self) -> None:
+        """Work out once what every event asks for."""
+        self.ids_key = join_key(self.site_id, "ids", self.line_id)
 
     @property
     def name(self) -> str:

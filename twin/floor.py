@@ -85,23 +85,24 @@ class Floor:
             )
             return False
         chunk, given_up = line.ids.add(event.event_id, moment)
-        self._session.model.store.put(join_key(line.site_id, "ids", line.line_id, str(chunk.number)), chunk)
+        self._session.model.store.put(f"{line.ids_key}/{chunk.number}", chunk)
         if given_up is not None:
-            self._session.model.store.remove(
-                join_key(line.site_id, "ids", line.line_id, str(given_up.number))
-            )
+            self._session.model.store.remove(f"{line.ids_key}/{given_up.number}")
         return True
 
     def _is_new_number(self, event: MachineEvent, source_id: str, number: int) -> bool:
         key = (event.site_id, event.line_id, source_id)
-        window = self._session.model.sequences.get(key)
-        if window is None:
-            window = self._session.model.sequences[key] = SequenceWindow([])
+        model = self._session.model
+        kept = model.sequences.get(key)
+        if kept is None:
+            document_key = join_key(event.site_id, "sequence", event.line_id, source_id)
+            kept = model.sequences[key] = (SequenceWindow([]), document_key)
+        window, document_key = kept
         if window.judge(number) is Verdict.REPEAT:
             self._session.counters["duplicate", "sequence"] += 1
             return False
         window.add(number)
-        self._session.model.store.put(join_key(event.site_id, "sequence", event.line_id, source_id), window)
+        model.store.put(document_key, window)
         return True
 
     def _run_of(self, event: MachineEvent, run_id: str | None, line: Line) -> Run | None:
@@ -183,7 +184,7 @@ class Floor:
         model = self._session.model
         is_current = line.state.run_id == run.run_id
         if is_current:
-            self._advance(line, moment)
+            advance(line, moment)  # line and run are saved below
         changed = add_pieces(line, run, moment, good, scrap, rework)
         if is_current:
             closed = close_bucket(line, moment)
@@ -195,8 +196,8 @@ class Floor:
             model.save_bucket_hour(line, hour_of(changed))
             self._judge_pace(line, event)
         model.save_run(run)
+        line.state.dirty = True
         self._note_seen(line, moment, event)
-        self._session.mark_dirty(line)
         if self._session.now is not None and self._session.now - line.state.evaluated_at >= EVALUATION_GAP_S:
             self._session.evaluate([line])
 

@@ -67,7 +67,7 @@ class Model:
         self.pegged: dict[SiteKey, dict[SiteKey, float]] = {}  # order -> runs that are for it, known or not
         self.members: dict[Root, dict[SiteKey, None]] = {}  # root -> late orders it is blamed for
         self.cards: dict[Root, Card] = {}
-        self.sequences: dict[tuple[str, str, str], SequenceWindow] = {}
+        self.sequences: dict[tuple[str, str, str], tuple[SequenceWindow, str]] = {}  # and its document's key
 
     # Lines
 

@@ -15,6 +15,7 @@ from schemas import (
     RunPlanned,
     SiteUpserted,
     StationUpserted,
+    join_key,
     split_key,
 )
 from twin.dedupe import IdChunk, SequenceWindow
@@ -51,7 +52,7 @@ def restore_model(model: Model, documents: Mapping[str, bytes]) -> None:
     _restore_orders(model, by_type)
     for parts, value in by_type.get("sequence", []):
         window = msgspec.json.decode(value, type=SequenceWindow)
-        model.sequences[parts[0], parts[2], parts[3]] = window
+        model.sequences[parts[0], parts[2], parts[3]] = (window, join_key(*parts))
     for parts, value in by_type.get("card", []):
         model.cards[parts[2], parts[0], parts[3]] = Card.model_validate_json(value)
     _restore_edges(model, by_type)

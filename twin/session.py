@@ -29,7 +29,6 @@ class Session:
         now: the shard's clock, POSIX seconds; None before the first tick.
         lag_s: how far ingest said that it is behind.
         outputs: what follows from the record, in order.
-        cause: begins the ids of outputs: the position of the event, or the tick.
         position: topic, partition, offset and index of the event.
         was_rejected: the event was found to be impossible here.
         latest: site -> how far ahead of the clock an event may lie, seconds; a cache of the rules.
@@ -41,10 +40,27 @@ class Session:
         self.now: float | None = None
         self.lag_s = 0.0
         self.outputs: list[Output] = []
-        self.cause = ""
         self.position: tuple[str, int, int, int] = ("", 0, 0, 0)
+        self._tick = ""
         self.was_rejected = False
         self.latest: dict[str, float] = {}
+
+    def at_event(self, topic: str, partition: int, offset: int, index: int) -> None:
+        """What follows is caused by the event at this position."""
+        self.position = (topic, partition, offset, index)
+        self._tick = ""
+
+    def at_tick(self, now: float) -> None:
+        """What follows is caused by the passing of time."""
+        self._tick = f"tick/{utc(now).isoformat()}"
+
+    @property
+    def cause(self) -> str:
+        """Begins the ids of outputs: the tick, or the position of the event. Made when asked: most events say nothing."""
+        if self._tick:
+            return self._tick
+        topic, partition, offset, index = self.position
+        return f"{topic}/{partition}/{offset}/{index}"
 
     def evaluate(self, lines: list[Line], orders: list[Order] | None = None) -> None:
         """Evaluate now; before the first tick nobody knows what time it is, and it is left to that tick."""
