@@ -23,7 +23,7 @@ from bench.brokers import (
     roles,
     send,
 )
-from bench.plant import BATCH_EVENTS, SITE, BenchPlant, facts_values
+from bench.plant import SITE, BenchPlant, facts_values
 from bench.results import Machine, Result, result
 from schemas.topics import FACTS, STATE
 from streams.routing import facts_partition
@@ -46,10 +46,14 @@ def measure(on: Broker, machine: Machine, *, quick: bool) -> Iterator[Result]:
     for name, each_s, events in (("burst", 0.1, 60_000), ("steady", 1.0, 20_000)):
         plant = BenchPlant()
         seconds = (events // 10 if quick else events) * each_s / plant.lines
-        before, values = facts_values(list(plant.model()), list(plant.counts(each_s, seconds)))
+        counts = list(plant.counts(each_s, seconds))
+        before, values = facts_values(list(plant.model()), counts)
+        a_record = sum("line_id" in body for body in counts) / len(
+            values
+        )  # the clock's ticks are no machine events
         if on.embedded is not None:
             values = _fitting(values, EMBEDDED_BYTES - sum(map(len, before)))
-        rates = [_twin(on, before, values) for _ in range(1 + runs)][1:]
+        rates = [_twin(on, before, values, a_record) for _ in range(1 + runs)][1:]
         walls = [wall for wall, _ in rates]
         cpus = [cpu for _, cpu in rates if cpu is not None]
         yield result("twin", f"{name}/events_per_s", "events/s", walls, machine)
@@ -67,8 +71,19 @@ def _fitting(values: Sequence[bytes], room: int) -> list[bytes]:
     return kept
 
 
-def _twin(on: Broker, before: Sequence[bytes], values: Sequence[bytes]) -> tuple[float, float | None]:
-    """One run of the role, on topics of its own; events a second, and a second of processor time."""
+def _twin(
+    on: Broker, before: Sequence[bytes], values: Sequence[bytes], a_record: float
+) -> tuple[float, float | None]:
+    """One run of the role, on topics of its own.
+
+    Args:
+        on: where.
+        before, values: facts to fill the topic with: the plant, then the counts.
+        a_record: machine events in one of the latter.
+
+    Returns:
+        Machine events a second, and a second of processor time where it can be read.
+    """
     with installation(on, facts_partitions=1) as settings:
         partition = facts_partition(SITE, settings.facts_partitions)
         key = SITE.encode()
@@ -77,7 +92,7 @@ def _twin(on: Broker, before: Sequence[bytes], values: Sequence[bytes]) -> tuple
         with roles(settings, "twin", core=last_core()) as processes:
             commits = _commits(settings, partition, len(before) + len(values), processes)
     first, last = commits[0], commits[-1]
-    events = (last.offset - max(first.offset, len(before))) * BATCH_EVENTS
+    events = (last.offset - max(first.offset, len(before))) * a_record
     cpu = None if first.cpu_s is None or last.cpu_s is None else events / (last.cpu_s - first.cpu_s)
     return events / (last.at_s - first.at_s), cpu
 

@@ -30,6 +30,7 @@ from bench.results import Machine, Result, result
 from schemas import decode_facts
 from schemas.topics import FACTS, MACHINE_EVENTS
 from streams.batcher import BatchRules, IngestBatcher
+from streams.ingest import tune_garbage_collection
 from streams.partition_reader import read_to_end, reader, watermarks
 from streams.routing import Router
 from streams.settings import Settings
@@ -162,6 +163,7 @@ def _converted(machine: Machine, runs: int, *, quick: bool) -> Result:
     bodies = [body for body in plant.counts(each_s=0.1, seconds=seconds) if "line_id" in body]
     records = Records().of(bodies)
     batcher = IngestBatcher(Router({}, 4), BatchRules(clock="events"))
+    tune_garbage_collection()
     rates = []
     for _ in range(1 + runs):
         began_at = time.process_time()

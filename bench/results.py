@@ -113,7 +113,7 @@ def print_table(results: Iterable[Result], console: Console) -> None:
     table = Table(box=None, pad_edge=False)
     for name in ("benchmark", "metric"):
         table.add_column(name)
-    for name in ("median", "min", "max"):
+    for name in ("value", "min", "max"):
         table.add_column(name, justify="right")
     for name in ("unit", "runs", "against"):
         table.add_column(name)
