@@ -22,7 +22,7 @@ from streams.batcher import FACTS_ENVELOPE_BYTES, Batch, BatchRules, IngestBatch
 from streams.gapless_writer import POLL_S, GaplessWriter, Outgoing, SourcePartition, require_codecs
 from streams.ingest_setup import IngestSettings, TopicsMissing, check_topics
 from streams.input_progress import InputProgress
-from streams.input_reader import InputReader
+from streams.input_reader import InputReader, MemberFenced
 from streams.metrics import Metrics
 from streams.routing import EVERYWHERE, Router
 
@@ -39,6 +39,10 @@ LOOK_EVERY_S = 1.0
 
 DRAIN_TIMEOUT_S = 20.0
 """How long a stop or a rebalance waits for the broker's answers. Must stay below a container's 30 s."""
+
+FENCED_AGAIN_S = 20.0
+"""A member fenced so soon after it joined has a rival with the same instance id, which is a mistake of settings.
+Too small: the two throw each other out for ever. Too large: a broker that restarts twice stops ingest."""
 
 NEW_TOPICS_WAIT_S = 5.0
 """Topics that were made a moment ago become known to a broker one by one. Too small: an installation fails that creates
@@ -63,6 +67,7 @@ def run_ingest(
     Raises:
         DeliveryFailed: the broker would not take a record. Nothing behind it was sent; start again.
         InputGone: input was lost before it was read; the message says what helps.
+        MemberFenced: another worker has the same instance id.
         UsageError: a topic or codec is missing, or the facts topic has another number of partitions.
         KafkaException: the client cannot go on.
     """
@@ -158,7 +163,7 @@ class IngestWorker:
             (prefix + MACHINE_EVENTS, 0) if settings.clock == "wall" else None
         )
         self._arrived: dict[SourcePartition, int] = {}
-        self._is_failed = False
+        self._is_ended = False
         self._next_commit = self._next_tick = self._next_look = 0.0
         self._sites: set[str] = set()
         self._progress = InputProgress(wall_clock)
@@ -172,20 +177,41 @@ class IngestWorker:
             ),
         )
         self._writer = GaplessWriter(settings.client_config(), topic_bytes)
-        health.not_ready("assignment", "no input partitions yet")
+        self._settings = settings
+        self._reader = self._new_reader()
         health.started()
-        self._reader = InputReader(
-            settings.client_config(),
-            group_id=f"{settings.app_id}-ingest",
-            instance_id=settings.consumer_group_instance_id,
-            topics=[prefix + topic for topic in INPUT_TOPICS],
+
+    def _new_reader(self) -> InputReader:
+        self._fenced_before = time.monotonic() + FENCED_AGAIN_S
+        self._health.not_ready("assignment", "no input partitions yet")
+        self._progress.lose(self._progress.owned)
+        return InputReader(
+            self._settings.client_config(),
+            group_id=f"{self._settings.app_id}-ingest",
+            instance_id=self._settings.consumer_group_instance_id,
+            topics=[self._prefix + topic for topic in INPUT_TOPICS],
             progress=self._progress,
-            metrics=metrics,
-            health=health,
+            metrics=self._metrics,
+            health=self._health,
             before_giving_up=self._settle,
-            stop=stop,
-            held_topic=prefix + MACHINE_EVENTS if settings.clock == "wall" else None,
+            stop=self._stop,
+            held_topic=self._prefix + MACHINE_EVENTS if self._settings.clock == "wall" else None,
         )
+
+    def _read(self) -> list[Message]:
+        """1: the next records. A member that lost its place while the broker was away takes a new one.
+
+        One that loses it again at once has a living rival under its name, and stops.
+        """
+        try:
+            return self._reader.read()
+        except MemberFenced as error:
+            if time.monotonic() < self._fenced_before:
+                raise
+            log.warning("member_fenced", error=str(error))
+            self._reader.close()
+            self._reader = self._new_reader()
+            return []
 
     def run(self) -> None:
         """Work until stopped or failed; see run_ingest."""
@@ -193,16 +219,14 @@ class IngestWorker:
             while not self._stop.is_set():
                 self._turn()
             self._settle()
-        except BaseException:
-            self._is_failed = True  # nothing more is committed, not even while leaving
-            raise
         finally:
+            self._is_ended = True  # nothing more is waited for or committed, not even while leaving the group
             self._reader.close()
             self._writer.close()
 
     def _turn(self) -> None:
         self._health.beat()
-        for records in _slices(self._reader.read()):  # 1 read
+        for records in _slices(self._read()):  # 1 read
             if not self._has_room():
                 return  # asked to stop: what is left was never read, as far as the offsets know
             self._ingest(records)
@@ -270,11 +294,12 @@ class IngestWorker:
 
     def _settle(self) -> None:
         """Wait for the broker's answers and commit, before partitions are given up."""
-        if self._is_failed:
+        if self._is_ended:
             return
-        if not self._writer.drain(DRAIN_TIMEOUT_S):
+        if self._writer.drain(DRAIN_TIMEOUT_S):
+            self._commit(must_wait=True)
+        else:  # the broker is away: what it has not acknowledged is read again, by us or by the next owner
             log.warning("not_drained", in_flight_bytes=self._writer.in_flight_bytes)
-        self._commit(must_wait=True)
 
     # What it tells of itself ------------------------------------------------------------------------------------------
 

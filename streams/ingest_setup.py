@@ -12,6 +12,7 @@ from confluent_kafka.admin._resource import ResourceType
 
 from schemas import INPUT_TOPICS, UsageError
 from schemas.topics import DEAD_LETTERS, FACTS
+from streams.topic_identity import check_topic_ids
 
 log = structlog.get_logger(__name__)
 
@@ -77,6 +78,7 @@ def check_topics(settings: IngestSettings) -> int:
 
     Raises:
         KafkaException: no broker answers.
+        InputGone: an input topic was created anew since the last start.
         TopicsMissing: they are not there.
         UsageError: the facts topic has another number of partitions than it must have.
     """
@@ -100,6 +102,7 @@ def check_topics(settings: IngestSettings) -> int:
         )
     if cluster.controller_id not in cluster.brokers:
         return TOPIC_BYTES_DEFAULT  # the embedded broker has nobody to ask
+    check_topic_ids(settings.client_config(), admin, settings.app_id, prefix)
     return min(TOPIC_BYTES_MAX, *_topics_bytes(admin, prefix + FACTS, prefix + DEAD_LETTERS))
 
 
@@ -114,12 +117,19 @@ def _topics_bytes(admin: AdminClient, *topics: str) -> list[int]:
         return [TOPIC_BYTES_DEFAULT]
 
 
+_NO_NEWS = (
+    "enable.gapless.guarantee is experimental",  # chosen knowingly, and tested
+    "FAIL [",  # each try to connect, many a second while a broker is away: said once, by health and log
+)
+
+
 def _is_news(record: logging.LogRecord) -> bool:
-    return "enable.gapless.guarantee is experimental" not in record.getMessage()
+    message = record.getMessage()
+    return not any(known in message for known in _NO_NEWS)
 
 
 def kafka_logger() -> logging.Logger:
-    """Where librdkafka's own lines go: with ours, less the warning about what we chose knowingly."""
+    """Where librdkafka's own lines go: with ours, less what is no news."""
     logger = logging.getLogger("librdkafka")
     if _is_news not in logger.filters:
         logger.addFilter(_is_news)

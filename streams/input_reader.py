@@ -18,6 +18,7 @@ from streams.ingest_setup import kafka_logger
 from streams.input_progress import InputProgress
 from streams.metrics import Metrics
 from streams.reference_first import ReferenceFirst
+from streams.topic_identity import InputGone
 
 log = structlog.get_logger(__name__)
 
@@ -54,8 +55,8 @@ _NOT_OURS_ANY_MORE = frozenset(
 """A commit that fails of these is no loss: the new owner reads what we had not committed, and the twin trims."""
 
 
-class InputGone(ForesiteError):
-    """Records that were not read yet are no longer in an input topic, or the topic is another one."""
+class MemberFenced(ForesiteError):
+    """This member's place in the group was taken under its own name, and its client can never read again."""
 
 
 class InputReader:
@@ -89,6 +90,7 @@ class InputReader:
     ) -> None:
         self._reference_first = ReferenceFirst(held_topic)
         self._group_id = group_id
+        self._is_static = instance_id is not None
         self._progress = progress
         self._metrics = metrics
         self._health = health
@@ -96,6 +98,7 @@ class InputReader:
         self._stop = stop
         self._unreadable: dict[SourcePartition, int] = {}
         self._complaints: set[str] = set()
+        self._last_error = ""
         self._consumer = Consumer(
             {
                 **client,
@@ -168,8 +171,8 @@ class InputReader:
         self._metrics.kafka_errors.labels(reason=error.name()).inc()
         if code in _POSITION_GONE:
             raise InputGone(self._what_helps(where, error))
-        if error.fatal():
-            raise KafkaException(error)
+        if error.fatal() or code == KafkaError._FATAL:
+            raise MemberFenced(error.str()) if self._is_static else KafkaException(error)
         if code in _UNREADABLE:
             if offset is None or offset < 0 or self._unreadable.get(where, -1) >= offset:
                 raise KafkaException(error)  # the client does not get past it
@@ -281,11 +284,10 @@ class InputReader:
 
     def _on_error(self, error: KafkaError) -> None:
         self._metrics.kafka_errors.labels(reason=error.name()).inc()
-        if error.code() == KafkaError._ALL_BROKERS_DOWN or error.code() in (
-            KafkaError._AUTHENTICATION,
-            KafkaError.SASL_AUTHENTICATION_FAILED,
-        ):
-            self._complain("kafka", error.str())
+        if error.code() == KafkaError._ALL_BROKERS_DOWN:
+            self._complain("kafka", f"no broker can be reached; the last try ended with: {self._last_error}")
+        else:
+            self._last_error = error.str()
 
     def _complain(self, name: str, reason: str) -> None:
         """Not ready until it is better; said once."""
@@ -296,13 +298,16 @@ class InputReader:
 
     def _take_back(self, topics: set[str]) -> None:
         """Records of these topics came: what was said of them is over."""
-        names = {f"input {topic}" for topic in topics} | ({"kafka"} if topics else set())
-        for name in self._complaints & names:
+        names = self._complaints & {f"input {topic}" for topic in topics}
+        for name in names:
             self._health.ready(name)
         self._complaints -= names
 
     def look_again(self) -> None:
-        """Where no broker could be reached, ask whether one can now; to be called now and then."""
+        """Where no broker could be reached, ask whether one can now; to be called now and then.
+
+        Records that still come prove nothing: they were read ahead.
+        """
         if "kafka" in self._complaints and self.is_reachable():
             self._complaints.discard("kafka")
             self._health.ready("kafka")

@@ -3,18 +3,19 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from confluent_kafka import Consumer, Producer, TopicPartition
+import orjson
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
 from schemas import INPUT_TOPICS, DeadLetter, Facts, decode_facts
 from schemas.topics import DEAD_LETTERS, FACTS
 from streams.admin import Health
 from streams.ingest import run_ingest
 from streams.metrics import Metrics
-from streams.partition_reader import read_to_end, reader
+from streams.partition_reader import read_to_end, reader, watermarks
 from streams.settings import Settings
 
 Position = tuple[str, int, int, int]
@@ -34,12 +35,15 @@ class Plant:
 
     settings: Settings
     producer: Producer = field(init=False)
+    _positions: dict[int, list[Position]] = field(init=False, default_factory=dict)
+    _next_offsets: dict[int, int] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.producer = Producer(
             {
                 "bootstrap.servers": self.settings.kafka,
                 "message.max.bytes": 16_000_000,
+                "enable.idempotence": True,  # what is sent is in the topic once, or the tests cannot count
                 "partitioner": "murmur2_random",
             }
         )
@@ -51,7 +55,9 @@ class Plant:
     def send(self, topic: str, value: bytes | None, *, partition: int = 0, key: bytes | None = None) -> None:
         while True:
             try:
-                self.producer.produce(self.prefix + topic, value, key, partition=partition)
+                self.producer.produce(
+                    self.prefix + topic, value, key, partition=partition, on_delivery=_assert_delivered
+                )
             except BufferError:
                 self.producer.poll(0.1)
             else:
@@ -81,6 +87,25 @@ class Plant:
             found.setdefault(partition, []).append(decode_facts(value))
         return found
 
+    def positions(self) -> dict[int, list[Position]]:
+        """Facts partition -> positions of events in the order of writing; reads only what is new since last time."""
+        topic = self.prefix + FACTS
+        with reader(self.settings.client_config(), "read_committed") as consumer:
+            for partition in self._partitions(consumer, FACTS):
+                found = self._positions.setdefault(partition, [])
+                for message in read_to_end(consumer, topic, partition, self._next_offsets.get(partition)):
+                    self._next_offsets[partition] = (message.offset() or 0) + 1
+                    for segment in orjson.loads(message.value() or b"")["segments"]:
+                        source = segment["topic"], segment["partition"]
+                        found += [(*source, offset, index) for offset, index in segment["positions"]]
+        return self._positions
+
+    def letter_count(self) -> int:
+        """How many dead letters there are."""
+        topic = self.prefix + DEAD_LETTERS
+        with reader(self.settings.client_config(), "read_committed") as consumer:
+            return sum(watermarks(consumer, topic, p)[1] for p in self._partitions(consumer, DEAD_LETTERS))
+
     def dead_letters(self) -> list[DeadLetter]:
         return [DeadLetter.model_validate_json(value) for _, value in self._values(DEAD_LETTERS)]
 
@@ -96,11 +121,27 @@ class Plant:
             ]
             return {
                 (tp.topic.removeprefix(self.prefix), tp.partition): tp.offset
-                for tp in consumer.committed(asked, timeout=10)
+                for tp in _patiently(lambda: consumer.committed(asked, timeout=10))
                 if tp.offset >= 0
             }
         finally:
             consumer.close()
+
+
+def _patiently(ask: Callable[[], list[TopicPartition]]) -> list[TopicPartition]:
+    """The answer of a group coordinator that may have come up a moment ago."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return ask()
+        except KafkaException:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+
+
+def _assert_delivered(error: object, _message: object) -> None:
+    assert error is None, error
 
 
 @dataclass
@@ -142,8 +183,8 @@ def running(settings: Settings) -> Iterator[Run]:
         yield run
     finally:
         run.end()
-    if run.error is not None:
-        raise run.error
+        if run.error is not None:
+            raise run.error
 
 
 def wait_for(plant: Plant, *, events: int, letters: int = 0) -> None:
@@ -151,26 +192,13 @@ def wait_for(plant: Plant, *, events: int, letters: int = 0) -> None:
     deadline = time.monotonic() + PATIENCE_S
     distinct: set[Position] = set()
     while time.monotonic() < deadline:
-        distinct = {position for positions in written(plant.facts()).values() for position in positions}
-        if len(distinct) >= events and len(plant.dead_letters()) >= letters:
-            return
-        time.sleep(0.2)
-    raise AssertionError(
-        f"{len(distinct)} events of {events}, {len(plant.dead_letters())} letters of {letters}"
-    )
-
-
-def written(facts: dict[int, list[Facts]]) -> dict[int, list[Position]]:
-    """Facts partition -> positions in the order of writing."""
-    return {
-        partition: [
-            (segment.topic, segment.partition, offset, index)
-            for record in records
-            for segment in record.segments
-            for offset, index in segment.positions
-        ]
-        for partition, records in facts.items()
-    }
+        found = plant.positions()
+        if sum(map(len, found.values())) >= events and plant.letter_count() >= letters:
+            distinct = {position for positions in found.values() for position in positions}
+            if len(distinct) >= events:
+                return
+        time.sleep(0.1)
+    raise AssertionError(f"{len(distinct)} events of {events}, {plant.letter_count()} letters of {letters}")
 
 
 def trimmed(positions: list[Position]) -> tuple[list[Position], int]:

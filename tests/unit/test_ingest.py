@@ -14,7 +14,7 @@ from schemas.topics import DEAD_LETTERS, FACTS, MACHINE_EVENTS, MASTER_DATA, PLA
 from streams.embedded_broker import EmbeddedBroker
 from streams.ingest import run_ingest
 from streams.settings import Settings
-from tests.ingest_plant import PATIENCE_S, Plant, holes, running, ticks, wait_for, written
+from tests.ingest_plant import PATIENCE_S, Plant, holes, running, ticks, wait_for
 from tests.unit.broken_records import BASE, BROKEN_RECORDS, encoded, good_record
 
 pytestmark = pytest.mark.slow  # the embedded broker's first member of a group waits three seconds
@@ -54,7 +54,7 @@ def test_every_broken_record_becomes_a_dead_letter_and_every_good_neighbour_a_fa
     assert sorted((str(bad.code), bad.path, bad.value or b"") for bad in broken) == sorted(
         (letter.code, letter.field_path, base64.b64decode(letter.payload_base64)) for letter in letters
     )
-    assert [] == [lost for positions in written(facts).values() for lost in holes(positions)]
+    assert [] == [lost for positions in plant.positions().values() for lost in holes(positions)]
 
 
 def test_a_stopped_worker_has_committed_all_and_the_next_goes_on_from_there(plant: Plant) -> None:
@@ -67,7 +67,7 @@ def test_a_stopped_worker_has_committed_all_and_the_next_goes_on_from_there(plan
             wait_for(plant, events=start + 300)
         assert {} == run.health.reasons or {"assignment"} >= set(run.health.reasons)
 
-    positions = [position for found in written(plant.facts()).values() for position in found]
+    positions = [position for found in plant.positions().values() for position in found]
     assert 600 == len(positions) == len(set(positions))
     assert {(MACHINE_EVENTS, partition): 200 for partition in range(3)} == plant.committed()
 

@@ -1,0 +1,59 @@
+"""Are the input topics still those that were read before? Kafka forgets the offsets of a topic that is deleted.
+
+A topic that was deleted and created anew begins at offset 0 again, and the group has no offsets for it: it looks like
+one that was never read. But the twin has seen positions beyond, and would drop the new events without a word. So the
+ids that the broker gave the topics are remembered, as the metadata of an offset of a group that nobody joins.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from confluent_kafka import Consumer, TopicCollection, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from schemas import INPUT_TOPICS, ForesiteError
+from schemas.topics import FACTS
+
+BROKER_WAIT_S = 10.0
+
+
+class InputGone(ForesiteError):
+    """Records that were not read yet are no longer in an input topic, or the topic is another one."""
+
+
+def check_topic_ids(client: Mapping[str, object], admin: AdminClient, app_id: str, prefix: str) -> None:
+    """Compare the input topics with those of the last start, and remember them.
+
+    Raises:
+        InputGone: one of them was created anew.
+        KafkaException: the broker did not answer.
+    """
+    group = f"{app_id}-ingest-topics"
+    ids = _topic_ids(admin, prefix)
+    config: dict[str, Any] = {**client, "group.id": group, "enable.auto.commit": False}
+    consumer = Consumer(config)
+    try:
+        (kept,) = consumer.committed([TopicPartition(prefix + FACTS, 0)], timeout=BROKER_WAIT_S)
+        known: dict[str, str] = json.loads(kept.metadata) if kept.metadata else {}
+        renewed = [
+            prefix + topic for topic, topic_id in ids.items() if known.get(topic, topic_id) != topic_id
+        ]
+        if renewed:
+            raise InputGone(
+                f"{', '.join(renewed)}: created anew since ingest last started. Offsets begin at 0 again, and the twin "
+                "would drop all events up to the position that it saw in the old topic. Restore the old topic, or "
+                "begin anew under another FORESITE_TOPIC_PREFIX. To go on and accept that loss, run Kafka's own "
+                f"`kafka-consumer-groups.sh --delete --group {group}`"
+            )
+        metadata = json.dumps(ids, separators=(",", ":"))
+        consumer.commit(offsets=[TopicPartition(prefix + FACTS, 0, 0, metadata)], asynchronous=False)
+    finally:
+        consumer.close()
+
+
+def _topic_ids(admin: AdminClient, prefix: str) -> dict[str, str]:
+    """Input topic, without prefix -> the id that the broker gave it."""
+    names = [prefix + topic for topic in INPUT_TOPICS]
+    described = admin.describe_topics(TopicCollection(names), request_timeout=BROKER_WAIT_S)
+    return {topic: str(described[prefix + topic].result().topic_id) for topic in INPUT_TOPICS}
