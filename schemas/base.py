@@ -61,6 +61,9 @@ DurationMinutes = Annotated[float, Field(strict=True, ge=0, le=525_600, allow_in
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 """Any finite number."""
 
+Flag = Annotated[bool, Field(strict=True)]
+"""true or false; 1 and "yes" are not."""
+
 Count = Annotated[int, Field(strict=True, ge=0, le=2**53)]
 """Whole number that JSON readers everywhere can hold."""
 

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from schemas.base import Event, Fraction, Id, PositiveQuantity, Price, Quantity, Text, WireModel
+from schemas.base import Event, Flag, Fraction, Id, PositiveQuantity, Price, Quantity, Text, WireModel
 
 
 class CustomerUpserted(Event):
@@ -24,7 +24,7 @@ class CustomerUpserted(Event):
     customer_id: Id
     name: Text
     weight: Annotated[float, Field(strict=True, gt=0, le=100, allow_inf_nan=False)] = 1.0
-    cannot_slip: bool = False
+    cannot_slip: Flag = False
     account_owner_id: Id | None = None
     penalty_per_day: Price | None = None
 

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from schemas.base import ClockText, DurationMinutes, Event, Id, Price, Text, Time, WireModel
+from schemas.base import ClockText, DurationMinutes, Event, Flag, Id, Price, Text, Time, WireModel
 from schemas.rules import Rules
 
 
@@ -112,7 +112,7 @@ class CalendarException(WireModel):
 
     start_at: Time
     end_at: Time
-    working: bool
+    working: Flag
 
     @model_validator(mode="after")
     def _end_after_start(self) -> Self:
@@ -151,8 +151,8 @@ class OvertimeWindowUpserted(Event):
     end_at: Time
     notice_by: Time | None = None
     cost_per_h: Price | None = None
-    committed: bool = False
-    withdrawn: bool = False
+    committed: Flag = False
+    withdrawn: Flag = False
 
     entity: ClassVar[tuple[str, ...]] = ("window_id",)
 

@@ -6,8 +6,8 @@ from pydantic import Field
 
 from schemas.base import Fraction, Id, WireModel
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(strict=True, gt=0, le=1e12, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(strict=True, ge=0, le=1e12, allow_inf_nan=False)]
 
 
 class Rules(WireModel):
@@ -36,7 +36,7 @@ class Rules(WireModel):
     min_exposure: NotNegative = 0.0
     drift_delta: Fraction = 0.08
     drift_working_days: Positive = 2.0
-    rescue_probability: Annotated[float, Field(ge=0.5, lt=1)] = 0.9
+    rescue_probability: Annotated[float, Field(strict=True, ge=0.5, lt=1)] = 0.9
     material_slip_days: Positive = 0.5
     material_exposure: NotNegative = 250.0
     material_exposure_fraction: Fraction = 0.1

@@ -141,17 +141,22 @@ def test_the_port_cannot_be_chosen() -> None:
 
 @pytest.mark.slow
 def test_a_consumer_group_shares_the_partitions(broker: EmbeddedBroker) -> None:
-    members = [consumer_on(broker, {"heartbeat.interval.ms": 200}) for _ in range(2)]
-    for member in members:
-        member.subscribe([TOPIC])
+    """One after the other: two that join in the same moment can keep the mock's group from ever settling."""
+    config = {"heartbeat.interval.ms": 200, "session.timeout.ms": 6000}
+    members = [consumer_on(broker, config) for _ in range(2)]
 
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline and [2, 2] != [len(member.assignment()) for member in members]:
-        for member in members:
-            member.poll(0.05)
+    def shares(count: int) -> list[int]:
+        return [len(member.assignment()) for member in members[:count]]
+
+    for joined, wanted in ((1, [4]), (2, [2, 2])):
+        members[joined - 1].subscribe([TOPIC])
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and wanted != shares(joined):
+            for member in members[:joined]:
+                member.poll(0.1)
+        assert wanted == shares(joined)
 
     assert [0, 1, 2, 3] == sorted(part.partition for member in members for part in member.assignment())
-    assert [2, 2] == [len(member.assignment()) for member in members]
 
 
 def test_topics_cannot_be_created_with_another_number_of_partitions(broker: EmbeddedBroker) -> None:
