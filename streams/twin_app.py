@@ -13,7 +13,7 @@ import aiokafka
 import aiokafka.codec
 import faust
 import structlog
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, NoOffsetForPartitionError
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.app import BootStrategy
 from faust.transport.drivers import aiokafka as faust_aiokafka
@@ -67,6 +67,10 @@ def shard_topics(settings: Settings) -> ShardTopics:
     return ShardTopics(facts=prefix + FACTS, state=prefix + STATE, prefix=prefix)
 
 
+SEEK_WAIT_S = 0.05
+"""Between two looks whether the start of a partition is set."""
+
+
 class _ReaderThread(faust_aiokafka.AIOKafkaConsumerThread):
     """Reads without delay, and commits group offsets for lag monitors only: one that fails is no reason to stop."""
 
@@ -74,6 +78,18 @@ class _ReaderThread(faust_aiokafka.AIOKafkaConsumerThread):
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS  # Faust has 1,500 built in
         return consumer
+
+    async def getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # noqa: ASYNC109 - Faust's
+        """The next records; none while a rebalance has given us a partition whose start we have not set yet.
+
+        A fetch can pass the seek to the manifest's offset. Where the group never committed, the client then knows no
+        position: no reason to stop, for the seek is on its way. A position that is out of range is another error.
+        """
+        try:
+            return await super().getmany(active_partitions, timeout)
+        except NoOffsetForPartitionError:
+            await asyncio.sleep(SEEK_WAIT_S)
+            return {}
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         consumer = self._ensure_consumer()
