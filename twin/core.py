@@ -30,8 +30,9 @@ from schemas import (
     topics,
 )
 from twin.cards import OPEN_STATES
-from twin.evaluation import Evaluation, depends_on_clock
+from twin.evaluation import Evaluation
 from twin.floor import Floor
+from twin.lookahead import depends_on_clock
 from twin.model import Model
 from twin.office import Office
 from twin.restoring import restore_model

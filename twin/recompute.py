@@ -11,7 +11,7 @@ from schemas import join_key, split_key
 from twin.causes import blame
 from twin.drift import DriftPhase, estimate
 from twin.entities import Line, SiteKey
-from twin.evaluation import assess_order, project_line
+from twin.lookahead import assess_order, project_line
 from twin.model import Model
 from twin.projection import Pace, ProjectedRun
 from twin.restoring import restore_model
