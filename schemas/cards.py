@@ -58,8 +58,8 @@ class AffectedOrder(OutputModel):
     """One order on the card, worst first.
 
     Attributes:
-        run_id, line_id: the run that ends last for it, and where.
-        ready_at: projected end of that run; ships_at: the first slot from then on.
+        run_id, line_id: the run that ends last for it, and where; None where nothing is planned for it.
+        ready_at: projected end of that run, None without one; ships_at: the first slot from then on.
         on_time_slot_at: the last departure that keeps the promise; need_by: goods must be ready by then.
         slip_s: seconds that it ships after the promise, never negative; slip_days: started days, as penalties count.
         slack_s: seconds from ready_at to need_by, negative when the slot is missed.
@@ -74,17 +74,17 @@ class AffectedOrder(OutputModel):
     customer_name: str
     item_id: str
     quantity_pcs: float
-    run_id: str
-    line_id: str
+    run_id: str | None
+    line_id: str | None
     promised_at: datetime
-    ready_at: datetime
+    ready_at: datetime | None
     ships_at: datetime | None
     on_time_slot_at: datetime
     need_by: datetime
     slip_s: float
     slip_days: int
-    slack_s: float
-    overhang_h: float
+    slack_s: float | None
+    overhang_h: float | None
     p_late: float
     penalty: float
     exposure: float
@@ -116,6 +116,119 @@ class Rescue(OutputModel):
     margin_after_fraction: float | None
 
 
+class MaterialUse(OutputModel):
+    """What one run still takes of the item, in the order in which the runs take it.
+
+    Attributes:
+        needs: units for the pieces still to make, over-use and expected scrap included.
+        covered: units of them that stock and the receipts in time cover; starts_at: projected start, or now.
+    """
+
+    run_id: str
+    line_id: str
+    starts_at: datetime
+    needs: float
+    covered: float
+
+
+class Shortage(OutputModel):
+    """material_shortage: which part, how much, until when, and how far ordering it still helps.
+
+    Attributes:
+        available: unrestricted stock as of its report, less what was used since.
+        on_order: expected receipts up to need_by; short_quantity: what is missing at need_by or at the worst moment.
+        runs_out_at: when the last unit is used; need_by: when the first missing unit is needed.
+        order_by: need_by less the lead time: the last moment to have it at the normal price; None: no lead time known.
+        lead_time_days, lead_time_because: as the item says, or as the rules assume.
+        next_receipt_id, next_receipt_at: the first receipt after need_by, if one is known.
+        over_use: observed use over the bill of material, 0.03 = 3 % more.
+    """
+
+    item_id: str
+    item_name: str
+    unit: str
+    available: float
+    on_order: float
+    short_quantity: float
+    runs_out_at: datetime
+    need_by: datetime
+    order_by: datetime | None
+    lead_time_days: float | None
+    lead_time_because: str
+    next_receipt_id: str | None
+    next_receipt_at: datetime | None
+    over_use: float
+    uses: list[MaterialUse]
+
+
+class QualityShift(OutputModel):
+    """quality_risk: how bad, since when, and what to hold back.
+
+    Attributes:
+        station_id: the station that it was seen at; None: the line as a whole.
+        base_rate, rate: share of bad pieces before, and since the change.
+        made_quantity, bad_quantity: pieces looked at since the change, and bad ones among them.
+        projected_bad_quantity: bad pieces at the end of the runs that it affects if nothing is done.
+        containment_from, containment_to, containment_quantity: what was made since the last moment known as good.
+    """
+
+    station_id: str | None
+    item_id: str
+    run_id: str | None
+    base_rate: float
+    rate: float
+    made_quantity: float
+    bad_quantity: float
+    projected_bad_quantity: float
+    containment_from: datetime
+    containment_to: datetime
+    containment_quantity: float
+
+
+class Stop(OutputModel):
+    """line_down: since when, until when presumably, and who says so.
+
+    Attributes:
+        station_id: the station that is down, None: the line.
+        expected_end_at: None where neither anybody nor the line's own history says.
+        expected_because: who said so, or how many stops of what length it follows from.
+        reason: the source's word.
+        down_h: working hours down so far; remaining_h: expected working hours still to come.
+    """
+
+    station_id: str | None
+    run_id: str | None
+    since: datetime
+    expected_end_at: datetime | None
+    expected_because: str
+    reason: str | None
+    down_h: float
+    remaining_h: float | None
+
+
+class Claim(OutputModel):
+    """What one system says: the value, who says it, since when, and in which event."""
+
+    source: str
+    value: str
+    since: datetime | None
+    event_id: str | None
+
+
+class DataTrouble(OutputModel):
+    """data_stale and data_conflict: what cannot be trusted, and what each system says.
+
+    Attributes:
+        subject: what is silent or contradictory, as "quantity of R-7".
+        claims: one a system; of a silence, the last word heard.
+        used: which of the values the forecasts use meanwhile, and why.
+    """
+
+    subject: str
+    claims: list[Claim]
+    used: str
+
+
 class Impact(OutputModel):
     """What the card is about in numbers; sums over the affected orders, the slip that of the worst.
 
@@ -144,7 +257,8 @@ class Cause(OutputModel):
     """Why: the root of the path.
 
     Attributes:
-        signal: drift, stop, late_start or plan (the plan itself misses the date).
+        signal: drift, stop, late_start, behind, down, material, quality, plan (the plan itself misses the date),
+            overbooked, no_runs, silence, gap or conflict.
         entity_type, entity_id: the root of the path.
         metric: what was measured, e.g. effectiveness.
         delta: relative to plan, -0.08 = 8 % under; None where the cause is no measure.
@@ -209,6 +323,13 @@ class Card(OutputModel):
         need_by: when the worst order's goods must be ready.
         opened_at, as_of: on the shard's clock.
         update_reason: why this revision was published.
+        caveats: what the forecasts on it rest on that cannot be trusted, in words.
+        shortage, quality, stop, data: what is particular to the card's kind.
+        state_since, state_by, state_note: when the state was entered, by whose command (None: by itself), and their
+            reason or note.
+        snoozed_until: of a snoozed card.
+        assigned_by: the person whose command named the owner; None: the rules did.
+        escalation: how many times it was passed on because nobody had acknowledged it; escalated_to: to whom last.
     """
 
     output_id: str
@@ -241,4 +362,16 @@ class Card(OutputModel):
     as_of: datetime
     episode: int
     update_reason: str
+    caveats: list[str] = Field(default_factory=list)
+    shortage: Shortage | None = None
+    quality: QualityShift | None = None
+    stop: Stop | None = None
+    data: DataTrouble | None = None
+    state_since: datetime | None = None
+    state_by: str | None = None
+    state_note: str | None = None
+    snoozed_until: datetime | None = None
+    assigned_by: str | None = None
+    escalation: int = 0
+    escalated_to: Owner | None = None
     schema_version: Literal[1] = 1

@@ -10,8 +10,9 @@ class Signal(OutputModel):
     """twin.signals.v1: something was detected or went away.
 
     Attributes:
-        signal: drift_detected / drift_cleared, shortage_projected / _cleared, quality_shifted / _cleared,
-            data_stale / data_fresh.
+        signal: drift_detected / _updated / _cleared, shortage_projected / _cleared, quality_shifted / _cleared,
+            line_down / line_up, data_stale / data_fresh, conflict_found / conflict_settled.
+        line_id, station_id, item_id, run_id, order_id: what it is about, as far as it has one.
         delta: relative to plan; since: when it began; detected_at: the shard's clock.
         n, window_h: observations and working hours it rests on; statistic against threshold.
     """
@@ -25,13 +26,19 @@ class Signal(OutputModel):
         "shortage_cleared",
         "quality_shifted",
         "quality_cleared",
+        "line_down",
+        "line_up",
         "data_stale",
         "data_fresh",
+        "conflict_found",
+        "conflict_settled",
     ]
     site_id: str
-    line_id: str
+    line_id: str | None = None
+    station_id: str | None = None
     run_id: str | None = None
     item_id: str | None = None
+    order_id: str | None = None
     metric: str
     delta: float | None = None
     since: datetime | None = None

@@ -21,11 +21,27 @@ class Rules(WireModel):
         drift_delta: fraction under plan that counts for the lasting-drift rule (0.08 = 8 %).
         drift_working_days: working days after which such a drift makes its cards severe.
         rescue_probability: probability of being on time that rescue hours are computed for.
-        material_slip_days, material_exposure, material_exposure_fraction, material_p_late, material_rescue_h: how much
+        material_slip_days, material_exposure, material_exposure_fraction, material_p_late, material_quantity_fraction, material_rescue_h: how much
             a card's number must move before the card is published again.
         late_start_grace_min: minutes after its planned start before a run that has not begun counts as late.
         max_future_min: an event this far ahead of the shard's clock is rejected.
         default_owner_id: the person who owns what no rule assigns.
+        clear_after_min: minutes that a risk must be gone before its card is cleared: shorter lets cards flap.
+        escalate_at: shares of the time from opening to the deadline at which a card that nobody acknowledged is passed
+            on; escalation_owner_id: to whom; None: the owner of the site.
+        snooze_max_h: the longest that a card may be snoozed.
+        resolved_grace_h: hours after which a risk that was called resolved and still stands is opened again.
+        down_after_min: minutes of working time that a line or station is down before it has a card although no order
+            is hit.
+        idle_cost_per_h: money lost an hour that a line stands, where the line names none.
+        stale_after_min, stale_gap_factor: a running line is silent after the first, or after so many times its usual
+            pause between two events, whichever is longer.
+        gap_grace_min: minutes that a missing sequence number may still arrive.
+        p_silent_is_down: probability that a silent line makes nothing: what its card is ranked with.
+        conflict_tolerance: difference of two quantities, as a share of the larger, below which they agree.
+        conflict_grace_min: minutes that two systems may differ before it is a conflict: one tells later than the other.
+        no_runs_within_days: an order for which nothing is planned has a card from so many days before it is needed.
+        assumed_lead_time_days: lead time of a bought item that names none.
         retention_days: days that completed runs and shipped or cancelled orders are kept.
     """
 
@@ -41,8 +57,24 @@ class Rules(WireModel):
     material_exposure: NotNegative = 250.0
     material_exposure_fraction: Fraction = 0.1
     material_p_late: Fraction = 0.1
+    material_quantity_fraction: Fraction = 0.2
     material_rescue_h: Positive = 0.5
     late_start_grace_min: NotNegative = 30.0
     max_future_min: Positive = 240.0
     default_owner_id: Id | None = None
+    clear_after_min: NotNegative = 30.0
+    escalate_at: list[Fraction] = Field(default_factory=lambda: [0.5, 0.8], max_length=10)
+    escalation_owner_id: Id | None = None
+    snooze_max_h: Positive = 72.0
+    resolved_grace_h: NotNegative = 4.0
+    down_after_min: NotNegative = 30.0
+    idle_cost_per_h: NotNegative = 0.0
+    stale_after_min: Positive = 30.0
+    stale_gap_factor: Positive = 4.0
+    gap_grace_min: NotNegative = 30.0
+    p_silent_is_down: Fraction = 0.5
+    conflict_tolerance: Fraction = 0.02
+    conflict_grace_min: NotNegative = 30.0
+    no_runs_within_days: Positive = 5.0
+    assumed_lead_time_days: Positive = 5.0
     retention_days: Positive = 35.0

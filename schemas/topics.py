@@ -118,7 +118,7 @@ TOPICS: dict[str, Topic] = {
               ("twin",), ("twin", "deploy"), "entity documents and the manifest of each partition"),
         Topic(CARDS, "card_id", (Card,), "compact", None, 4, "output",
               ("twin",), _ANYONE, "the risk topic: every card as it now stands"),
-        Topic(SIGNALS, "site/line_id", (Signal,), "delete", 30, 4, "output",
+        Topic(SIGNALS, "site/line_id or item_id", (Signal,), "delete", 30, 4, "output",
               ("twin",), _ANYONE, "drift, shortage, quality, data: detected and cleared"),
         Topic(ORDER_PROJECTIONS, "site/order_id", (OrderProjection,), "compact", None, 4, "output",
               ("twin",), _ANYONE, "promised against projected, order by order"),

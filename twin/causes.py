@@ -7,12 +7,22 @@ are production time lost to drift (already, and on what is still queued), to sto
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from schemas import CardKind
 from twin.assessment import Assessment
 from twin.drift import DriftPhase
 from twin.entities import Line, Run, SiteKey
 from twin.progress import lost_work_s
 from twin.projection import ProjectedRun
 from twin.runs import STOPPED
+
+KIND_OF_SIGNAL: dict[str, CardKind] = {
+    "drift": CardKind.DELIVERY_RISK,
+    "stop": CardKind.DELIVERY_RISK,
+    "late_start": CardKind.DELIVERY_RISK,
+    "behind": CardKind.DELIVERY_RISK,
+    "plan": CardKind.PLAN_INFEASIBLE,
+}
+"""The kind of card that an order late by this belongs to. To one only: its money must not be counted twice."""
 
 SURE_WITHOUT_SIGNAL = 0.8
 """P(late) from which an order that is just behind, without drift, stop or late start, is worth a card."""
@@ -45,11 +55,12 @@ class Blame:
     chain: list[Link]
     lost_s: float
 
-    def root(self, assessment: Assessment) -> tuple[str, str, str]:
-        """(type, site, id) of what the card is about: the line, or the order whose plan misses its date."""
+    def root(self, assessment: Assessment) -> tuple[str, str, str, str]:
+        """Root of the one card that the order belongs to: the line, or the order whose own plan misses its date."""
+        kind = KIND_OF_SIGNAL[self.signal].value
         if self.signal == "plan":
-            return "order", assessment.order.site_id, assessment.order.order_id
-        return "line", self.line.site_id, self.line.line_id
+            return kind, "order", assessment.order.site_id, assessment.order.order_id
+        return kind, "line", self.line.site_id, self.line.line_id
 
 
 def chain_to(assessment: Assessment, lines_of_runs: Mapping[SiteKey, Line]) -> list[Link]:

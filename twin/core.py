@@ -29,9 +29,10 @@ from schemas import (
     join_key,
     topics,
 )
-from twin.cards import OPEN_STATES
+from twin.card_life import HELD_STATES, LIVE_STATES
 from twin.evaluation import Evaluation
 from twin.floor import Floor
+from twin.judging import WATCHES
 from twin.lookahead import depends_on_clock
 from twin.model import Model
 from twin.office import Office
@@ -201,8 +202,12 @@ class Twin:
                 if not line.state.dirty and depends_on_clock(line, now)
             ]
             roots = [
-                root for root, card in sorted(self._session.model.cards.items()) if card.state in OPEN_STATES
+                root
+                for root, card in sorted(self._session.model.cards.items())
+                if card.state in LIVE_STATES or card.state in HELD_STATES
             ]
+            for watch in WATCHES:
+                roots += watch(self._session.model, now)
         if before is not None and now // 86_400.0 != before // 86_400.0:
             self._forget_the_old(now)
         evaluation = Evaluation(self._session.model, now, self._session.cause)

@@ -6,6 +6,8 @@ Knows what is connected to what. What follows from events is in core.py, what is
 from bisect import bisect_left
 from collections.abc import Iterable
 
+import msgspec
+
 from schemas import (
     AreaUpserted,
     Card,
@@ -16,10 +18,8 @@ from schemas import (
     SiteUpserted,
     StationUpserted,
     join_key,
-    split_key,
 )
 from twin.assessment import on_time_slot_of
-from twin.cards import Root
 from twin.dedupe import SequenceWindow
 from twin.drift import Bucket
 from twin.entities import (
@@ -35,6 +35,7 @@ from twin.entities import (
 )
 from twin.graph import PlantGraph, node_id
 from twin.plant import Plant
+from twin.risk import Root, root_of, root_text
 from twin.runs import RunProgress
 from twin.store import DocumentStore
 
@@ -52,6 +53,16 @@ class CardDocument:
         return self.card.model_dump_json().encode()
 
 
+class AbsenceDocument(msgspec.Struct):
+    """Since when the risk of an open card is not there."""
+
+    since: float
+
+    def encode(self) -> bytes:
+        """JSON of the note."""
+        return msgspec.json.encode(self)
+
+
 class Model:
     """Everything a shard holds, by site and id."""
 
@@ -67,6 +78,10 @@ class Model:
         self.pegged: dict[SiteKey, dict[SiteKey, float]] = {}  # order -> runs that are for it, known or not
         self.members: dict[Root, dict[SiteKey, None]] = {}  # root -> late orders it is blamed for
         self.cards: dict[Root, Card] = {}
+        self.roots_of_cards: dict[str, Root] = {}  # card_id of the last episode -> root
+        self._absent: dict[
+            Root, float
+        ] = {}  # roots whose risk is gone, but not for long enough, and since when
         self.sequences: dict[tuple[str, str, str], tuple[SequenceWindow, str]] = {}  # and its document's key
 
     # Lines
@@ -299,13 +314,38 @@ class Model:
                 del self.members[before]
         if root is not None:
             self.members.setdefault(root, {})[key] = None
-        order.state.root = None if root is None else join_key(*root)
+        order.state.root = None if root is None else root_text(root)
         self.save_order(order)
 
     def save_card(self, root: Root, card: Card) -> None:
         """The card of a root was published."""
+        self.adopt_card(root, card)
+        self.store.put(_key_of_root("card", root), CardDocument(card))
+
+    def adopt_card(self, root: Root, card: Card) -> None:
+        """Hold a card that is already written."""
+        before = self.cards.get(root)
+        if before is not None:
+            self.roots_of_cards.pop(before.card_id, None)
         self.cards[root] = card
-        self.store.put(join_key(root[1], "card", root[0], root[2]), CardDocument(card))
+        self.roots_of_cards[card.card_id] = root
+
+    def absent_since(self, root: Root) -> float | None:
+        """Since when the risk of an open card is not there; None while it is."""
+        return self._absent.get(root)
+
+    def set_absent(self, root: Root, since: float | None) -> None:
+        """Note when the risk of an open card went away, or that it is there."""
+        if since is None:
+            if self._absent.pop(root, None) is not None:
+                self.store.remove(_key_of_root("absent", root))
+            return
+        self._absent[root] = since
+        self.store.put(_key_of_root("absent", root), AbsenceDocument(since))
+
+    def adopt_absence(self, root: Root, since: float) -> None:
+        """Hold what is already written."""
+        self._absent[root] = since
 
     # The graph
 
@@ -484,7 +524,6 @@ def _start(bucket: Bucket) -> float:
     return bucket.start_s
 
 
-def root_of(text: str) -> Root:
-    """A root from the text that an order keeps."""
-    kind, site_id, entity_id = split_key(text)
-    return kind, site_id, entity_id
+def _key_of_root(document: str, root: Root) -> str:
+    kind, entity_type, site_id, entity_id = root
+    return join_key(site_id, document, kind, entity_type, entity_id)

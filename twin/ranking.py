@@ -3,10 +3,8 @@
 The score is money: the expected loss, weighted by who loses it and by how soon the chance to act is gone.
 """
 
-from collections.abc import Sequence
-
 from schemas import RankTerm, Severity
-from twin.assessment import Assessment
+from twin.risk import Risk
 
 URGENCY_HALF_H = 24.0
 """Hours to the deadline at which urgency is one half. Smaller: only the very next deadlines count."""
@@ -19,25 +17,19 @@ def urgency(deadline: float | None, now: float) -> float:
     return round(URGENCY_HALF_H / (URGENCY_HALF_H + (deadline - now) / 3600.0), 3)
 
 
-def rank_terms(
-    affected: Sequence[Assessment], weight: float, deadline: float | None, now: float
-) -> tuple[float, list[RankTerm]]:
-    """Score and its factors for the orders of a card.
-
-    P and exposure are those of the orders together: expected loss over loss, so that their product is the sum of
-    p x exposure over the orders.
-    """
-    exposure = round(sum(each.penalty for each in affected), 2)
-    expected = sum(each.p_late * each.penalty for each in affected)
-    p_late = round(expected / exposure, 3) if exposure > 0 else max(each.p_late for each in affected)
-    urgent = urgency(deadline, now)
-    score = round(p_late * exposure * weight * urgent, 2)
+def rank_terms(risk: Risk, now: float) -> tuple[float, list[RankTerm]]:
+    """Score and its factors, the same four for every kind of card, so that they compare."""
+    urgent = urgency(risk.deadline, now)
+    score = round(risk.probability * risk.exposure * risk.weight * urgent, 2)
+    exposed = "money lost if it happens and nobody acts"
+    if len(risk.parts) > 1:
+        exposed += ": " + " + ".join(f"{name} {part:,.2f}" for name, part in risk.parts.items())
     return score, [
+        RankTerm(name="probability", value=risk.probability, because=risk.probability_because),
+        RankTerm(name="exposure", value=risk.exposure, because=exposed),
         RankTerm(
-            name="p_late", value=p_late, because="probability that it happens, over the affected orders"
+            name="customer_weight", value=risk.weight, because="largest weight among the affected customers"
         ),
-        RankTerm(name="exposure", value=exposure, because="money lost if it happens and nobody acts"),
-        RankTerm(name="customer_weight", value=weight, because="largest weight among the affected customers"),
         RankTerm(name="urgency", value=urgent, because="24 h / (24 h + time to the deadline)"),
     ]
 
@@ -45,19 +37,12 @@ def rank_terms(
 _LADDER = [Severity.LOW, Severity.MEDIUM, Severity.HIGH, Severity.CRITICAL]
 
 
-def severity(
-    worst_days: int, p_late: float, raise_at: float, cannot_slip: bool, lasting_drift: str | None
-) -> tuple[Severity, str]:
-    """Severity and the rule that set it: a step each for a late order, a customer that cannot slip, a lasting drift."""
-    steps = 0
-    because: list[str] = []
-    if worst_days > 0 and p_late >= raise_at:
-        steps += 1
-        because.append("an order will be late")
-    if cannot_slip:
-        steps += 1
-        because.append("its customer cannot slip")
-    if lasting_drift is not None:
-        steps += 1
-        because.append(lasting_drift)
-    return _LADDER[steps], "; ".join(because) or "an order may be late"
+def severity_of(risk: Risk) -> tuple[Severity, str]:
+    """Severity and the rules that set it: a step for each reason."""
+    steps = risk.severity_steps
+    return _LADDER[min(len(steps), len(_LADDER) - 1)], "; ".join(steps) or risk.mild
+
+
+def is_worse(after: Severity, before: Severity) -> bool:
+    """Whether a severity is above another."""
+    return _LADDER.index(after) > _LADDER.index(before)

@@ -7,7 +7,7 @@ memory (hysteresis, revisions, what was published) is checked by folding the log
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from schemas import join_key, split_key
+from schemas import split_key
 from twin.causes import blame
 from twin.drift import DriftPhase, estimate
 from twin.entities import Line, SiteKey
@@ -15,6 +15,7 @@ from twin.lookahead import assess_order, project_line
 from twin.model import Model
 from twin.projection import Pace, ProjectedRun
 from twin.restoring import restore_model
+from twin.risk import root_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class Picture:
     Attributes:
         pace: of each line.
         projected: start and finish of each queued run, by line.
-        roots: root that each late order blames, as join_key(type, site, id); None where it is fine.
+        roots: root that each late order blames, as its text; None where it is fine.
     """
 
     pace: dict[SiteKey, Pace]
@@ -90,5 +91,5 @@ def _roots(model: Model) -> dict[SiteKey, str | None]:
         each = assess_order(order, model) if order.is_open else None
         if each is not None and each.p_late >= model.plant.rules(key[0]).clear_below_p_late:
             blamed = blame(each, model.line_of_run)
-            roots[key] = None if blamed is None else join_key(*blamed.root(each))
+            roots[key] = None if blamed is None else root_text(blamed.root(each))
     return roots

@@ -21,7 +21,8 @@ from schemas import (
 from twin.dedupe import IdChunk, SequenceWindow
 from twin.entities import BucketHour, DriftDocument, LineState, OrderState, QueueDocument, SiteKey
 from twin.graph import Edge
-from twin.model import Model, root_of
+from twin.model import AbsenceDocument, Model
+from twin.risk import root_of
 from twin.runs import RunProgress
 
 Documents = Mapping[str, list[tuple[list[str], bytes]]]
@@ -54,7 +55,10 @@ def restore_model(model: Model, documents: Mapping[str, bytes]) -> None:
         window = msgspec.json.decode(value, type=SequenceWindow)
         model.sequences[parts[0], parts[2], parts[3]] = (window, join_key(*parts))
     for parts, value in by_type.get("card", []):
-        model.cards[parts[2], parts[0], parts[3]] = Card.model_validate_json(value)
+        model.adopt_card((parts[2], parts[3], parts[0], parts[4]), Card.model_validate_json(value))
+    for parts, value in by_type.get("absent", []):
+        root = (parts[2], parts[3], parts[0], parts[4])
+        model.adopt_absence(root, msgspec.json.decode(value, type=AbsenceDocument).since)
     _restore_edges(model, by_type)
     model.graph.forget_changes()
     model.store.adopt(documents)

@@ -2,7 +2,7 @@
 
 from zoneinfo import ZoneInfo
 
-from schemas import Cause, Impact, Owner
+from schemas import Owner, Rescue
 from twin.assessment import Assessment
 from twin.causes import Blame
 from twin.entities import Line
@@ -51,35 +51,33 @@ def cause_in_words(blamed: Blame, line: Line, since: float | None, zone: ZoneInf
     return f"{line.name} is {lost} behind its plan"
 
 
-def summary_of(
-    cause: Cause, impact: Impact, owner: Owner, deadline: float | None, deadline_because: str, zone: ZoneInfo
-) -> str:
-    """Cause, money, rescue, owner and deadline in a few sentences."""
-    unit = impact.currency
-    parts = [f"{cause.in_words}."]
-    if impact.exposure > 0:
-        becomes = ""
-        if impact.margin_before is not None and impact.margin_if_late is not None:
-            becomes = f" (margin {impact.margin_before:,.0f} becomes {impact.margin_if_late:,.0f})"
-        parts.append(f"Late costs {money(impact.exposure, unit)} in penalty{becomes}.")
-    else:
-        parts.append("No penalty is agreed: what late costs is unknown.")
-    rescue = impact.rescue
-    if rescue is not None:
-        leaves = ""
-        if rescue.margin_after is not None and rescue.margin_after_fraction is not None:
-            share = rescue.margin_after_fraction * 100
-            leaves = f" and leave {money(rescue.margin_after, unit)} ({share:.2f} %)"
-        parts.append(
-            f"{rescue.overtime_h:.2f} h of overtime cost {money(rescue.cost, unit)}, "
-            f"hold the date with {rescue.probability * 100:.0f} % probability{leaves}."
-        )
-    else:
-        parts.append("No overtime on offer holds the date.")
-    parts.append(f"Owner: {owner.name}.")
-    parts.append(
+def money_in_words(penalty: float, margin: float | None, unit: str) -> str:
+    """What late costs, and what becomes of the margin."""
+    if penalty <= 0:
+        return "No penalty is agreed: what late costs is unknown."
+    becomes = "" if margin is None else f" (margin {margin:,.0f} becomes {margin - penalty:,.0f})"
+    return f"Late costs {money(penalty, unit)} in penalty{becomes}."
+
+
+def rescue_in_words(rescue: Rescue | None, unit: str) -> str:
+    """What holding the date costs and leaves."""
+    if rescue is None:
+        return "No overtime on offer holds the date."
+    leaves = ""
+    if rescue.margin_after is not None and rescue.margin_after_fraction is not None:
+        share = rescue.margin_after_fraction * 100
+        leaves = f" and leave {money(rescue.margin_after, unit)} ({share:.2f} %)"
+    return (
+        f"{rescue.overtime_h:.2f} h of overtime cost {money(rescue.cost, unit)}, "
+        f"hold the date with {rescue.probability * 100:.0f} % probability{leaves}."
+    )
+
+
+def decision_in_words(owner: Owner, deadline: float | None, deadline_because: str, zone: ZoneInfo) -> str:
+    """Whose it is, and until when."""
+    until = (
         f"Decide by {time_of(deadline, zone)} ({deadline_because})."
         if deadline is not None
         else f"{deadline_because[0].upper()}{deadline_because[1:]}."
     )
-    return " ".join(parts)
+    return f"Owner: {owner.name}. {until}"

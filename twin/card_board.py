@@ -1,0 +1,155 @@
+"""The cards of a shard: judged root by root, and published when they say something new."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from schemas import Card, CardKind, CardState, Output, Rules, topics
+from twin.assessment import Assessment
+from twin.card_life import (
+    HELD_STATES,
+    LIVE_STATES,
+    comes_back,
+    due_escalation,
+    ended,
+    escalated,
+    moved,
+    revised,
+)
+from twin.cards import Frame, build_card, material_change
+from twin.causes import blame, is_worth_a_card
+from twin.entities import Order
+from twin.judging import GONE, JUDGES
+from twin.model import Model
+from twin.owners import owner_of
+from twin.risk import LateOrder, Root
+from twin.view import View
+from twin.words import utc
+
+
+@dataclass
+class CardBoard:
+    """Judges roots at one moment.
+
+    Attributes:
+        cause: begins the ids of what is put out.
+        assessment: how an order stands at this moment; None where it has no projection.
+        outputs: what was published.
+    """
+
+    model: Model
+    now: float
+    cause: str
+    assessment: Callable[[Order], Assessment | None]
+    outputs: list[Output] = field(default_factory=list)
+
+    def judge(self, root: Root) -> None:
+        """Judge one root, and publish what its card now says if that is news."""
+        model = self.model
+        card = model.cards.get(root)
+        is_live = card is not None and card.state in LIVE_STATES
+        is_held = card is not None and card.state in HELD_STATES
+        rules = model.plant.rules(root[2])
+        current = card if is_live or is_held else None
+        view = View(model, self.now, root, current, self._late(root, is_open=current is not None))
+        risk = JUDGES[CardKind(root[0])](view)
+        output_id = self.output_id(root)
+        if risk is None or (current is None and risk.exposure < rules.min_exposure):
+            if current is not None and self._is_over(root, current, rules):
+                self.publish(root, ended(current, self.now, output_id, self._why_over(current)))
+            return
+        model.set_absent(root, None)
+        frame = Frame(
+            site_id=root[2],
+            zone=view.zone,
+            currency=view.currency,
+            rules=rules,
+            now=self.now,
+            output_id=output_id,
+        )
+        if current is None:
+            episode = 1 if card is None else card.episode + 1
+            fresh = build_card(root, episode, risk, frame)
+            self.publish(root, fresh.model_copy(update={"revision": 1}))
+            return
+        fresh = revised(current, build_card(root, current.episode, risk, frame), "")
+        returns = comes_back(current, fresh, rules, self.now)
+        if returns is not None:
+            before = fresh.model_copy(update={"revision": current.revision})
+            self.publish(root, moved(before, CardState.OPEN, self.now, output_id, returns))
+            return
+        if is_held:
+            return
+        reason = material_change(current, fresh, rules)
+        if reason is not None:
+            current = fresh.model_copy(update={"update_reason": reason})
+            self.publish(root, current)
+        self._escalate(root, current, rules)
+
+    def _is_over(self, root: Root, card: Card, rules: Rules) -> bool:
+        """Whether a risk that is not there now is over: for good, or for long enough that its card will not flap."""
+        if self._is_final(card):
+            return True
+        since = self.model.absent_since(root)
+        if since is None:
+            self.model.set_absent(root, self.now)
+            since = self.now
+        return self.now - since >= rules.clear_after_min * 60.0
+
+    def _escalate(self, root: Root, card: Card, rules: Rules) -> None:
+        level = due_escalation(card, rules, self.now)
+        if level == card.escalation:
+            return
+        rule = "escalation owner of the rules"
+        to = owner_of(self.model.plant, root[2], [(rules.escalation_owner_id, rule)])
+        output_id = self.output_id(root) + "/escalation"
+        self.publish(root, escalated(card, level, to, self.now, output_id))
+
+    def publish(self, root: Root, card: Card) -> None:
+        """Put a card out, with its place among the open ones of its site."""
+        model = self.model
+        if card.state in LIVE_STATES:
+            others = [
+                (-other.score, other.deadline or card.as_of, other.card_id)
+                for other_root, other in model.cards.items()
+                if other_root != root and other.site_id == card.site_id and other.state in LIVE_STATES
+            ]
+            mine = (-card.score, card.deadline or card.as_of, card.card_id)
+            card = card.model_copy(update={"rank": 1 + sum(other < mine for other in others)})
+        if card.state not in (*LIVE_STATES, *HELD_STATES):
+            model.set_absent(root, None)
+        model.save_card(root, card)
+        moment = utc(self.now).isoformat()
+        self.outputs.append(Output(topics.CARDS, card.card_id, card, card.output_id, moment))
+
+    def _late(self, root: Root, *, is_open: bool) -> list[LateOrder]:
+        """Orders that are late by this root, worst first."""
+        model = self.model
+        rules = model.plant.rules(root[2])
+        least = rules.clear_below_p_late if is_open else rules.raise_at_p_late
+        late: list[LateOrder] = []
+        for key in sorted(model.members.get(root, {})):
+            order = model.orders[key]
+            each = self.assessment(order)
+            blamed = None if each is None else blame(each, model.line_of_run)
+            if each is None or blamed is None or each.p_late < least:
+                continue
+            if is_open or is_worth_a_card(blamed, each):
+                customer = model.plant.customer(order.site_id, order.event.customer_id)
+                late.append(LateOrder(each, blamed, customer))
+        return sorted(late, key=lambda each: each.badness)
+
+    def _is_final(self, card: Card) -> bool:
+        """Whether every affected order was shipped or cancelled, so that nothing can come back."""
+        orders = [self.model.orders.get((each.site_id, each.order_id)) for each in card.affected]
+        return bool(orders) and not any(order is not None and order.is_open for order in orders)
+
+    def _why_over(self, card: Card) -> str:
+        if self._is_final(card):
+            return "every affected order was shipped or cancelled"
+        if card.state not in LIVE_STATES:
+            return f"it was {card.state}, and its cause is gone"
+        return GONE[card.kind]
+
+    def output_id(self, root: Root) -> str:
+        """Id of what is said of a root now: the fact that caused it, the topic and the root."""
+        return f"{self.cause}>{topics.CARDS}>{'/'.join(root)}"

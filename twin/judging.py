@@ -1,0 +1,33 @@
+"""Who judges which kind of card, and what the mere passing of time can raise."""
+
+from collections.abc import Callable, Iterable
+
+from schemas import CardKind
+from twin import delivery, plan_check
+from twin.model import Model
+from twin.risk import Risk, Root
+from twin.view import View
+
+Judge = Callable[[View], Risk | None]
+"""Answers from scratch how a root stands; None where there is nothing to say."""
+
+Watch = Callable[[Model, float], Iterable[Root]]
+"""Roots that time alone may have brought into trouble; asked each minute of the clock, so it must be cheap."""
+
+JUDGES: dict[CardKind, Judge] = {
+    CardKind.DELIVERY_RISK: delivery.judge,
+    CardKind.PLAN_INFEASIBLE: plan_check.judge,
+}
+
+WATCHES: tuple[Watch, ...] = ()
+
+GONE: dict[CardKind, str] = {
+    CardKind.DELIVERY_RISK: "the affected orders are projected in time again",
+    CardKind.MATERIAL_SHORTAGE: "there is enough of it again",
+    CardKind.QUALITY_RISK: "the share of bad pieces is as before",
+    CardKind.LINE_DOWN: "it runs again",
+    CardKind.PLAN_INFEASIBLE: "the plan holds the date again",
+    CardKind.DATA_STALE: "its data come again",
+    CardKind.DATA_CONFLICT: "the systems agree again",
+}
+"""Why a card of a kind goes by itself, in words."""
