@@ -20,7 +20,6 @@ import msgspec
 from schemas import (
     ClockTicked,
     Command,
-    CommandResult,
     Event,
     Facts,
     MachineEvent,
@@ -30,6 +29,7 @@ from schemas import (
     topics,
 )
 from twin.card_life import HELD_STATES, LIVE_STATES
+from twin.desk import Desk
 from twin.evaluation import Evaluation
 from twin.floor import Floor
 from twin.judging import WATCHES
@@ -42,6 +42,10 @@ from twin.words import utc
 
 CATCHING_UP_LAG_S = 60.0
 """From this lag of ingest on, the passing of time alone says nothing: what seems late may still be on its way."""
+
+
+COMMANDS_KEPT_S = 7 * 86_400.0
+"""How long a command sent twice is known. Shorter than a retry takes, and it is carried out twice."""
 
 
 class _Header(msgspec.Struct):
@@ -59,6 +63,7 @@ class Twin:
         self._session = Session()
         self._floor = Floor(self._session)
         self._office = Office(self._session)
+        self._desk = Desk(self._session)
         self._watermarks: dict[str, tuple[int, int]] = {}
         self._handlers: dict[str, Callable[[Any], None]] = {
             **self._floor.handlers(),
@@ -143,10 +148,10 @@ class Twin:
         if isinstance(event, MachineEvent):
             if not self._floor.is_news(event):
                 return
-        elif isinstance(event, Command):
-            self._refuse_command(event)
-            return
         elif self._session.is_in_future(event, event.event_time.timestamp()):
+            return
+        elif isinstance(event, Command):
+            self._desk.on_command(event)
             return
         self._session.was_rejected = False
         if handler is not None:
@@ -159,22 +164,6 @@ class Twin:
             )
         if not self._session.was_rejected:
             self._session.counters["applied", event.kind] += 1
-
-    def _refuse_command(self, command: Command) -> None:
-        self._session.counters["applied", command.kind] += 1
-        output_id = f"{self._session.cause}>{topics.COMMAND_RESULTS}"
-        body = CommandResult(
-            output_id=output_id,
-            command_id=command.command_id,
-            command_kind=command.kind,
-            actor=command.actor,
-            site_id=command.site_id,
-            outcome="rejected",
-            reason="not_supported",
-            message=f"{command.kind} is not carried out by this version; nothing was changed",
-            as_of=None if self._session.now is None else utc(self._session.now),
-        )
-        self._session.emit(topics.COMMAND_RESULTS, command.command_id, body, output_id, command)
 
     # Time
 
@@ -219,6 +208,7 @@ class Twin:
     def _forget_the_old(self, now: float) -> None:
         """Retention: completed runs without open orders, and closed orders, go after their days."""
         model = self._session.model
+        model.forget_commands(now - COMMANDS_KEPT_S)
         for key in sorted(model.orders):
             order = model.orders[key]
             keep_s = model.plant.rules(key[0]).retention_days * 86_400.0

@@ -107,6 +107,25 @@ class BucketHour(msgspec.Struct):
         return msgspec.json.encode(self)
 
 
+class CommandNote(msgspec.Struct, frozen=True):
+    """What became of a command, so that the same command sent again is answered alike.
+
+    Attributes:
+        outcome: accepted or refused; reason, message: why it was refused.
+        revision: of its target after it; at: the shard's clock, POSIX seconds.
+    """
+
+    outcome: str
+    reason: str | None
+    message: str
+    revision: int | None
+    at: float
+
+    def encode(self) -> bytes:
+        """JSON of the note."""
+        return msgspec.json.encode(self)
+
+
 class OrderState(msgspec.Struct):
     """What happened to an order, and what was last published of it.
 

@@ -24,6 +24,7 @@ from twin.dedupe import SequenceWindow
 from twin.drift import Bucket
 from twin.entities import (
     BucketHour,
+    CommandNote,
     DriftDocument,
     Line,
     LineState,
@@ -79,6 +80,7 @@ class Model:
         self.members: dict[Root, dict[SiteKey, None]] = {}  # root -> late orders it is blamed for
         self.cards: dict[Root, Card] = {}
         self.roots_of_cards: dict[str, Root] = {}  # card_id of the last episode -> root
+        self.commands: dict[SiteKey, CommandNote] = {}  # (site, command_id) -> what became of it
         self._absent: dict[
             Root, float
         ] = {}  # roots whose risk is gone, but not for long enough, and since when
@@ -346,6 +348,17 @@ class Model:
     def adopt_absence(self, root: Root, since: float) -> None:
         """Hold what is already written."""
         self._absent[root] = since
+
+    def note_command(self, site_id: str, command_id: str, note: CommandNote) -> None:
+        """A command was answered."""
+        self.commands[site_id, command_id] = note
+        self.store.put(join_key(site_id, "command", command_id), note)
+
+    def forget_commands(self, before: float) -> None:
+        """Drop what nobody sends again any more."""
+        for key in [key for key, note in self.commands.items() if note.at < before]:
+            del self.commands[key]
+            self.store.remove(join_key(key[0], "command", key[1]))
 
     # The graph
 

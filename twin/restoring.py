@@ -19,7 +19,15 @@ from schemas import (
     split_key,
 )
 from twin.dedupe import IdChunk, SequenceWindow
-from twin.entities import BucketHour, DriftDocument, LineState, OrderState, QueueDocument, SiteKey
+from twin.entities import (
+    BucketHour,
+    CommandNote,
+    DriftDocument,
+    LineState,
+    OrderState,
+    QueueDocument,
+    SiteKey,
+)
 from twin.graph import Edge
 from twin.model import AbsenceDocument, Model
 from twin.risk import root_of
@@ -59,6 +67,8 @@ def restore_model(model: Model, documents: Mapping[str, bytes]) -> None:
     for parts, value in by_type.get("absent", []):
         root = (parts[2], parts[3], parts[0], parts[4])
         model.adopt_absence(root, msgspec.json.decode(value, type=AbsenceDocument).since)
+    for parts, value in by_type.get("command", []):
+        model.commands[parts[0], parts[2]] = msgspec.json.decode(value, type=CommandNote)
     _restore_edges(model, by_type)
     model.graph.forget_changes()
     model.store.adopt(documents)
