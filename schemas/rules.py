@@ -42,6 +42,7 @@ class Rules(WireModel):
         conflict_grace_min: minutes that two systems may differ before it is a conflict: one tells later than the other.
         no_runs_within_days: an order for which nothing is planned has a card from so many days before it is needed.
         assumed_lead_time_days: lead time of a bought item that names none.
+        quality_lead_id: the person who owns quality risks; None: the supervisor of the line.
         retention_days: days that completed runs and shipped or cancelled orders are kept.
     """
 
@@ -78,3 +79,4 @@ class Rules(WireModel):
     no_runs_within_days: Positive = 5.0
     assumed_lead_time_days: Positive = 5.0
     retention_days: Positive = 35.0
+    quality_lead_id: Id | None = None

@@ -1,7 +1,8 @@
 """Why an order is late: follow what bound it, weigh what consumed its slack, and blame the largest.
 
 Only what consumed slack is blamed: a plan that misses the date by itself is the plan's fault; otherwise the parts
-are production time lost to drift (already, and on what is still queued), to stops, to a late beginning, and the rest.
+are production time lost to drift (already, and on what is still queued), to the stop that lasts, to stops that are
+over, to a late beginning, and the rest.
 """
 
 from collections.abc import Mapping
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 
 from schemas import CardKind
 from twin.assessment import Assessment
+from twin.downtime import counted_s, stopped_run
 from twin.drift import DriftPhase
 from twin.entities import Line, Run, SiteKey
 from twin.progress import lost_work_s
@@ -18,6 +20,7 @@ from twin.runs import STOPPED
 KIND_OF_SIGNAL: dict[str, CardKind] = {
     "drift": CardKind.DELIVERY_RISK,
     "stop": CardKind.DELIVERY_RISK,
+    "down": CardKind.LINE_DOWN,
     "late_start": CardKind.DELIVERY_RISK,
     "behind": CardKind.DELIVERY_RISK,
     "plan": CardKind.PLAN_INFEASIBLE,
@@ -45,7 +48,7 @@ class Blame:
     """What made an order late.
 
     Attributes:
-        signal: drift, stop, late_start, behind or plan.
+        signal: drift, down, stop, late_start, behind or plan.
         line: where it happened; chain: runs from there to the order, first the cause.
         lost_s: working time that it cost.
     """
@@ -136,8 +139,15 @@ def _parts(chain: list[Link]) -> list[tuple[str, Line, float]]:
         waiting_s = 0.0
         if first.run.progress.state in STOPPED and line.state.marked_at is not None:
             waiting_s = line.calendar.work_between(line.state.marked_at, first.projected.start_at)
-        if line.state.down_work_s + waiting_s > 0:
-            parts.append(("stop", line, line.state.down_work_s + waiting_s))
+        over_s = line.state.down_work_s
+        if stopped_run(line) is first.run:
+            lasting_s = counted_s(line)
+            over_s -= lasting_s
+            parts.append(("down", line, lasting_s + waiting_s))
+        else:
+            over_s += waiting_s
+        if over_s > 0:
+            parts.append(("stop", line, over_s))
         if first.projected.bound_by == "now":
             late_s = line.calendar.work_between(first.run.planned_start, first.projected.start_at)
             parts.append(("late_start", line, late_s))

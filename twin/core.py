@@ -181,8 +181,10 @@ class Twin:
             return  # the clock never runs back
         self._session.now = now
         self._session.at_tick(now)
-        lines = [line for _, line in sorted(self._session.model.lines.items()) if line.state.dirty]
         new_minute = before is None or now // 60.0 != before // 60.0
+        if new_minute and self._session.lag_s <= CATCHING_UP_LAG_S:
+            self._floor.at_minute(now)
+        lines = [line for _, line in sorted(self._session.model.lines.items()) if line.state.dirty]
         roots = []
         if new_minute and self._session.lag_s <= CATCHING_UP_LAG_S:
             lines += [

@@ -2,6 +2,7 @@
 
 from schemas import Cause, Confidence
 from twin.causes import Blame
+from twin.downtime import lost_since
 from twin.entities import Line
 from twin.lateness import (
     affected_orders,
@@ -80,8 +81,8 @@ def _cause(view: View, blamed: Blame, line: Line) -> Cause:
     since: float | None = None
     if is_drift:
         since = drift.since_s
-    elif blamed.signal == "stop" and line.run is not None:
-        since = line.run.progress.state_since
+    elif blamed.signal == "stop":
+        since = lost_since(blamed.line)
     elif blamed.signal == "late_start" and blamed.chain:
         since = blamed.chain[0].run.planned_start
     return Cause(

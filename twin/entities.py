@@ -14,6 +14,7 @@ from twin.dedupe import IdWindow
 from twin.drift import Bucket, DriftState
 from twin.projection import Pace, ProjectedRun
 from twin.runs import FINISHED, RunProgress, RunState
+from twin.stops import LineStops
 
 SiteKey = tuple[str, str]
 """(site_id, id): ids are unique within a site."""
@@ -197,6 +198,7 @@ class Line:
     projected: dict[str, ProjectedRun] = field(default_factory=dict)
     buckets: list[Bucket] = field(default_factory=list)
     drift: DriftState = field(default_factory=DriftState)
+    stops: LineStops = field(default_factory=LineStops)
     ids: IdWindow = field(default_factory=IdWindow)
     ids_key: str = ""  # begins the keys of the window's documents
 

@@ -22,21 +22,11 @@ from twin.entities import Line, Run
 from twin.progress import BUCKETS_KEPT, add_pieces, advance, close_bucket, hour_of
 from twin.runs import FINISHED, RUN_TRANSITIONS, STOPPED, RunState
 from twin.session import Session
+from twin.stoppages import PACKML_STOPS, Stoppages
 from twin.words import utc
 
 EVALUATION_GAP_S = 1.0
 """A line's counts are evaluated at most this often, in seconds of the clock. Smaller costs throughput, larger delay."""
-
-_PACKML_STOPS: dict[PackmlState, RunState] = {
-    PackmlState.HOLDING: RunState.HELD,
-    PackmlState.HELD: RunState.HELD,
-    PackmlState.STOPPING: RunState.HELD,
-    PackmlState.STOPPED: RunState.HELD,
-    PackmlState.ABORTING: RunState.HELD,
-    PackmlState.ABORTED: RunState.HELD,
-    PackmlState.SUSPENDING: RunState.SUSPENDED,
-    PackmlState.SUSPENDED: RunState.SUSPENDED,
-}
 
 
 class Floor:
@@ -48,6 +38,7 @@ class Floor:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._stoppages = Stoppages(session)
 
     def handlers(self) -> dict[str, Callable[[Any], None]]:
         """Kind -> what folds it."""
@@ -182,6 +173,8 @@ class Floor:
         event: MachineEvent,
     ) -> None:
         model = self._session.model
+        if line.stops.stations and good + scrap + rework > 0 and self._stoppages.on_pieces(line, run, moment):
+            self._move(line, run, RunState.RUNNING, moment, event)
         is_current = line.state.run_id == run.run_id
         if is_current:
             advance(line, moment)  # line and run are saved below
@@ -229,24 +222,37 @@ class Floor:
                 return
             lines.append(model.move_run(run, line, moment, event.event_id))
         self._move(line, run, state, moment, event)
-        self._session.evaluate(lines)
+        for left in lines[1:]:
+            self._stoppages.follow(left, moment, event)
+        self._session.evaluate(lines, roots=self._stoppages.roots(*lines))
 
     def _on_state(self, event: StateChanged) -> None:
         line = self._session.model.lines[event.site_id, event.line_id]
         moment = event.event_time.timestamp()
         self._note_seen(line, moment, event)
         if event.station_id is not None:
+            if self._stoppages.on_station(line, event, event.station_id):
+                assert line.run is not None
+                self._move(line, line.run, RunState.RUNNING, moment, event)
+            self._session.evaluate([line], roots=self._stoppages.roots(line))
             return
         line.state.packml = event.state.value
         run = line.run
-        target = _PACKML_STOPS.get(event.state)
+        target = PACKML_STOPS.get(event.state)
         if run is not None and (run.progress.state_since is None or moment >= run.progress.state_since):
             if target is not None and run.progress.state is RunState.RUNNING:
                 self._move(line, run, target, moment, event)
+            elif target is not None and run.progress.state in STOPPED:
+                self._stoppages.on_said_again(line, run, moment, event)
             elif event.state is PackmlState.EXECUTE and run.progress.state in STOPPED:
                 self._move(line, run, RunState.RUNNING, moment, event)
         self._session.model.save_line(line)
-        self._session.evaluate([line])
+        self._session.evaluate([line], roots=self._stoppages.roots(line))
+
+    def at_minute(self, now: float) -> None:
+        """Time has passed: lines whose station is down and that make nothing are down; long stops are told."""
+        for _, line in sorted(self._session.model.lines.items()):
+            self._stoppages.at_minute(line, now)
 
     def _on_run_report(self, event: RunEvent) -> None:
         line = self._session.model.lines[event.site_id, event.line_id]
@@ -295,6 +301,7 @@ class Floor:
         progress.state_event_id = event.event_id
         line.queue = None
         model.save_run(run)
+        self._stoppages.follow(line, moment, event)
         self._note_seen(line, moment, event)
         self._session.mark_dirty(line)
 

@@ -1,6 +1,7 @@
 """From the model to what is projected of a line and of an order. Answers from scratch, remembers nothing."""
 
 from twin.assessment import Assessment, assess, penalty_rate, ready_of
+from twin.downtime import expected_end, stopped_run
 from twin.entities import Line, Order, Run
 from twin.model import Model
 from twin.projection import ProjectedRun, QueuedRun, project_queue
@@ -18,16 +19,18 @@ def project_line(line: Line, model: Model, now: float) -> dict[str, ProjectedRun
     queue = line.queued()
     if not queue:
         return {}
+    # Whole minutes: a waiting line would otherwise move with every tick of the clock.
+    minute = now - now % 60.0
+    down = stopped_run(line)
+    stopped_until = queue[0].progress.stopped_until if down is None else expected_end(line, minute).at
     marked = line.state.marked_at
     # A line never heard of is taken to have been free for long: it begins as planned.
     known_at = queue[0].planned_start - LONG_AGO_S if marked is None else marked
     items: list[QueuedRun] = []
     family = line.state.family
     for index, run in enumerate(queue):
-        items.append(_queued_run(line, model, run, family, is_first=index == 0))
+        items.append(_queued_run(line, model, run, family, stopped_until if index == 0 else None))
         family = model.family_of(run) or family
-    # Whole minutes: a waiting line would otherwise move with every tick of the clock.
-    minute = now - now % 60.0
     return {
         each.run_id: each for each in project_queue(items, line.calendar, line.state.pace, known_at, minute)
     }
@@ -56,7 +59,9 @@ def assess_order(order: Order, model: Model) -> Assessment | None:
     return assess(order, ready, route, penalty_rate(order, customer, agreed))
 
 
-def _queued_run(line: Line, model: Model, run: Run, family: str | None, *, is_first: bool) -> QueuedRun:
+def _queued_run(
+    line: Line, model: Model, run: Run, family: str | None, stopped_until: float | None
+) -> QueuedRun:
     plan, progress = run.plan, run.progress
     if plan.setup_min is not None:
         setup_s = plan.setup_min * 60.0
@@ -80,7 +85,7 @@ def _queued_run(line: Line, model: Model, run: Run, family: str | None, *, is_fi
         rate_pcs_per_h=run.rate_pcs_per_h * _yield_ratio(run),
         setup_s=setup_s,
         setup_since=progress.setup_since,
-        stopped_until=progress.stopped_until if is_first else None,
+        stopped_until=stopped_until,
         earliest_start=earliest,
         fed_at=fed_at,
         fed_by=fed_by,

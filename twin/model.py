@@ -143,6 +143,10 @@ class Model:
         """The memory of the line's drift changed."""
         self.store.put(join_key(line.site_id, "drift", line.line_id), DriftDocument(line.drift))
 
+    def save_stops(self, line: Line) -> None:
+        """What is remembered of the line's stops changed."""
+        self.store.put(join_key(line.site_id, "stops", line.line_id), line.stops)
+
     def save_bucket_hour(self, line: Line, hour: int) -> None:
         """Buckets of an hour changed; an hour without any is removed."""
         key = join_key(line.site_id, "bucket_hour", line.line_id, str(hour))

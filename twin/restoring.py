@@ -32,6 +32,7 @@ from twin.graph import Edge
 from twin.model import AbsenceDocument, Model
 from twin.risk import root_of
 from twin.runs import RunProgress
+from twin.stops import LineStops
 
 Documents = Mapping[str, list[tuple[list[str], bytes]]]
 """Documents by type: the parts of their keys, and their bytes."""
@@ -94,6 +95,8 @@ def _restore_plant(model: Model) -> None:
 def _restore_lines(model: Model, by_type: Documents) -> None:
     for parts, value in by_type.get("drift", []):
         model.line(parts[0], parts[2]).drift = msgspec.json.decode(value, type=DriftDocument).state
+    for parts, value in by_type.get("stops", []):
+        model.line(parts[0], parts[2]).stops = msgspec.json.decode(value, type=LineStops)
     for parts, value in by_type.get("bucket_hour", []):
         line = model.line(parts[0], parts[2])
         line.buckets.extend(msgspec.json.decode(value, type=BucketHour).buckets)

@@ -1,6 +1,7 @@
 """What the handlers of a twin share while one event is folded: the model, the clock, and what comes out."""
 
 from collections import Counter
+from collections.abc import Sequence
 
 from schemas import (
     ClockTicked,
@@ -17,6 +18,7 @@ from twin.evaluation import Evaluation
 from twin.graph import Edge, Node
 from twin.model import Model
 from twin.plant import EVERYWHERE
+from twin.risk import Root
 from twin.words import utc
 
 
@@ -62,8 +64,10 @@ class Session:
         topic, partition, offset, index = self.position
         return f"{topic}/{partition}/{offset}/{index}"
 
-    def evaluate(self, lines: list[Line], orders: list[Order] | None = None) -> None:
-        """Evaluate now; before the first tick nobody knows what time it is, and it is left to that tick."""
+    def evaluate(
+        self, lines: list[Line], orders: list[Order] | None = None, roots: Sequence[Root] = ()
+    ) -> None:
+        """Evaluate now, and judge these roots too; before the first tick nobody knows what time it is: left to that."""
         if self.now is None:
             for line in lines:
                 self.mark_dirty(line)
@@ -71,6 +75,7 @@ class Session:
         evaluation = Evaluation(self.model, self.now, self.cause)
         evaluation.lines(lines)
         evaluation.orders(orders or [])
+        evaluation.roots(roots)
         self.publish(evaluation)
 
     def publish(self, evaluation: Evaluation) -> None:
@@ -131,6 +136,11 @@ class Session:
         """Put a document out because of an event."""
         moment = event.event_time.timestamp() if self.now is None else self.now
         self.outputs.append(Output(topic, key, body, output_id, utc(moment).isoformat()))
+
+    def emit_now(self, topic: str, key: str, body: OutputModel, output_id: str) -> None:
+        """Put a document out because of the event or tick at hand; there must have been a tick."""
+        assert self.now is not None
+        self.outputs.append(Output(topic, key, body, output_id, utc(self.now).isoformat()))
 
 
 def _graph_body(element: object, identity: str, output_id: str) -> OutputModel | None:

@@ -54,7 +54,20 @@ def histories(draw: st.DrawFn) -> list[list[Event] | datetime]:
             when = now + timedelta(minutes=draw(st.integers(-180, 10)))
             run_id = draw(st.sampled_from(sorted(RUNS)))
             made = draw(
-                st.sampled_from(["count", "count", "count", "move", "order", "plan", "correct", "state"])
+                st.sampled_from(
+                    [
+                        "count",
+                        "count",
+                        "count",
+                        "move",
+                        "order",
+                        "plan",
+                        "correct",
+                        "state",
+                        "state",
+                        "inspect",
+                    ]
+                )
             )
             events.append(_event(draw, made, f"e{number}", when, run_id))
         steps.append(events)
@@ -67,7 +80,10 @@ def _event(draw: st.DrawFn, made: str, event_id: str, when: datetime, run_id: st
     line_id = RUNS[run_id]
     if made == "count":
         good, scrap = float(draw(st.integers(0, 60))), float(draw(st.integers(0, 5)))
-        return count(line_id, run_id, when, good, scrap_count=scrap, event_id=event_id)
+        fields = {"scrap_count": scrap, "rework_count": float(draw(st.integers(0, 3)))}
+        if draw(st.booleans()):
+            fields["station_id"] = f"{line_id}-a"  # type: ignore[assignment]
+        return count(line_id, run_id, when, good, **fields, event_id=event_id)
     if made == "move":
         kinds = [
             "setup_started",
@@ -83,10 +99,26 @@ def _event(draw: st.DrawFn, made: str, event_id: str, when: datetime, run_id: st
         return event(kind, when, event_id, line_id=other, run_id=run_id)
     if made == "state":
         state = draw(st.sampled_from(["HELD", "EXECUTE", "SUSPENDED", "IDLE"]))
-        return event("state_changed", when, event_id, line_id=line_id, state=state)
+        station = draw(st.sampled_from([None, None, f"{line_id}-a", f"{line_id}-b"]))
+        expected = draw(st.sampled_from([None, None, 20.0, 600.0]))
+        fields = {
+            "line_id": line_id,
+            "state": state,
+            "station_id": station,
+            "expected_duration_min": expected,
+        }
+        return event("state_changed", when, event_id, **fields)  # type: ignore[arg-type]
+    if made == "inspect":
+        inspected = draw(st.integers(1, 50))
+        bad = draw(st.integers(0, min(inspected, 20)))
+        told = {"line_id": line_id, "run_id": run_id, "station_id": f"{line_id}-a"}
+        return event(
+            "quality_recorded", when, event_id, inspected_count=float(inspected), bad_count=float(bad), **told
+        )
     if made == "correct":
-        delta = float(draw(st.integers(-30, 30)))
-        return event("count_corrected", when, event_id, line_id=line_id, run_id=run_id, good_delta=delta)
+        delta, scrap = float(draw(st.integers(-30, 30))), float(draw(st.integers(-5, 30)))
+        told = {"line_id": line_id, "run_id": run_id, "good_delta": delta, "scrap_delta": scrap}
+        return event("count_corrected", when, event_id, **told)
     if made == "order":
         order_id = draw(st.sampled_from(["1", "2", "3", "4"]))
         if draw(st.booleans()):

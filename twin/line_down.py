@@ -1,0 +1,241 @@
+"""The judge of line_down: a line that stands still, what it costs, whom it hits, and until when it must run again."""
+
+from collections.abc import Iterator, Sequence
+
+from schemas import Cause, Confidence, PathStep, Stop
+from twin.assessment import Assessment
+from twin.downtime import (
+    NO_PIECES_CONFIDENCE,
+    ExpectedEnd,
+    down_root,
+    expected_end,
+    is_long,
+    lasted_s,
+    present_stop,
+    remaining_s,
+    stopped_run,
+)
+from twin.entities import Line
+from twin.graph import node_id
+from twin.lateness import (
+    affected_orders,
+    deadline_of,
+    evidence_of,
+    lateness_steps,
+    margin_of,
+    path_to,
+    penalty_of,
+    rescue_by_overtime,
+    steps_of,
+    weight_of,
+)
+from twin.lookahead import assess_order
+from twin.model import Model
+from twin.owners import owner_of
+from twin.risk import Risk, Root
+from twin.runs import RunState
+from twin.stops import PresentStop
+from twin.view import View
+from twin.wording import money_in_words, rescue_in_words, title_of
+from twin.words import money, plural, time_of, utc
+
+MOVES_NAMED = 3
+"""Runs whose other lines a card names."""
+
+
+def watch(model: Model, now: float) -> Iterator[Root]:
+    """Lines that have been down for long enough to be told, or will be, and have no card yet."""
+    for _, line in sorted(model.lines.items()):
+        if stopped_run(line) is None:
+            continue
+        if is_long(line, model.plant.rules(line.site_id), now):
+            yield down_root(line)
+
+
+def judge(view: View) -> Risk | None:
+    """The risk of a line that is down; None where it is not, or only for a moment that hits nobody."""
+    line = view.line
+    stop = None if line is None else present_stop(line)
+    if line is None or stop is None:
+        return None
+    late = view.late
+    if not late and not is_long(line, view.rules, view.now):
+        return None
+    expected = expected_end(line, view.now)
+    down_s = lasted_s(line, stop, view.now)
+    left_s = remaining_s(line, stop, expected, view.now)
+    # To 0.01 h, so that hours x cost is the cost on paper.
+    remaining_h = None if left_s is None else round(left_s / 3600.0, 2)
+    penalty, margin = penalty_of(late), margin_of(late)
+    idle = 0.0 if remaining_h is None else round(remaining_h * _idle_cost_per_h(view, line), 2)
+    overtime, rescue = rescue_by_overtime(view, line, late, penalty) if late else (None, None)
+    deadline, deadline_because = _restart_by(view, line, [each.assessment for each in late])
+    if deadline is None and late:
+        deadline, deadline_because = deadline_of(view, late[0].assessment, overtime)
+    worst = late[0].assessment if late else None
+    sentences = [
+        f"{_cause_in_words(view, line, stop)}.",
+        _expected_in_words(view, expected, remaining_h),
+    ]
+    if late:
+        sentences.append(money_in_words(penalty, margin, view.currency))
+        if rescue is not None:
+            sentences.append(rescue_in_words(rescue, view.currency))
+    if idle > 0:
+        sentences.append(f"Standing costs {money(idle, view.currency)} more.")
+    moves = _moves_in_words(view, line)
+    return Risk(
+        title=f"{line.name} is down: {title_of(worst, late[0].customer_name, view.zone)}"
+        if worst is not None
+        else _title_without_orders(view, line, stop),
+        sentences=[*sentences, *([moves] if moves else [])],
+        cause=_cause(view, line, stop),
+        probability=_probability(view, idle),
+        probability_because="it is down; the penalty comes with the orders' probability of being late",
+        parts={"penalty": penalty, "idle_line": idle},
+        severity_steps=[*lateness_steps(view, late), "the line is down"],
+        mild="",
+        owner=owner_of(
+            view.model.plant,
+            view.site_id,
+            [(None if line.event is None else line.event.supervisor_id, f"supervisor of {line.name}")],
+        ),
+        deadline=deadline,
+        deadline_because=deadline_because,
+        confidence=Confidence(
+            value=1.0 if stop.by == "reported" else NO_PIECES_CONFIDENCE,
+            n=max(1, expected.n),
+            window_h=round(down_s / 3600.0, 2),
+        ),
+        affected=affected_orders(late),
+        affected_total=len(late),
+        weight=weight_of(late),
+        need_by=None if worst is None else worst.need_by,
+        slip_s=0.0 if worst is None else round(worst.slip_s, 3),
+        slip_days=0 if worst is None else worst.slip_days,
+        margin_before=margin,
+        rescue=rescue,
+        path=[*_station_path(view, line, stop), *(path_to(view, late[0]) if late else [])],
+        evidence=_evidence(view, stop, expected),
+        stop=Stop(
+            station_id=stop.station_id,
+            run_id=stop.run_id,
+            since=utc(stop.since),
+            expected_end_at=None if expected.at is None else utc(expected.at),
+            expected_because=expected.because,
+            reason=stop.reason,
+            down_h=round(down_s / 3600.0, 2),
+            remaining_h=remaining_h,
+        ),
+    )
+
+
+def _idle_cost_per_h(view: View, line: Line) -> float:
+    own = None if line.event is None else line.event.idle_cost_per_h
+    return view.rules.idle_cost_per_h if own is None else own
+
+
+def _probability(view: View, idle: float) -> float:
+    """Expected loss over loss: idle time is certain, a penalty comes with the order's own probability."""
+    exposure = penalty_of(view.late) + idle
+    if exposure <= 0:
+        return max((each.assessment.p_late for each in view.late), default=1.0)
+    expected = sum(each.assessment.p_late * each.assessment.penalty for each in view.late) + idle
+    return round(expected / exposure, 3)
+
+
+def _restart_by(view: View, line: Line, late: Sequence[Assessment]) -> tuple[float | None, str]:
+    """The latest moment at which the line must run again so that the worst order, or the next one, keeps its truck.
+
+    Its need, less the work that remains for it, walked back through the calendar: the projected restart, moved by what
+    the order has too much (earlier) or has left (later).
+    """
+    run = stopped_run(line)
+    projected = None if run is None else line.projected.get(run.run_id)
+    if projected is None:
+        return None, "nothing is known of its orders"
+    restart = projected.start_at
+    if late:
+        by = _moved(line, restart, late[0])
+        if by > view.now:
+            return by, f"it must run again for #{late[0].order.order_id}"
+        return None, "no restart holds the worst order any more"
+    soonest: tuple[float, str] | None = None
+    for queued in line.queued():
+        for order in view.model.orders_of(queued):
+            each = assess_order(order, view.model) if order.is_open and order.state.root is None else None
+            if each is not None and each.line is line:
+                found = _moved(line, restart, each), order.order_id
+                soonest = found if soonest is None else min(soonest, found)
+    if soonest is None or soonest[0] <= view.now:
+        return None, "no order depends on its restart"
+    return soonest[0], f"it must run again for #{soonest[1]}"
+
+
+def _moved(line: Line, restart: float, each: Assessment) -> float:
+    """When the line must restart for the order to be ready just in time, to the second."""
+    return float(int(line.calendar.subtract_work(restart, each.overhang_s)))
+
+
+def _cause(view: View, line: Line, stop: PresentStop) -> Cause:
+    return Cause(
+        signal="down",
+        entity_type="line" if stop.station_id is None else "station",
+        entity_id=line.line_id if stop.station_id is None else stop.station_id,
+        metric="down_h",
+        since=utc(stop.since),
+        method="reported" if stop.by == "reported" else "station down, no pieces",
+        in_words=_cause_in_words(view, line, stop),
+    )
+
+
+def _cause_in_words(view: View, line: Line, stop: PresentStop) -> str:
+    reason = "" if stop.reason is None else f" ({stop.reason})"
+    since = f"since {time_of(stop.since, view.zone)}"
+    if stop.station_id is None:
+        return f"{line.name} is down {since}{reason}"
+    station = view.model.graph.label(node_id("station", line.site_id, stop.station_id))
+    name = stop.station_id if "/" in station else station
+    if stop.by == "station":
+        return f"{name} of {line.name} is down{reason}, and no pieces have come {since}"
+    return f"{line.name} is down {since}, for {name} is{reason}"
+
+
+def _expected_in_words(view: View, expected: ExpectedEnd, remaining_h: float | None) -> str:
+    if expected.at is None or remaining_h is None:
+        return f"How long it will last is unknown ({expected.because})."
+    hours = plural(remaining_h, "working hour")
+    return f"It is expected back {time_of(expected.at, view.zone)}, in {hours} ({expected.because})."
+
+
+def _title_without_orders(view: View, line: Line, stop: PresentStop) -> str:
+    return f"{line.name} is down since {time_of(stop.since, view.zone)}: no order is late by it yet"
+
+
+def _moves_in_words(view: View, line: Line) -> str:
+    """Which runs of its queue could go where; lines that are down themselves are left out."""
+    moves: list[str] = []
+    for run in line.queued():
+        others = []
+        for line_id in run.plan.alternate_line_ids:
+            other = view.model.lines.get((line.site_id, line_id))
+            if other is not None and other is not line and stopped_run(other) is None:
+                others.append(line_id)
+        if others and run.progress.state is not RunState.SETUP:
+            moves.append(f"{run.run_id} could go to {' or '.join(others)}")
+    return f"{'; '.join(moves[:MOVES_NAMED])}." if moves else ""
+
+
+def _station_path(view: View, line: Line, stop: PresentStop) -> list[PathStep]:
+    if stop.station_id is None:
+        return []
+    station = node_id("station", line.site_id, stop.station_id)
+    edge = view.model.graph.edge(station, "part_of", node_id("line", line.site_id, line.line_id))
+    return steps_of([(edge, f"{stop.station_id} is part of {line.name}")])
+
+
+def _evidence(view: View, stop: PresentStop, expected: ExpectedEnd) -> list[str]:
+    events = [stop.event_id, *([] if expected.event_id is None else [expected.event_id])]
+    if view.late:
+        events += evidence_of(view.late[0])
+    return list(dict.fromkeys(event_id for event_id in events if event_id))
