@@ -15,6 +15,8 @@ from twin.drift import DriftPhase
 from twin.entities import Line, Run, SiteKey
 from twin.progress import lost_work_s
 from twin.projection import ProjectedRun
+from twin.quality import QualityReading
+from twin.quality_series import LEAST_YIELD, Series
 from twin.runs import STOPPED
 
 KIND_OF_SIGNAL: dict[str, CardKind] = {
@@ -23,6 +25,7 @@ KIND_OF_SIGNAL: dict[str, CardKind] = {
     "down": CardKind.LINE_DOWN,
     "late_start": CardKind.DELIVERY_RISK,
     "behind": CardKind.DELIVERY_RISK,
+    "quality": CardKind.QUALITY_RISK,
     "plan": CardKind.PLAN_INFEASIBLE,
 }
 """The kind of card that an order late by this belongs to. To one only: its money must not be counted twice."""
@@ -48,7 +51,7 @@ class Blame:
     """What made an order late.
 
     Attributes:
-        signal: drift, down, stop, late_start, behind or plan.
+        signal: drift, quality, down, stop, late_start, behind or plan.
         line: where it happened; chain: runs from there to the order, first the cause.
         lost_s: working time that it cost.
     """
@@ -63,7 +66,18 @@ class Blame:
         kind = KIND_OF_SIGNAL[self.signal].value
         if self.signal == "plan":
             return kind, "order", assessment.order.site_id, assessment.order.order_id
+        if self.signal == "quality":
+            worst = _worst_shift(self.line, self.chain)
+            assert worst is not None, f"{self.line.line_id}: nothing has risen that could be blamed"
+            return quality_root(self.line, worst[0])
         return kind, "line", self.line.site_id, self.line.line_id
+
+
+def quality_root(line: Line, series: Series) -> tuple[str, str, str, str]:
+    """Root of the card about bad pieces: the station that they are seen at, else the line."""
+    if series.station_id is not None:
+        return CardKind.QUALITY_RISK.value, "station", line.site_id, series.station_id
+    return CardKind.QUALITY_RISK.value, "line", line.site_id, line.line_id
 
 
 def chain_to(assessment: Assessment, lines_of_runs: Mapping[SiteKey, Line]) -> list[Link]:
@@ -135,6 +149,9 @@ def _parts(chain: list[Link]) -> list[tuple[str, Line, float]]:
         if line.drift.phase is DriftPhase.DRIFTING and line.drift.since_s is not None and line.delta < 0:
             ahead_s = sum(other.projected.run_work_s - other.projected.planned_work_s for other in mine)
             parts.append(("drift", line, lost_work_s(line, line.drift.since_s) + ahead_s))
+        spoiled_s = _lost_to_bad_pieces_s(line, mine)
+        if spoiled_s > 0:
+            parts.append(("quality", line, spoiled_s))
         first = mine[0]
         waiting_s = 0.0
         if first.run.progress.state in STOPPED and line.state.marked_at is not None:
@@ -152,3 +169,32 @@ def _parts(chain: list[Link]) -> list[tuple[str, Line, float]]:
             late_s = line.calendar.work_between(first.run.planned_start, first.projected.start_at)
             parts.append(("late_start", line, late_s))
     return parts
+
+
+def _lost_to_bad_pieces_s(line: Line, links: list[Link]) -> float:
+    """Working time lost to bad pieces above the base rate: to make those again, and on what these runs still make."""
+    lost_s = 0.0
+    items: dict[str, None] = {}
+    for link in links:
+        item_id = link.run.plan.item_id
+        worst = line.quality.worst(item_id) if line.quality.risen else None
+        if worst is None:
+            continue
+        reading = worst[1]
+        good, usual = max(LEAST_YIELD, 1.0 - reading.rate), max(LEAST_YIELD, 1.0 - reading.base_rate)
+        lost_s += link.projected.run_work_s * max(0.0, 1.0 - good / usual)
+        if item_id not in items:
+            items[item_id] = None
+            excess = max(0.0, reading.pieces.bad - reading.base_rate * reading.pieces.made)
+            lost_s += excess / (link.run.rate_pcs_per_h * line.state.level) * 3600.0
+    return lost_s
+
+
+def _worst_shift(line: Line, links: list[Link]) -> tuple[Series, QualityReading] | None:
+    """What rose to the worst rate among the items of these runs on a line."""
+    found: tuple[Series, QualityReading] | None = None
+    for link in links:
+        worst = line.quality.worst(link.run.plan.item_id) if link.line is line else None
+        if worst is not None and (found is None or worst[1].rate > found[1].rate):
+            found = worst
+    return found

@@ -225,6 +225,11 @@ class Twin:
                         utc(now).isoformat(),
                     )
                 )
+        for (site_id, _), line in sorted(model.lines.items()):
+            keep_s = model.plant.rules(site_id).retention_days * 86_400.0
+            for _, series in sorted(line.quality.series.items()):
+                if series.hot.last_at < now - keep_s:
+                    model.drop_series(line, series)
         for key in sorted(model.runs):
             run = model.runs[key]
             keep_s = model.plant.rules(key[0]).retention_days * 86_400.0

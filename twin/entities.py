@@ -13,6 +13,7 @@ from twin.calendar import CalendarDescription, WorkCalendar
 from twin.dedupe import IdWindow
 from twin.drift import Bucket, DriftState
 from twin.projection import Pace, ProjectedRun
+from twin.quality_series import LineQuality
 from twin.runs import FINISHED, RunProgress, RunState
 from twin.stops import LineStops
 
@@ -199,6 +200,7 @@ class Line:
     buckets: list[Bucket] = field(default_factory=list)
     drift: DriftState = field(default_factory=DriftState)
     stops: LineStops = field(default_factory=LineStops)
+    quality: LineQuality = field(default_factory=LineQuality)
     ids: IdWindow = field(default_factory=IdWindow)
     ids_key: str = ""  # begins the keys of the window's documents
 

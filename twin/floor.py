@@ -8,6 +8,7 @@ from schemas import (
     CountReported,
     MachineEvent,
     PackmlState,
+    QualityRecorded,
     RunEvent,
     RunStarted,
     SetupStarted,
@@ -19,6 +20,7 @@ from schemas import (
 from twin.dedupe import SequenceWindow, Verdict
 from twin.drift import DriftChange, DriftPhase, estimate, step
 from twin.entities import Line, Run
+from twin.inspection import Inspection
 from twin.progress import BUCKETS_KEPT, add_pieces, advance, close_bucket, hour_of
 from twin.runs import FINISHED, RUN_TRANSITIONS, STOPPED, RunState
 from twin.session import Session
@@ -39,6 +41,7 @@ class Floor:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._stoppages = Stoppages(session)
+        self._inspection = Inspection(session)
 
     def handlers(self) -> dict[str, Callable[[Any], None]]:
         """Kind -> what folds it."""
@@ -47,7 +50,7 @@ class Floor:
             "count_corrected": self._on_correction,
             "state_changed": self._on_state,
             "material_consumed": self._on_run_report,
-            "quality_recorded": self._on_run_report,
+            "quality_recorded": self._on_inspection,
         }
         for kind in RUN_TRANSITIONS[RunState.HELD]:
             table[kind] = self._on_run_event
@@ -170,7 +173,7 @@ class Floor:
         good: float,
         scrap: float,
         rework: float,
-        event: MachineEvent,
+        event: CountReported | CountCorrected,
     ) -> None:
         model = self._session.model
         if line.stops.stations and good + scrap + rework > 0 and self._stoppages.on_pieces(line, run, moment):
@@ -188,10 +191,15 @@ class Floor:
         if changed is not None:
             model.save_bucket_hour(line, hour_of(changed))
             self._judge_pace(line, event)
+        roots = self._inspection.on_pieces(line, run, moment, (good, scrap, rework), event)
         model.save_run(run)
         line.state.dirty = True
         self._note_seen(line, moment, event)
-        if self._session.now is not None and self._session.now - line.state.evaluated_at >= EVALUATION_GAP_S:
+        if roots:
+            self._session.evaluate([line], roots=roots)
+        elif (
+            self._session.now is not None and self._session.now - line.state.evaluated_at >= EVALUATION_GAP_S
+        ):
             self._session.evaluate([line])
 
     def _on_run_event(self, event: RunEvent) -> None:
@@ -258,6 +266,19 @@ class Floor:
         line = self._session.model.lines[event.site_id, event.line_id]
         if self._run_of(event, event.run_id, line) is not None:
             self._note_seen(line, event.event_time.timestamp(), event)
+
+    def _on_inspection(self, event: QualityRecorded) -> None:
+        line = self._session.model.lines[event.site_id, event.line_id]
+        run = self._run_of(event, event.run_id, line)
+        if run is None or not self._is_on(line, run, event):
+            return
+        moment = event.event_time.timestamp()
+        roots = self._inspection.on_inspection(line, run, moment, event)
+        self._note_seen(line, moment, event)
+        if roots:
+            self._session.evaluate([line], roots=roots)
+        elif line.quality.risen:
+            self._session.mark_dirty(line)
 
     def _begin(self, line: Line, run: Run, moment: float, event: MachineEvent) -> None:
         planned_on = self._session.model.line_of_run[run.site_id, run.run_id]

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 
 from schemas import CardKind
-from twin import delivery, line_down, plan_check
+from twin import delivery, line_down, plan_check, quality_risk
 from twin.model import Model
 from twin.risk import Risk, Root
 from twin.view import View
@@ -16,11 +16,12 @@ Watch = Callable[[Model, float], Iterable[Root]]
 
 JUDGES: dict[CardKind, Judge] = {
     CardKind.DELIVERY_RISK: delivery.judge,
+    CardKind.QUALITY_RISK: quality_risk.judge,
     CardKind.LINE_DOWN: line_down.judge,
     CardKind.PLAN_INFEASIBLE: plan_check.judge,
 }
 
-WATCHES: tuple[Watch, ...] = (line_down.watch,)
+WATCHES: tuple[Watch, ...] = (line_down.watch, quality_risk.watch)
 
 GONE: dict[CardKind, str] = {
     CardKind.DELIVERY_RISK: "the affected orders are projected in time again",

@@ -82,7 +82,7 @@ def _queued_run(
         run_id=run.run_id,
         state=progress.state,
         remaining_pcs=run.remaining_pcs,
-        rate_pcs_per_h=run.rate_pcs_per_h * _yield_ratio(run),
+        rate_pcs_per_h=run.rate_pcs_per_h * _yield_ratio(line, run),
         setup_s=setup_s,
         setup_since=progress.setup_since,
         stopped_until=stopped_until,
@@ -93,8 +93,18 @@ def _queued_run(
     )
 
 
-def _yield_ratio(run: Run) -> float:
-    """The run's yield over the expected one: scrap is inside the good rate, once."""
+def expected_yield_of(line: Line, run: Run) -> float:
+    """Share of good pieces among those that the run still makes: scrap is inside the good rate, once.
+
+    While more is bad than before, the share since that change; else the run's own, blended with the expected one.
+    """
+    raised = line.quality.shifted_yield(run.plan.item_id)
+    if raised is not None:
+        return raised
     made, good = run.progress.made_pcs, run.progress.good_pcs
-    shrunk = (good + YIELD_PRIOR_PCS * run.expected_yield) / (made + YIELD_PRIOR_PCS)
-    return max(0.01, shrunk / run.expected_yield)
+    return (good + YIELD_PRIOR_PCS * run.expected_yield) / (made + YIELD_PRIOR_PCS)
+
+
+def _yield_ratio(line: Line, run: Run) -> float:
+    """The yield over the expected one, which is inside the planned rate."""
+    return max(0.01, expected_yield_of(line, run) / run.expected_yield)

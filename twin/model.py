@@ -36,6 +36,7 @@ from twin.entities import (
 )
 from twin.graph import PlantGraph, node_id
 from twin.plant import Plant
+from twin.quality_series import QualityHour, QualitySeries, Series, SeriesKey
 from twin.risk import Root, root_of, root_text
 from twin.runs import RunProgress
 from twin.store import DocumentStore
@@ -146,6 +147,33 @@ class Model:
     def save_stops(self, line: Line) -> None:
         """What is remembered of the line's stops changed."""
         self.store.put(join_key(line.site_id, "stops", line.line_id), line.stops)
+
+    def series(self, line: Line, key: SeriesKey) -> Series:
+        """A quality series of the line, made if it is not known yet."""
+        series = line.quality.series.get(key)
+        if series is None:
+            document_key = join_key(line.site_id, "quality", line.line_id, *key)
+            series = line.quality.series[key] = Series(key, QualitySeries(), document_key)
+        return series
+
+    def save_series(self, line: Line, series: Series, hours: Iterable[int] = ()) -> None:
+        """A quality series changed, and its closed buckets of these hours; an hour without any is removed."""
+        self.store.put(series.document_key, series.hot)
+        for hour in hours:
+            buckets = series.hour(hour)
+            key = join_key(line.site_id, "quality_hour", line.line_id, *series.key, str(hour))
+            if buckets:
+                self.store.put(key, QualityHour(buckets))
+            else:
+                self.store.remove(key)
+
+    def drop_series(self, line: Line, series: Series) -> None:
+        """Forget a series that nothing was heard of for long."""
+        for hour in {int(bucket.start_s // 3600): None for bucket in series.buckets}:
+            self.store.remove(join_key(line.site_id, "quality_hour", line.line_id, *series.key, str(hour)))
+        self.store.remove(series.document_key)
+        del line.quality.series[series.key]
+        line.quality.note_phases()
 
     def save_bucket_hour(self, line: Line, hour: int) -> None:
         """Buckets of an hour changed; an hour without any is removed."""

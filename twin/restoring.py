@@ -30,6 +30,7 @@ from twin.entities import (
 )
 from twin.graph import Edge
 from twin.model import AbsenceDocument, Model
+from twin.quality_series import QualityHour, QualitySeries
 from twin.risk import root_of
 from twin.runs import RunProgress
 from twin.stops import LineStops
@@ -97,6 +98,7 @@ def _restore_lines(model: Model, by_type: Documents) -> None:
         model.line(parts[0], parts[2]).drift = msgspec.json.decode(value, type=DriftDocument).state
     for parts, value in by_type.get("stops", []):
         model.line(parts[0], parts[2]).stops = msgspec.json.decode(value, type=LineStops)
+    _restore_quality(model, by_type)
     for parts, value in by_type.get("bucket_hour", []):
         line = model.line(parts[0], parts[2])
         line.buckets.extend(msgspec.json.decode(value, type=BucketHour).buckets)
@@ -111,6 +113,19 @@ def _restore_lines(model: Model, by_type: Documents) -> None:
     for line in model.lines.values():
         line.buckets.sort(key=lambda bucket: bucket.start_s)
         line.queue = None
+
+
+def _restore_quality(model: Model, by_type: Documents) -> None:
+    for parts, value in by_type.get("quality", []):
+        line, key = model.line(parts[0], parts[2]), (parts[3], parts[4], parts[5])
+        model.series(line, key).hot = msgspec.json.decode(value, type=QualitySeries)
+    for parts, value in by_type.get("quality_hour", []):
+        series = model.line(parts[0], parts[2]).quality.series[parts[3], parts[4], parts[5]]
+        series.buckets.extend(msgspec.json.decode(value, type=QualityHour).buckets)
+    for line in model.lines.values():
+        for series in line.quality.series.values():
+            series.buckets.sort(key=lambda bucket: bucket.start_s)
+        line.quality.note_phases()
 
 
 def _restore_orders(model: Model, by_type: Documents) -> None:
