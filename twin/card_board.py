@@ -50,7 +50,7 @@ class CardBoard:
         is_held = card is not None and card.state in HELD_STATES
         rules = model.plant.rules(root[2])
         current = card if is_live or is_held else None
-        view = View(model, self.now, root, current, self._late(root, is_open=current is not None))
+        view = View(model, self.now, root, current, self.late_orders(root, is_open=current is not None))
         risk = JUDGES[CardKind(root[0])](view)
         output_id = self.output_id(root)
         if risk is None or (current is None and risk.exposure < rules.min_exposure):
@@ -121,7 +121,7 @@ class CardBoard:
         moment = utc(self.now).isoformat()
         self.outputs.append(Output(topics.CARDS, card.card_id, card, card.output_id, moment))
 
-    def _late(self, root: Root, *, is_open: bool) -> list[LateOrder]:
+    def late_orders(self, root: Root, *, is_open: bool) -> list[LateOrder]:
         """Orders that are late by this root, worst first."""
         model = self.model
         rules = model.plant.rules(root[2])

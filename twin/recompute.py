@@ -1,21 +1,26 @@
 """The oracle: what the answer must be, worked out from scratch from a twin's documents.
 
-Covers what has no memory: pace from the buckets, projections of every line, and which root each order blames. What has
-memory (hysteresis, revisions, what was published) is checked by folding the log again.
+Covers what has no memory: pace from the buckets, projections of every line, which root each order blames, and what each
+root with a card is judged as: stops and bad pieces, exposure, deadline, everything that a card says. What has memory
+(hysteresis, revisions, what was published) is checked by folding the log again.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from schemas import split_key
+from schemas import CardKind, split_key
+from twin.card_board import CardBoard
+from twin.card_life import HELD_STATES, LIVE_STATES
 from twin.causes import blame
 from twin.drift import DriftPhase, estimate
 from twin.entities import Line, SiteKey
+from twin.judging import JUDGES
 from twin.lookahead import assess_order, project_line
 from twin.model import Model
 from twin.projection import Pace, ProjectedRun
 from twin.restoring import restore_model
-from twin.risk import root_text
+from twin.risk import Risk, root_text
+from twin.view import View
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +31,14 @@ class Picture:
         pace: of each line.
         projected: start and finish of each queued run, by line.
         roots: root that each late order blames, as its text; None where it is fine.
+        risks: what each root that has a card, or late orders, would be judged as now, by its text: every number of a
+            card; None where nothing is left of it.
     """
 
     pace: dict[SiteKey, Pace]
     projected: dict[SiteKey, dict[str, ProjectedRun]]
     roots: dict[SiteKey, str | None]
+    risks: dict[str, Risk | None]
 
 
 def recompute(documents: Mapping[str, bytes], now: float) -> Picture:
@@ -50,15 +58,17 @@ def recompute(documents: Mapping[str, bytes], now: float) -> Picture:
         pace={key: line.state.pace for key, line in sorted(model.lines.items())},
         projected={key: line.projected for key, line in sorted(model.lines.items())},
         roots=_roots(model),
+        risks=_risks(model, now),
     )
 
 
-def picture_of(model: Model) -> Picture:
-    """The picture that a twin holds."""
+def picture_of(model: Model, now: float) -> Picture:
+    """The picture that a twin holds at a moment."""
     return Picture(
         pace={key: line.state.pace for key, line in sorted(model.lines.items())},
         projected={key: line.projected for key, line in sorted(model.lines.items())},
         roots={key: order.state.root for key, order in sorted(model.orders.items())},
+        risks=_risks(model, now),
     )
 
 
@@ -93,3 +103,15 @@ def _roots(model: Model) -> dict[SiteKey, str | None]:
             blamed = blame(each, model.line_of_run)
             roots[key] = None if blamed is None else root_text(blamed.root(each))
     return roots
+
+
+def _risks(model: Model, now: float) -> dict[str, Risk | None]:
+    """Judge every root that has a card or late orders, from what the model holds."""
+    board = CardBoard(model, now, "", lambda order: assess_order(order, model))
+    risks: dict[str, Risk | None] = {}
+    for root in sorted({**model.members, **model.cards}):
+        card = model.cards.get(root)
+        current = card if card is not None and card.state in (*LIVE_STATES, *HELD_STATES) else None
+        late = board.late_orders(root, is_open=current is not None)
+        risks[root_text(root)] = JUDGES[CardKind(root[0])](View(model, now, root, current, late))
+    return risks

@@ -70,6 +70,12 @@ def histories(draw: st.DrawFn) -> list[list[Event] | datetime]:
                 )
             )
             events.append(_event(draw, made, f"e{number}", when, run_id))
+        if draw(st.booleans()):  # a steady stretch, or one with many bad pieces
+            bad = draw(st.sampled_from([0.0, 1.0, 25.0]))
+            for minutes in (18, 12, 6, 0):
+                number += 1
+                when = now - timedelta(minutes=minutes)
+                events.append(count("L1", "R1", when, 60.0 - bad, scrap_count=bad, event_id=f"e{number}"))
         steps.append(events)
         now += timedelta(minutes=draw(st.sampled_from([1, 5, 30, 60, 240])))
         steps.append(now)
@@ -164,7 +170,7 @@ def test_incremental_equals_recomputed(history: list[list[Event] | datetime]) ->
             folded.tick(step)
             now = folded.twin.now
             assert now is not None
-            assert recompute(folded.documents, now) == picture_of(folded.twin.model)
+            assert recompute(folded.documents, now) == picture_of(folded.twin.model, now)
         elif step:
             folded.tell(*step)
     note(str(folded.twin.counters))
