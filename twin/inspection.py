@@ -71,11 +71,17 @@ class Inspection:
         series.hot.last_event_id = event.event_id
         began = run.progress.first_started_at
         closed = series.add(run.run_id, moment, moment if began is None else began, made, scrap, rework)
-        roots = self._judge(line, series, event) if closed else []
-        gone = series.shrink()
-        self._session.model.save_series(line, series, _hours([*closed, *gone]))
-        if series.is_shifted or roots:
-            line.queue = None  # what its runs still yield has changed
+        if not closed:
+            self._session.model.save_series(line, series)
+            if line.quality.risen:
+                line.queue = None  # what its runs still yield has changed
+            return []
+        # Good pieces alone raise no rate: without a rise to end there is nothing to judge.
+        is_news = series.is_shifted or any(bucket.bad > 0 for bucket in closed)
+        roots = self._judge(line, series, event) if is_news else []
+        self._session.model.save_series(line, series, _hours([*closed, *series.shrink()]))
+        if line.quality.risen or roots:
+            line.queue = None
         return roots
 
     def _judge(
