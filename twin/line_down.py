@@ -92,7 +92,7 @@ def judge(view: View) -> Risk | None:
         cause=_cause(view, line, stop),
         probability=_probability(view, idle),
         probability_because="it is down; the penalty comes with the orders' probability of being late",
-        parts={"penalty": penalty, "idle_line": idle},
+        parts={**({"penalty": penalty} if late else {}), "idle_line": idle},
         severity_steps=[*lateness_steps(view, late), "the line is down"],
         mild="",
         owner=owner_of(

@@ -107,7 +107,7 @@ def judge(view: View) -> Risk | None:
         cause=_cause(view, line, series, reading),
         probability=_probability(view, confidence, scrapped),
         probability_because="confidence that the rise is real; the penalty comes with the orders' own probability",
-        parts={"scrapped_value": scrapped, "penalty": penalty},
+        parts={"scrapped_value": scrapped, **({"penalty": penalty} if late else {})},
         severity_steps=[
             *lateness_steps(view, late),
             *([f"{STEEP:g} times as many bad pieces as before"] if steep else []),

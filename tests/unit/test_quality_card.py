@@ -77,7 +77,7 @@ def test_twenty_three_bad_pieces_and_not_1400() -> None:
         quality.containment_to,
         quality.containment_quantity,
     )
-    assert {"scrapped_value": 1652.4, "penalty": 0.0} == card.impact.parts
+    assert {"scrapped_value": 1652.4} == card.impact.parts
     assert (Severity.MEDIUM, "3 times as many bad pieces as before") == (card.severity, card.severity_because)
     assert ("K. Adler", "quality lead of the rules") == (card.owner.name, card.owner.rule)
     assert abs((card.deadline or nov(23, "00:00")) - nov(25, "08:26")) < timedelta(minutes=1)
