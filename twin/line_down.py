@@ -1,6 +1,7 @@
 """The judge of line_down: a line that stands still, what it costs, whom it hits, and until when it must run again."""
 
 from collections.abc import Iterator, Sequence
+from math import inf
 
 from schemas import Cause, Confidence, PathStep, Stop
 from twin.assessment import Assessment
@@ -29,7 +30,7 @@ from twin.lateness import (
     steps_of,
     weight_of,
 )
-from twin.lookahead import assess_order
+from twin.lookahead import assess_order, setup_s
 from twin.model import Model
 from twin.owners import owner_of
 from twin.risk import Risk, Root
@@ -145,36 +146,51 @@ def _probability(view: View, idle: float) -> float:
 
 
 def _restart_by(view: View, line: Line, late: Sequence[Assessment]) -> tuple[float | None, str]:
-    """The latest moment at which the line must run again so that the worst order, or the next one, keeps its truck.
-
-    Its need, less the work that remains for it, walked back through the calendar: the projected restart, moved by what
-    the order has too much (earlier) or has left (later).
-    """
-    run = stopped_run(line)
-    projected = None if run is None else line.projected.get(run.run_id)
-    if projected is None:
-        return None, "nothing is known of its orders"
-    restart = projected.start_at
+    """The latest moment at which the line must run again so that the worst order, or the next one, keeps its truck."""
     if late:
-        by = _moved(line, restart, late[0])
-        if by > view.now:
+        by = _latest_restart(view.model, line, late[0])
+        if by is not None and by > view.now:
             return by, f"it must run again for #{late[0].order.order_id}"
         return None, "no restart holds the worst order any more"
     soonest: tuple[float, str] | None = None
     for queued in line.queued():
         for order in view.model.orders_of(queued):
             each = assess_order(order, view.model) if order.is_open and order.state.root is None else None
-            if each is not None and each.line is line:
-                found = _moved(line, restart, each), order.order_id
+            by = None if each is None else _latest_restart(view.model, line, each)
+            if by is not None and by > view.now:
+                found = by, order.order_id
                 soonest = found if soonest is None else min(soonest, found)
-    if soonest is None or soonest[0] <= view.now:
+    if soonest is None:
         return None, "no order depends on its restart"
     return soonest[0], f"it must run again for #{soonest[1]}"
 
 
-def _moved(line: Line, restart: float, each: Assessment) -> float:
-    """When the line must restart for the order to be ready just in time, to the second."""
-    return float(int(line.calendar.subtract_work(restart, each.overhang_s)))
+def _latest_restart(model: Model, line: Line, each: Assessment) -> float | None:
+    """When the line must restart for an order to be ready just in time, to the second; None where it has no part in it.
+
+    Its need, less the work and setups of its run and of those before it in the queue, walked back through the calendar.
+    Where the order's last run is on another line, which this one keeps waiting: the projected restart less the lateness.
+    """
+    stopped = stopped_run(line)
+    if stopped is None or stopped.run_id not in line.projected:
+        return None
+    if each.line is not line:
+        restart = line.projected[stopped.run_id].start_at
+        return (
+            float(int(line.calendar.subtract_work(restart, each.overhang_s))) if each.overhang_s > 0 else None
+        )
+    queue = line.queued()
+    if each.run not in queue:
+        return None
+    by = each.need_by
+    for index in range(queue.index(each.run), -1, -1):
+        run = queue[index]
+        work_s = line.projected[run.run_id].run_work_s
+        if index > 0 and run.progress.state is RunState.PLANNED:
+            before = model.family_of(queue[index - 1]) or line.state.family
+            work_s += setup_s(line, model, run, before)
+        by = line.calendar.subtract_work(by, work_s)
+    return float(int(by)) if by > -inf else None
 
 
 def _cause(view: View, line: Line, stop: PresentStop) -> Cause:

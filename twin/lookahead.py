@@ -59,14 +59,17 @@ def assess_order(order: Order, model: Model) -> Assessment | None:
     return assess(order, ready, route, penalty_rate(order, customer, agreed))
 
 
+def setup_s(line: Line, model: Model, run: Run, family: str | None) -> float:
+    """Work of setting a line up for a run after a family, in seconds."""
+    if run.plan.setup_min is not None:
+        return run.plan.setup_min * 60.0
+    return model.plant.setup_s(run.site_id, line.line_id, family, model.family_of(run))
+
+
 def _queued_run(
     line: Line, model: Model, run: Run, family: str | None, stopped_until: float | None
 ) -> QueuedRun:
     plan, progress = run.plan, run.progress
-    if plan.setup_min is not None:
-        setup_s = plan.setup_min * 60.0
-    else:
-        setup_s = model.plant.setup_s(run.site_id, line.line_id, family, model.family_of(run))
     earliest = run.planned_start
     if plan.release_at is not None:
         earliest = max(earliest, plan.release_at.timestamp())
@@ -83,7 +86,7 @@ def _queued_run(
         state=progress.state,
         remaining_pcs=run.remaining_pcs,
         rate_pcs_per_h=run.rate_pcs_per_h * _yield_ratio(line, run),
-        setup_s=setup_s,
+        setup_s=setup_s(line, model, run, family),
         setup_since=progress.setup_since,
         stopped_until=stopped_until,
         earliest_start=earliest,

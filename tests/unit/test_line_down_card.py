@@ -245,6 +245,25 @@ def test_pieces_after_all_let_a_line_that_was_held_for_its_station_go_on(line: F
     assert RunState.RUNNING is line.twin.model.runs["S1", "R1"].progress.state
 
 
+def test_the_restart_that_the_next_order_needs_is_walked_back_through_the_queue(line: Folded) -> None:
+    """#2 in R2, 300 blue pieces planned for Tuesday 15:00, due 18:00 without a truck. R1 has 700 to go for Tuesday 12:00,
+    that is 7 h: Tue 06:00-12:00 and an hour of Monday, 21:00. R2 back from Tuesday 18:00: 3 h, 30 min of setup, then R1's
+    7 h: 10.5 h before 18:00 is Tue 07:30. The first to be lost is #1: Mon 21:00. With #1 cancelled it is Tue 07:30."""
+    line.tell(
+        order("2", at(1, "18:00"), quantity=300.0, route_id=None),
+        run("R2", "L1", at(1, "15:00"), at(1, "18:00"), quantity=300.0, item_id="blue", pegs=["2"]),
+    )
+    line.tell(event("run_held", at(0, "07:00"), line_id="L1", run_id="R1"))
+    line.tick(at(0, "07:30"))
+    card = line.cards["line_down/S1/line/L1/1"]
+    assert (at(0, "21:00"), "it must run again for #1") == (card.deadline, card.deadline_because)
+    line.tell(event("order_cancelled", at(0, "07:31"), order_id="1"))
+    line.tick(at(0, "07:32"))
+    card = line.cards["line_down/S1/line/L1/1"]
+
+    assert (at(1, "07:30"), "it must run again for #2") == (card.deadline, card.deadline_because)
+
+
 def test_what_is_lost_to_a_stop_that_is_over_belongs_to_the_delivery_card(line: Folded) -> None:
     """Down 07:00 to Tuesday 08:00: 700 pieces end at 15:00, three hours after the truck, also once it runs again."""
     line.tell(event("run_held", at(0, "07:00"), line_id="L1", run_id="R1"))

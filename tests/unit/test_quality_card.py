@@ -209,7 +209,10 @@ def line() -> Folded:
     return folded
 
 
-def make(folded: Folded, *bad: float, since: datetime = at(0, "06:00"), name: str = "scrap_count", **fields: Any) -> datetime:  # fmt: skip
+BEGIN = at(0, "06:00")
+
+
+def make(folded: Folded, *bad: float, since: datetime = BEGIN, name: str = "scrap_count", **fields: Any) -> datetime:  # fmt: skip
     """Half hours of 50 pieces each, so many of them bad; says when the last one ended."""
     when = since
     for each in bad:
