@@ -1,6 +1,7 @@
 """What the handlers of a twin share while one event is folded: the model, the clock, and what comes out."""
 
 from collections import Counter
+from collections.abc import Iterable
 
 from schemas import (
     ClockTicked,
@@ -17,6 +18,7 @@ from twin.evaluation import Evaluation
 from twin.graph import Edge, Node
 from twin.model import Model
 from twin.plant import EVERYWHERE
+from twin.risk import Root
 from twin.words import utc
 
 
@@ -71,6 +73,14 @@ class Session:
         evaluation = Evaluation(self.model, self.now, self.cause)
         evaluation.lines(lines)
         evaluation.orders(orders or [])
+        self.publish(evaluation)
+
+    def judge(self, roots: Iterable[Root]) -> None:
+        """Judge these roots now, nothing else; before the first tick nobody knows what time it is."""
+        if self.now is None:
+            return
+        evaluation = Evaluation(self.model, self.now, self.cause)
+        evaluation.roots(roots)
         self.publish(evaluation)
 
     def publish(self, evaluation: Evaluation) -> None:
