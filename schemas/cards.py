@@ -222,11 +222,15 @@ class DataTrouble(OutputModel):
         subject: what is silent or contradictory, as "quantity of R-7".
         claims: one a system; of a silence, the last word heard.
         used: which of the values the forecasts use meanwhile, and why.
+        usual_gap_min: of a silence: minutes of working time between two events of the line as it usually is.
+        missing: of a gap in a sequence: how many numbers have not come.
     """
 
     subject: str
     claims: list[Claim]
     used: str
+    usual_gap_min: float | None = None
+    missing: int | None = None
 
 
 class Impact(OutputModel):

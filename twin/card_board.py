@@ -18,7 +18,7 @@ from twin.card_life import (
 from twin.cards import Frame, build_card, material_change
 from twin.causes import blame, is_worth_a_card
 from twin.entities import Order
-from twin.judging import GONE, JUDGES
+from twin.judging import AT_ONCE, GONE, JUDGES
 from twin.model import Model
 from twin.owners import owner_of
 from twin.risk import LateOrder, Root
@@ -87,7 +87,7 @@ class CardBoard:
 
     def _is_over(self, root: Root, card: Card, rules: Rules) -> bool:
         """Whether a risk that is not there now is over: for good, or for long enough that its card will not flap."""
-        if self._is_final(card):
+        if card.kind in AT_ONCE or self._is_final(card):
             return True
         since = self.model.absent_since(root)
         if since is None:

@@ -13,7 +13,7 @@ from twin.drift import DriftPhase
 from twin.entities import Line, Run, SiteKey
 from twin.progress import lost_work_s
 from twin.projection import ProjectedRun
-from twin.runs import STOPPED
+from twin.runs import STOPPED, RunState
 
 KIND_OF_SIGNAL: dict[str, CardKind] = {
     "drift": CardKind.DELIVERY_RISK,
@@ -21,6 +21,7 @@ KIND_OF_SIGNAL: dict[str, CardKind] = {
     "late_start": CardKind.DELIVERY_RISK,
     "behind": CardKind.DELIVERY_RISK,
     "plan": CardKind.PLAN_INFEASIBLE,
+    "overbooked": CardKind.PLAN_INFEASIBLE,
 }
 """The kind of card that an order late by this belongs to. To one only: its money must not be counted twice."""
 
@@ -45,7 +46,7 @@ class Blame:
     """What made an order late.
 
     Attributes:
-        signal: drift, stop, late_start, behind or plan.
+        signal: drift, stop, late_start, behind, plan or overbooked.
         line: where it happened; chain: runs from there to the order, first the cause.
         lost_s: working time that it cost.
     """
@@ -138,7 +139,28 @@ def _parts(chain: list[Link]) -> list[tuple[str, Line, float]]:
             waiting_s = line.calendar.work_between(line.state.marked_at, first.projected.start_at)
         if line.state.down_work_s + waiting_s > 0:
             parts.append(("stop", line, line.state.down_work_s + waiting_s))
+        booked_s = _overbooked_s(line, mine)
+        if booked_s > 0:
+            parts.append(("overbooked", line, booked_s))
         if first.projected.bound_by == "now":
             late_s = line.calendar.work_between(first.run.planned_start, first.projected.start_at)
             parts.append(("late_start", line, late_s))
     return parts
+
+
+OVERBOOKED_FROM_S = 900.0
+"""Plans round; below it nobody would call a line overbooked."""
+
+
+def _overbooked_s(line: Line, links: list[Link]) -> float:
+    """Working time that the plan of these runs asks of their line beyond what it gives: overlaps, and too short runs."""
+    total_s, previous_end = 0.0, None
+    for link in links:
+        run = link.run
+        if previous_end is not None and previous_end > run.planned_start:
+            total_s += line.calendar.work_between(run.planned_start, min(previous_end, run.planned_end))
+        if run.progress.state is RunState.PLANNED:
+            needed_s = run.plan.quantity_pcs / run.rate_pcs_per_h * 3600.0
+            total_s += max(0.0, needed_s - line.calendar.work_between(run.planned_start, run.planned_end))
+        previous_end = run.planned_end if previous_end is None else max(previous_end, run.planned_end)
+    return total_s if total_s >= OVERBOOKED_FROM_S else 0.0

@@ -196,7 +196,7 @@ class Twin:
                 if card.state in LIVE_STATES or card.state in HELD_STATES
             ]
             for watch in WATCHES:
-                roots += watch(self._session.model, now)
+                roots += watch(self._session.model, before, now)
         if before is not None and now // 86_400.0 != before // 86_400.0:
             self._forget_the_old(now)
         evaluation = Evaluation(self._session.model, now, self._session.cause)

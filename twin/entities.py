@@ -42,6 +42,7 @@ class LineState(msgspec.Struct):
         level, level_sd, noise_sd_300, buckets_n: estimated pace since the last change point.
         dirty: something happened since the last evaluation; evaluated_at: the shard's clock at that evaluation.
         last_event_at, last_event_id: the youngest event seen.
+        usual_gap_s: working time between two events as it usually is, a moving average; None before the second one.
         drift_confidence: how sure the drift was when it was last reported.
         published: what the last published line status said, for materiality.
     """
@@ -64,6 +65,7 @@ class LineState(msgspec.Struct):
     last_event_at: float | None = None
     last_event_id: str = ""
     drift_confidence: float = 0.0
+    usual_gap_s: float | None = None
     published: StatusReading | None = None
 
     def encode(self) -> bytes:

@@ -16,12 +16,14 @@ from schemas import (
     join_key,
     topics,
 )
+from twin.conflicts import root_of_run
 from twin.dedupe import SequenceWindow, Verdict
 from twin.drift import DriftChange, DriftPhase, estimate, step
 from twin.entities import Line, Run
 from twin.progress import BUCKETS_KEPT, add_pieces, advance, close_bucket, hour_of
 from twin.runs import FINISHED, RUN_TRANSITIONS, STOPPED, RunState
 from twin.session import Session
+from twin.silence import note_gap
 from twin.words import utc
 
 EVALUATION_GAP_S = 1.0
@@ -96,12 +98,12 @@ class Floor:
         kept = model.sequences.get(key)
         if kept is None:
             document_key = join_key(event.site_id, "sequence", event.line_id, source_id)
-            kept = model.sequences[key] = (SequenceWindow([]), document_key)
+            kept = model.adopt_sequence(key, SequenceWindow([]), document_key)
         window, document_key = kept
         if window.judge(number) is Verdict.REPEAT:
             self._session.counters["duplicate", "sequence"] += 1
             return False
-        window.add(number)
+        window.add(number, event.event_time.timestamp())
         model.store.put(document_key, window)
         return True
 
@@ -196,6 +198,8 @@ class Floor:
             model.save_bucket_hour(line, hour_of(changed))
             self._judge_pace(line, event)
         model.save_run(run)
+        if run.progress.good_pcs > run.plan.quantity_pcs:
+            self._session.review(root_of_run(run), moment)
         line.state.dirty = True
         self._note_seen(line, moment, event)
         if self._session.now is not None and self._session.now - line.state.evaluated_at >= EVALUATION_GAP_S:
@@ -296,6 +300,7 @@ class Floor:
         line.queue = None
         model.save_run(run)
         self._note_seen(line, moment, event)
+        self._session.review(root_of_run(run), moment)
         self._session.mark_dirty(line)
 
     def _advance(self, line: Line, moment: float) -> None:
@@ -309,6 +314,8 @@ class Floor:
     def _note_seen(self, line: Line, moment: float, event: MachineEvent) -> None:
         state = line.state
         if state.last_event_at is None or moment >= state.last_event_at:
+            if state.last_event_at is not None:
+                note_gap(line, state.last_event_at, moment)
             state.last_event_at = moment
             state.last_event_id = event.event_id
         else:

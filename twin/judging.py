@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 
 from schemas import CardKind
-from twin import delivery, plan_check
+from twin import conflict_risk, conflicts, delivery, plan_check, silence
 from twin.model import Model
 from twin.risk import Risk, Root
 from twin.view import View
@@ -11,15 +11,18 @@ from twin.view import View
 Judge = Callable[[View], Risk | None]
 """Answers from scratch how a root stands; None where there is nothing to say."""
 
-Watch = Callable[[Model, float], Iterable[Root]]
-"""Roots that time alone may have brought into trouble; asked each minute of the clock, so it must be cheap."""
+Watch = Callable[[Model, float | None, float], Iterable[Root]]
+"""Roots that time alone may have brought into trouble, from the last minute that was looked at (None: the first) to now;
+asked each minute of the clock, so it must be cheap."""
 
 JUDGES: dict[CardKind, Judge] = {
     CardKind.DELIVERY_RISK: delivery.judge,
     CardKind.PLAN_INFEASIBLE: plan_check.judge,
+    CardKind.DATA_STALE: silence.judge,
+    CardKind.DATA_CONFLICT: conflict_risk.judge,
 }
 
-WATCHES: tuple[Watch, ...] = ()
+WATCHES: tuple[Watch, ...] = (conflicts.watch, plan_check.watch, silence.watch)
 
 GONE: dict[CardKind, str] = {
     CardKind.DELIVERY_RISK: "the affected orders are projected in time again",
@@ -31,3 +34,7 @@ GONE: dict[CardKind, str] = {
     CardKind.DATA_CONFLICT: "the systems agree again",
 }
 """Why a card of a kind goes by itself, in words."""
+
+AT_ONCE: frozenset[CardKind] = frozenset({CardKind.DATA_STALE, CardKind.DATA_CONFLICT})
+"""Kinds whose cards go at once: a line that speaks again is not silent for another half hour, and both were given a
+grace before they were told."""

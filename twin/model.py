@@ -11,6 +11,7 @@ import msgspec
 from schemas import (
     AreaUpserted,
     Card,
+    CardKind,
     LineUpserted,
     OrderUpserted,
     OvertimeWindowUpserted,
@@ -54,8 +55,8 @@ class CardDocument:
         return self.card.model_dump_json().encode()
 
 
-class AbsenceDocument(msgspec.Struct):
-    """Since when the risk of an open card is not there."""
+class SinceDocument(msgspec.Struct):
+    """Since when something holds of a root."""
 
     since: float
 
@@ -77,14 +78,29 @@ class Model:
         self.feeders: dict[SiteKey, dict[SiteKey, None]] = {}  # run -> runs that feed it
         self.orders: dict[SiteKey, Order] = {}
         self.pegged: dict[SiteKey, dict[SiteKey, float]] = {}  # order -> runs that are for it, known or not
+        self.pegs_at: dict[
+            str, int
+        ] = {}  # site -> pegs for its orders; at others nobody says what a run is for
         self.members: dict[Root, dict[SiteKey, None]] = {}  # root -> late orders it is blamed for
         self.cards: dict[Root, Card] = {}
         self.roots_of_cards: dict[str, Root] = {}  # card_id of the last episode -> root
+        self.lines_of_source: dict[SiteKey, dict[str, None]] = {}  # (site, source) -> lines that it speaks of
+        self.sources_of_line: dict[SiteKey, dict[str, None]] = {}  # (site, line) -> sources that speak of it
         self.commands: dict[SiteKey, CommandNote] = {}  # (site, command_id) -> what became of it
+        self.suspects: dict[Root, float] = {}  # contradictions, and since when; they may settle by themselves
         self._absent: dict[
             Root, float
         ] = {}  # roots whose risk is gone, but not for long enough, and since when
         self.sequences: dict[tuple[str, str, str], tuple[SequenceWindow, str]] = {}  # and its document's key
+
+    def adopt_sequence(
+        self, key: tuple[str, str, str], window: SequenceWindow, document_key: str
+    ) -> tuple[SequenceWindow, str]:
+        """Hold the window of a source that numbers the events of a line: (site, line, source)."""
+        kept = self.sequences[key] = (window, document_key)
+        self.lines_of_source.setdefault((key[0], key[2]), {})[key[1]] = None
+        self.sources_of_line.setdefault((key[0], key[1]), {})[key[2]] = None
+        return kept
 
     # Lines
 
@@ -188,6 +204,9 @@ class Model:
             self._take_off(before, run, keep_place=before is line)
             self._unpeg(run)
             run.plan = event
+            if run.progress.planned_line_id is not None:
+                run.progress.planned_line_id = None  # the plan speaks anew
+                self.save_run(run)
             run.planned_start = event.planned_start_at.timestamp()
             run.planned_end = event.planned_end_at.timestamp()
         self._place(line, run)
@@ -199,6 +218,9 @@ class Model:
         """The run is made on another line than planned; says which line it left."""
         before = self.line_of_run[run.site_id, run.run_id]
         self._take_off(before, run)
+        planned = run.progress.planned_line_id or before.line_id
+        run.progress.planned_line_id = None if planned == line.line_id else planned
+        self.save_run(run)
         run.plan = run.plan.model_copy(update={"line_id": line.line_id})
         self.plant.amend(run.plan)
         self._place(line, run)
@@ -214,6 +236,7 @@ class Model:
         self._take_off(line, run)
         self._unpeg(run)
         del self.runs[key], self.line_of_run[key]
+        self.suspect((CardKind.DATA_CONFLICT.value, "run", *key), None)
         self.feeders.pop(key, None)
         self.graph.remove_node(self._run_node(run))
         self.plant.forget(run.site_id, "run_planned", run.run_id)
@@ -288,6 +311,7 @@ class Model:
         """Forget an order past retention."""
         key = (order.site_id, order.order_id)
         self.blame(order, None)
+        self.suspect((CardKind.DATA_CONFLICT.value, "order", *key), None)
         del self.orders[key]
         identity = self._order_node(order)
         neighbours = [edge.to_id for edge in self.graph.edges_from(identity, "ships_on")]
@@ -343,7 +367,16 @@ class Model:
                 self.store.remove(_key_of_root("absent", root))
             return
         self._absent[root] = since
-        self.store.put(_key_of_root("absent", root), AbsenceDocument(since))
+        self.store.put(_key_of_root("absent", root), SinceDocument(since))
+
+    def suspect(self, root: Root, since: float | None) -> None:
+        """Note since when two systems contradict each other, or that they agree again."""
+        if since is None:
+            if self.suspects.pop(root, None) is not None:
+                self.store.remove(_key_of_root("suspect", root))
+        elif root not in self.suspects:
+            self.suspects[root] = since
+            self.store.put(_key_of_root("suspect", root), SinceDocument(since))
 
     def adopt_absence(self, root: Root, since: float) -> None:
         """Hold what is already written."""
@@ -520,15 +553,18 @@ class Model:
     def _peg(self, run: Run) -> None:
         for peg in run.plan.pegs:
             order_key = (peg.order_site_id or run.site_id, peg.order_id)
-            self.pegged.setdefault(order_key, {})[run.site_id, run.run_id] = peg.quantity_pcs
+            pegs = self.pegged.setdefault(order_key, {})
+            pegs[run.site_id, run.run_id] = pegs.get((run.site_id, run.run_id), 0.0) + peg.quantity_pcs
+            self.pegs_at[order_key[0]] = self.pegs_at.get(order_key[0], 0) + 1
 
     def _unpeg(self, run: Run) -> None:
         for peg in run.plan.pegs:
             order_key = (peg.order_site_id or run.site_id, peg.order_id)
-            pegs = self.pegged[order_key]
+            self.pegs_at[order_key[0]] -= 1
+            pegs = self.pegged.get(order_key, {})  # a run may name an order twice
             pegs.pop((run.site_id, run.run_id), None)
             if not pegs:
-                del self.pegged[order_key]
+                self.pegged.pop(order_key, None)
             order = node_id("order", *order_key)
             self.graph.remove_edge(order, "needs", self._run_node(run))
 

@@ -22,6 +22,7 @@ from schemas import (
     SetupMatrixUpserted,
     ShipmentSlotsUpserted,
     SiteUpserted,
+    WorkOrderClosed,
     join_key,
 )
 from twin.calendar import WorkCalendar
@@ -70,12 +71,22 @@ def upsert_key(event: Event) -> PlantKey:
     return (event.site_id, event.kind, *ids)
 
 
+CLAIMED_KINDS = frozenset({"order_upserted", "run_planned"})
+"""Of what two systems may hold different views that both matter."""
+
+
+def _claim_key(key: PlantKey, source_id: str) -> str:
+    site_id, kind, *ids = key
+    return join_key(site_id, "claim", kind, *ids, source_id)
+
+
 class Plant:
     """The last upsert of everything, by document key."""
 
     def __init__(self, store: DocumentStore) -> None:
         self._store = store
         self._events: dict[PlantKey, Event] = {}
+        self._claims: dict[PlantKey, dict[str, Event]] = {}  # what each system says, where several speak
         self._calendars: dict[CalendarDescription, WorkCalendar] = {}
         self._routes: dict[PlantKey, Route] = {}
 
@@ -88,9 +99,32 @@ class Plant:
                 return Word.SUPERSEDED
             if event == known:
                 return Word.REPEATED
+        if known is not None and event.kind in CLAIMED_KINDS:
+            self._claim(key, known, event)
         self.adopt(key, event)
         self._store.put(join_key(*key), EventDocument(event))
         return Word.NEW if known is None else Word.CHANGED
+
+    def _claim(self, key: PlantKey, known: Event, event: Event) -> None:
+        """Keep what each system says of one thing, from the moment at which a second system speaks of it."""
+        if known.source_id is None or event.source_id is None:
+            return
+        if key not in self._claims and known.source_id == event.source_id:
+            return
+        for each in (known, event):
+            self.adopt_claim(key, each)
+            assert each.source_id is not None
+            self._store.put(_claim_key(key, each.source_id), EventDocument(each))
+
+    def adopt_claim(self, key: PlantKey, event: Event) -> None:
+        """Hold a claim that is already written."""
+        assert event.source_id is not None
+        self._claims.setdefault(key, {})[event.source_id] = event
+
+    def claims(self, *key: str) -> list[Event]:
+        """What several systems say of one thing, the latest first; empty where one system alone speaks of it."""
+        found = self._claims.get(key, {}).values()
+        return sorted(found, key=lambda event: (-event.event_time.timestamp(), event.source_id or ""))
 
     def adopt(self, key: PlantKey, event: Event) -> None:
         """Hold an event that is already written."""
@@ -107,6 +141,8 @@ class Plant:
         """Drop what retention no longer keeps: site_id, kind, ids."""
         if self._events.pop(key, None) is not None:
             self._store.remove(join_key(*key))
+        for source_id in sorted(self._claims.pop(key, {})):
+            self._store.remove(_claim_key(key, source_id))
 
     def of_type(self, model: type[SomeEvent]) -> list[SomeEvent]:
         """All upserts of a kind, by key."""
@@ -192,6 +228,21 @@ class Plant:
         """Agreed money a day of lateness to a customer."""
         event = self._local_or_shared("penalty_rate_upserted", site_id, customer_id)
         return event.penalty_per_day if isinstance(event, PenaltyRateUpserted) else None
+
+    def work_order_closed(self, site_id: str, work_order_id: str) -> WorkOrderClosed | None:
+        """ERP's word that a work order is finished, unless it has spoken of it as open after that."""
+        closed = self._events.get((site_id, "work_order_closed", work_order_id))
+        opened = self._events.get((site_id, "work_order_upserted", work_order_id))
+        if not isinstance(closed, WorkOrderClosed):
+            return None
+        return None if opened is not None and opened.event_time > closed.event_time else closed
+
+    def routing_lines(self, site_id: str, item_id: str) -> list[str]:
+        """Lines that an item's routing names, by step and id."""
+        event = self._local_or_shared("routing_upserted", site_id, item_id)
+        if not isinstance(event, RoutingUpserted):
+            return []
+        return [step.line_id for step in sorted(event.steps, key=lambda step: (step.step, step.line_id))]
 
     def calendar(
         self, site_id: str, calendar_id: str | None, overtime: list[OvertimeWindowUpserted]

@@ -29,7 +29,7 @@ from twin.entities import (
     SiteKey,
 )
 from twin.graph import Edge
-from twin.model import AbsenceDocument, Model
+from twin.model import Model, SinceDocument
 from twin.risk import root_of
 from twin.runs import RunProgress
 
@@ -61,12 +61,19 @@ def restore_model(model: Model, documents: Mapping[str, bytes]) -> None:
     _restore_orders(model, by_type)
     for parts, value in by_type.get("sequence", []):
         window = msgspec.json.decode(value, type=SequenceWindow)
-        model.sequences[parts[0], parts[2], parts[3]] = (window, join_key(*parts))
+        model.adopt_sequence((parts[0], parts[2], parts[3]), window, join_key(*parts))
     for parts, value in by_type.get("card", []):
         model.adopt_card((parts[2], parts[3], parts[0], parts[4]), Card.model_validate_json(value))
     for parts, value in by_type.get("absent", []):
         root = (parts[2], parts[3], parts[0], parts[4])
-        model.adopt_absence(root, msgspec.json.decode(value, type=AbsenceDocument).since)
+        model.adopt_absence(root, msgspec.json.decode(value, type=SinceDocument).since)
+    for parts, value in by_type.get("suspect", []):
+        root = (parts[2], parts[3], parts[0], parts[4])
+        model.suspects[root] = msgspec.json.decode(value, type=SinceDocument).since
+    for parts, value in by_type.get("claim", []):
+        claimed = MODEL_OF_KIND[parts[2]].model_validate_json(value)
+        assert isinstance(claimed, Event)
+        model.plant.adopt_claim((parts[0], *parts[2:-1]), claimed)
     for parts, value in by_type.get("command", []):
         model.commands[parts[0], parts[2]] = msgspec.json.decode(value, type=CommandNote)
     _restore_edges(model, by_type)

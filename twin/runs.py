@@ -76,6 +76,7 @@ class RunProgress(msgspec.Struct):
         stopped_until: when a stop is expected to end, None if nobody said.
         down_work_s: working time spent held or suspended.
         state_event_id: the event that brought the state.
+        planned_line_id: the line that the plan named, where the floor makes it on another; None where they agree.
     """
 
     state: RunState = RunState.PLANNED
@@ -91,6 +92,7 @@ class RunProgress(msgspec.Struct):
     stopped_until: float | None = None
     down_work_s: float = 0.0
     state_event_id: str = ""
+    planned_line_id: str | None = None
 
     @property
     def made_pcs(self) -> float:

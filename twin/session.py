@@ -13,6 +13,7 @@ from schemas import (
     OutputModel,
     topics,
 )
+from twin.conflicts import review
 from twin.entities import Line, Order
 from twin.evaluation import Evaluation
 from twin.graph import Edge, Node
@@ -82,6 +83,10 @@ class Session:
         evaluation = Evaluation(self.model, self.now, self.cause)
         evaluation.roots(roots)
         self.publish(evaluation)
+
+    def review(self, root: Root, moment: float) -> None:
+        """Something was said about a root: two systems may contradict each other from the moment on, or agree again."""
+        review(self.model, root, moment if self.now is None else max(moment, self.now))
 
     def publish(self, evaluation: Evaluation) -> None:
         """Take over what an evaluation puts out."""
