@@ -15,7 +15,6 @@ from twin.entities import Line, Order, SiteKey
 from twin.line_status import line_status
 from twin.lookahead import assess_order, project_line
 from twin.model import Model
-from twin.plan_check import missing_pcs, root_of_order
 from twin.risk import Root, root_of
 from twin.words import utc
 
@@ -149,8 +148,6 @@ class Evaluation:
         model.blame(order, root)
         for touched in [*old_roots, *([] if root is None else [root])]:
             self._roots[touched] = None
-        if order.is_open and missing_pcs(model, order) > 0:
-            self._roots[root_of_order(order)] = None
         self._publish_projection(order, each, blamed)
 
     def _publish_projection(self, order: Order, each: Assessment | None, blamed: Blame | None) -> None:

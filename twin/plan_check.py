@@ -22,6 +22,10 @@ from twin.words import money, time_of, utc
 
 HOUR_S = 3_600.0
 
+LOOK_EVERY_S = 900.0
+"""Orders are looked through so often, and an order must have been known for so long: its runs come a little after it.
+Shorter: each new order has a card for a moment. Longer: a forgotten one is told later."""
+
 UNKNOWN_WORK_P = 0.5
 """P(late) of an order for which nothing is planned and no routing says how long it takes: nothing speaks either way."""
 
@@ -32,11 +36,12 @@ def root_of_order(order: Order) -> Root:
 
 
 def watch(model: Model, before: float | None, now: float) -> Iterator[Root]:
-    """Each hour: open orders for which too little is planned, and which come near."""
-    if before is not None and before // HOUR_S == now // HOUR_S:
+    """Each quarter of an hour: open orders for which too little is planned."""
+    if before is not None and before // LOOK_EVERY_S == now // LOOK_EVERY_S:
         return
     for _, order in sorted(model.orders.items()):
-        if order.is_open and missing_pcs(model, order) > 0:
+        is_settled = order.event.event_time.timestamp() <= now - LOOK_EVERY_S
+        if order.is_open and is_settled and missing_pcs(model, order) > 0:
             yield root_of_order(order)
 
 
