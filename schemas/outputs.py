@@ -3,6 +3,8 @@
 from datetime import datetime
 from typing import Any, Literal
 
+from pydantic import Field
+
 from schemas.base import OutputModel
 
 
@@ -61,6 +63,7 @@ class OrderProjection(OutputModel):
         ready_at, ships_at, slip_s, slack_s, p_late: as on the card; None where there is no projection.
         ready_sd_h: standard deviation of the ready time, in working hours of its line.
         binding: the run and line that decide, and what consumed the slack.
+        caveats: what it rests on that cannot be trusted, in words.
     """
 
     output_id: str
@@ -81,6 +84,7 @@ class OrderProjection(OutputModel):
     binding_line_id: str | None = None
     binding_cause: str | None = None
     as_of: datetime
+    caveats: list[str] = Field(default_factory=list)
 
 
 class LineStatus(OutputModel):

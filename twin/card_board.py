@@ -1,5 +1,6 @@
 """The cards of a shard: judged root by root, and published when they say something new."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -41,6 +42,7 @@ class CardBoard:
     cause: str
     assessment: Callable[[Order], Assessment | None]
     outputs: list[Output] = field(default_factory=list)
+    _said: Counter[Root] = field(default_factory=Counter)
 
     def judge(self, root: Root) -> None:
         """Judge one root, and publish what its card now says if that is news."""
@@ -101,7 +103,7 @@ class CardBoard:
             return
         rule = "escalation owner of the rules"
         to = owner_of(self.model.plant, root[2], [(rules.escalation_owner_id, rule)])
-        output_id = self.output_id(root) + "/escalation"
+        output_id = self.output_id(root)
         self.publish(root, escalated(card, level, to, self.now, output_id))
 
     def publish(self, root: Root, card: Card) -> None:
@@ -118,6 +120,7 @@ class CardBoard:
         if card.state not in (*LIVE_STATES, *HELD_STATES):
             model.set_absent(root, None)
         model.save_card(root, card)
+        self._said[root] += 1
         moment = utc(self.now).isoformat()
         self.outputs.append(Output(topics.CARDS, card.card_id, card, card.output_id, moment))
 
@@ -152,4 +155,5 @@ class CardBoard:
 
     def output_id(self, root: Root) -> str:
         """Id of what is said of a root now: the fact that caused it, the topic and the root."""
-        return f"{self.cause}>{topics.CARDS}>{'/'.join(root)}"
+        again = f"/{self._said[root]}" if self._said[root] else ""
+        return f"{self.cause}>{topics.CARDS}>{'/'.join(root)}{again}"

@@ -2,6 +2,7 @@
 
 from schemas import Cause, Confidence
 from twin.causes import Blame
+from twin.doubts import caveats_of
 from twin.entities import Line
 from twin.lateness import (
     affected_orders,
@@ -69,6 +70,7 @@ def judge(view: View) -> Risk | None:
         slip_days=worst.assessment.slip_days,
         margin_before=margin,
         rescue=rescue,
+        caveats=caveats_of(view.model, [each.assessment for each in late]),
         path=path_to(view, worst),
         evidence=evidence_of(worst),
     )

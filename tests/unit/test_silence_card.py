@@ -12,8 +12,9 @@ Score: 0.5 x 600 x 1 x urgency; from 10:40 to 13:00 are 2.333 h: 24 / 26.333 = 0
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-from schemas import CardKind, CardState, Severity
-from tests.unit.cases import open_cards, played, the_card
+from schemas import CardKind, CardState, Facts, Severity, topics
+from tests.folding import Folded, event, segment_of
+from tests.unit.cases import open_cards, played, read_events, the_card
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -63,3 +64,23 @@ def test_the_first_word_clears_it_at_once() -> None:
     assert [] == result.ranked()
     assert (CardState.CLEARED, "its data come again") == (card.state, card.update_reason)
     assert card.as_of <= mon(11, 30).astimezone(UTC)
+
+
+def test_forecasts_that_rest_on_the_silent_line_say_so_until_it_speaks() -> None:
+    folded = Folded()
+    for number, each in enumerate(read_events("silence")):
+        if each.event_time > mon(10):
+            break
+        folded.fold(Facts(group_id="berlin", segments=[segment_of("case", number, each)]))
+        folded.tick(each.event_time)
+    folded.tick(mon(10, 40))
+    silent = {body.order_id: body.caveats for body in folded.on(topics.ORDER_PROJECTIONS)}
+    folded.tell(
+        event("count_reported", mon(11, 30), site_id="berlin", line_id="L1", run_id="R-1", good_count=180.0)
+    )
+    folded.tick(mon(11, 31))
+    spoken = {body.order_id: body.caveats for body in folded.on(topics.ORDER_PROJECTIONS)}
+
+    words = "Line 1 is silent since Mon 2 Mar 10:00: nobody knows whether it runs"
+    assert {"7001": [words], "7002": [words]} == silent
+    assert {"7001": [], "7002": []} == spoken
