@@ -12,11 +12,12 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
-from schemas import Event, Facts
+from schemas import MODEL_OF_KIND, Event, Facts
 from tests.folding import Folded, absorb, at, count, event, fold_all, order, run, small_plant, wire
 from twin import Twin
 from twin.recompute import picture_of, recompute
@@ -33,11 +34,38 @@ def beginning() -> list[Event]:
         order("1", at(1, "12:00")),
         order("2", at(2, "12:00"), penalty_per_day=500.0),
         order("3", at(1, "12:00"), quantity=400.0),
-        run("R1", "L1", at(0, "06:00"), at(0, "14:00"), pegs=["3"], feeds_run_ids=["R2"]),
+        run("R1", "L1", at(0, "06:00"), at(0, "14:00"), pegs=["3"], feeds_run_ids=["R2"], work_order_id="W1"),
         run("R2", "L2", at(0, "14:00"), at(0, "22:00"), pegs=["1"]),
         run("R3", "L1", at(0, "14:00"), at(0, "22:00"), item_id="blue", feeds_run_ids=["R4"]),
         run("R4", "L2", at(1, "06:00"), at(1, "14:00"), item_id="blue", pegs=["2"]),
     ]  # fmt: skip
+
+
+MADE = [
+    "count",
+    "count",
+    "count",
+    "numbered",
+    "move",
+    "order",
+    "plan",
+    "correct",
+    "state",
+    "command",
+    "close",
+    "ship",
+]
+"""What happens next; counts most often."""
+
+CARDS = [
+    "delivery_risk/S1/line/L1/1",
+    "delivery_risk/S1/line/L2/1",
+    "plan_infeasible/S1/order/1/1",
+    "plan_infeasible/S1/line/L2/1",
+    "line_down/S1/line/L1/1",
+    "data_stale/S1/line/L1/1",
+    "data_conflict/S1/run/R1/1",
+]
 
 
 @st.composite
@@ -53,9 +81,7 @@ def histories(draw: st.DrawFn) -> list[list[Event] | datetime]:
             # Mostly now, sometimes late by up to three hours, rarely ahead.
             when = now + timedelta(minutes=draw(st.integers(-180, 10)))
             run_id = draw(st.sampled_from(sorted(RUNS)))
-            made = draw(
-                st.sampled_from(["count", "count", "count", "move", "order", "plan", "correct", "state"])
-            )
+            made = draw(st.sampled_from(MADE))
             events.append(_event(draw, made, f"e{number}", when, run_id))
         steps.append(events)
         now += timedelta(minutes=draw(st.sampled_from([1, 5, 30, 60, 240])))
@@ -68,6 +94,20 @@ def _event(draw: st.DrawFn, made: str, event_id: str, when: datetime, run_id: st
     if made == "count":
         good, scrap = float(draw(st.integers(0, 60))), float(draw(st.integers(0, 5)))
         return count(line_id, run_id, when, good, scrap_count=scrap, event_id=event_id)
+    if made == "numbered":
+        number = draw(st.integers(1, 9))
+        return count(
+            line_id, run_id, when, 1.0, event_id=event_id, source_id=f"gw-{line_id}", source_sequence=number
+        )
+    if made == "command":
+        return _command(draw, event_id, when, line_id)
+    if made == "close":
+        return event("work_order_closed", when, event_id, work_order_id="W1")
+    if made == "ship":
+        shipped = float(draw(st.sampled_from([100, 800])))
+        return event(
+            "order_shipped", when, event_id, order_id=draw(st.sampled_from(["1", "2"])), shipped_pcs=shipped
+        )
     if made == "move":
         kinds = [
             "setup_started",
@@ -91,9 +131,25 @@ def _event(draw: st.DrawFn, made: str, event_id: str, when: datetime, run_id: st
         order_id = draw(st.sampled_from(["1", "2", "3", "4"]))
         if draw(st.booleans()):
             return event("order_cancelled", when, event_id, order_id=order_id)
-        return order(order_id, at(draw(st.integers(0, 3)), "12:00"), when=when, event_id=event_id)
+        source_id = draw(st.sampled_from(["erp", "crm", None]))
+        promised = at(draw(st.integers(0, 3)), "12:00")
+        return order(order_id, promised, when=when, event_id=event_id, source_id=source_id)
     start = at(draw(st.integers(0, 1)), draw(st.sampled_from(["06:00", "12:00", "20:00"])))
     return run(run_id, line_id, start, start + timedelta(hours=8), pegs=["1"], when=when, event_id=event_id)
+
+
+def _command(draw: st.DrawFn, event_id: str, when: datetime, line_id: str) -> Event:
+    said = {"event_id": event_id, "command_id": draw(st.sampled_from([event_id, "again"])), "actor": "sue"}
+    if draw(st.integers(0, 3)) == 0:
+        return event("stop_duration_report", when, line_id=line_id, expected_duration_min=60.0, **said)
+    kind = draw(st.sampled_from(sorted(kind for kind in MODEL_OF_KIND if kind.startswith("card_"))))
+    more: dict[str, dict[str, Any]] = {
+        "card_assign": {"owner_id": "boss"},
+        "card_snooze": {"until": when + timedelta(hours=2)},
+        "card_dismiss": {"reason": "no"},
+    }
+    card_id, revision = draw(st.sampled_from(CARDS)), draw(st.integers(1, 4))
+    return event(kind, when, card_id=card_id, expected_revision=revision, **said, **more.get(kind, {}))
 
 
 def begun() -> Folded:
