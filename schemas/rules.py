@@ -71,7 +71,7 @@ class Rules(WireModel):
     idle_cost_per_h: NotNegative = 0.0
     stale_after_min: Positive = 30.0
     stale_gap_factor: Positive = 4.0
-    gap_grace_min: NotNegative = 30.0
+    gap_grace_min: NotNegative = 60.0
     p_silent_is_down: Fraction = 0.5
     conflict_tolerance: Fraction = 0.02
     conflict_grace_min: NotNegative = 30.0

@@ -12,8 +12,8 @@ Score: 0.5 x 600 x 1 x urgency; from 10:40 to 13:00 are 2.333 h: 24 / 26.333 = 0
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-from schemas import CardKind, CardState, Facts, Severity, topics
-from tests.folding import Folded, event, segment_of
+from schemas import CardKind, CardState, Event, Facts, Severity, topics
+from tests.folding import Folded, at, count, event, run, segment_of, small_plant
 from tests.unit.cases import open_cards, played, read_events, the_card
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -84,3 +84,48 @@ def test_forecasts_that_rest_on_the_silent_line_say_so_until_it_speaks() -> None
     words = "Line 1 is silent since Mon 2 Mar 10:00: nobody knows whether it runs"
     assert {"7001": [words], "7002": [words]} == silent
     assert {"7001": [], "7002": []} == spoken
+
+
+def test_a_hole_in_the_numbers_of_a_source_is_told_after_an_hour_and_goes_when_it_is_filled() -> None:
+    """Numbers 1, 2, then 6 at 07:00: 3 to 5 are missing. At 08:00 an hour is over; at 08:10 they come after all."""
+    folded = Folded()
+    folded.tell(*small_plant(), run("R1", "L1", at(0, "06:00"), at(0, "14:00")))
+    folded.tick(at(0, "06:00"))
+
+    def counted(clock: str, number: int) -> Event:
+        return count(
+            "L1", "R1", at(0, clock), 10.0, source_id="gw", source_sequence=number, event_id=f"c{number}"
+        )
+
+    folded.tell(
+        event("run_started", at(0, "06:00"), line_id="L1", run_id="R1", source_id="gw", source_sequence=1)
+    )
+    folded.tell(counted("06:50", 2), counted("07:00", 6))
+    folded.tick(at(0, "07:59"))
+    folded.tell(counted("07:58", 7))
+    assert {} == folded.cards
+    folded.tick(at(0, "08:00"))
+    [card] = folded.cards.values()
+    assert "3 messages of Line 1 did not come, missing since Mon 2 Mar 07:00" == card.title
+    assert "gw numbers its messages: 3 to 5 have not come by now." in card.summary
+    assert card.data is not None
+    assert 3 == card.data.missing
+
+    folded.tell(counted("07:01", 3), counted("07:02", 4), counted("07:03", 5))
+    folded.tick(at(0, "08:11"))
+    assert CardState.CLEARED is folded.cards[card.card_id].state
+
+
+def test_a_source_that_numbers_several_lines_together_leaves_no_hole() -> None:
+    folded = Folded()
+    folded.tell(*small_plant(), run("R1", "L1", at(0, "06:00"), at(0, "14:00")))
+    folded.tick(at(0, "06:00"))
+    folded.tell(
+        event("run_started", at(0, "06:00"), line_id="L1", run_id="R1", source_id="gw", source_sequence=1),
+        event("state_changed", at(0, "06:01"), line_id="L2", state="IDLE", source_id="gw", source_sequence=2),
+        count("L1", "R1", at(0, "07:00"), 100.0, source_id="gw", source_sequence=6),
+        count("L1", "R1", at(0, "08:00"), 100.0, source_id="gw", source_sequence=7),
+    )
+    folded.tick(at(0, "08:10"))
+
+    assert {} == folded.cards
