@@ -185,6 +185,8 @@ def commands(root: Any, words: str = "foresite") -> Iterator[tuple[str, Any]]:
     """Each command that does something, with the words that call it."""
     for name, command in root.commands.items():
         if hasattr(command, "commands"):
+            if command.invoke_without_command:
+                yield f"{words} {name}", command
             yield from commands(command, f"{words} {name}")
         else:
             yield f"{words} {name}", command

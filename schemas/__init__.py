@@ -85,6 +85,14 @@ from schemas.master_data import (
     RoutingStep,
     RoutingUpserted,
 )
+from schemas.notices import (
+    CardNotices,
+    NoticeChannel,
+    NoticeItem,
+    NoticeOutcome,
+    Notification,
+    PendingNotice,
+)
 from schemas.orders import (
     AnyOrderEvent,
     OrderCancelled,
@@ -167,6 +175,7 @@ __all__ = [
     "CardCommand",
     "CardDismissed",
     "CardKind",
+    "CardNotices",
     "CardReopened",
     "CardResolved",
     "CardSnoozed",
@@ -200,6 +209,10 @@ __all__ = [
     "MachineEvent",
     "MaterialConsumed",
     "MaterialUse",
+    "NoticeChannel",
+    "NoticeItem",
+    "NoticeOutcome",
+    "Notification",
     "OrderCancelled",
     "OrderEffect",
     "OrderProjection",
@@ -214,6 +227,7 @@ __all__ = [
     "PathStep",
     "Peg",
     "PenaltyRateUpserted",
+    "PendingNotice",
     "PersonUpserted",
     "PlanAcknowledged",
     "PlanChange",
