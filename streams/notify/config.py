@@ -31,8 +31,10 @@ _MINUTES_A_DAY = 1_440
 
 def _clock_text(value: object) -> object:
     # YAML 1.1 reads 22:00 without quotes as a number to the base of sixty: minutes, as it happens.
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MINUTES_A_DAY:
-        return f"{value // 60:02}:{value % 60:02}"
+    if isinstance(value, int) and not isinstance(value, bool):
+        if 0 <= value <= _MINUTES_A_DAY:
+            return f"{value // 60:02}:{value % 60:02}"
+        raise ValueError('no time of day; write it as "22:00"')
     return value
 
 

@@ -122,7 +122,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def _sentence(problem: Any) -> str:
-    place = ".".join(map(str, problem["loc"])) or "the file"
+    place = ".".join(map(str, problem["loc"]))
     key = str(problem["loc"][-1]) if problem["loc"] else ""
     if problem["type"] == "extra_forbidden":
         hint = _SECRET_KEYS.get(key)
@@ -133,4 +133,5 @@ def _sentence(problem: Any) -> str:
         )
     if problem["type"] == "missing":
         return f"{place}: is needed and not there"
-    return f"{place}: {problem['msg'].removeprefix('Value error, ')}"
+    words: str = problem["msg"].removeprefix("Value error, ")
+    return f"{place}: {words}" if place else words  # the file as a whole names its place itself

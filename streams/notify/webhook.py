@@ -76,6 +76,8 @@ class WebhookTransport:
                     return SendResult("again", f"no answer within {timeout_s:g} s")
                 return SendResult("again", f"{type(error).__name__}: {clean(str(error))}"[:REASON_LENGTH_MAX])
             else:
+                if is_over.is_set():  # http.client takes headers that break off for complete ones
+                    return SendResult("again", f"no end of the answer within {timeout_s:g} s")
                 return verdict
             finally:
                 connection.close()
