@@ -13,12 +13,17 @@ from uuid import uuid4
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from schemas import CardNotices, ForesiteError
+from streams.notify.pages import NoticeChange
 from streams.partition_reader import read_to_end, reader, watermarks
 
 _librdkafka = logging.getLogger("librdkafka")
 
-BROKER_WAIT_S = 5.0
-"""How long one call waits for the broker before we look around and call again."""
+BROKER_WAIT_S = 8.0
+"""How long one step of a transaction waits for the broker. Too small: a leader that moves ends the role, and what left
+meanwhile is told again. Too large: a stop takes longer than the 30 s that a container is given."""
+
+START_WAIT_S = 20.0
+"""The same for the first one, which waits for the end of the last owner's transaction."""
 
 TRANSACTION_TIMEOUT_MS = 10_000
 """Too small: a broker that restarts ends our transactions. Too large: a dead worker's open transaction holds up the one
@@ -26,9 +31,6 @@ that takes over, and every reader of the topic."""
 
 STABLE_WAIT_S = 30.0
 """How long a take-over waits for the end of the last owner's transaction; above TRANSACTION_TIMEOUT_MS."""
-
-NoticeChange = tuple[int, str, CardNotices | None]
-"""Partition, card id, document; None takes it off the topic."""
 
 
 class NoteFailed(ForesiteError):
@@ -64,7 +66,7 @@ class DeliveriesWriter:
             "linger.ms": 5,
         }
         self._producer = Producer(config, logger=_librdkafka)
-        self._insist(lambda: self._producer.init_transactions(BROKER_WAIT_S))
+        self._call(lambda: self._producer.init_transactions(START_WAIT_S))
 
     def write(self, changes: Iterable[NoticeChange], offsets: list[TopicPartition], group: Any) -> None:
         """One transaction.
@@ -88,21 +90,16 @@ class DeliveriesWriter:
                 headers=None if notices is None else _headers(notices),
             )
         if offsets:
-            self._insist(lambda: producer.send_offsets_to_transaction(offsets, group, BROKER_WAIT_S))
-        self._insist(lambda: producer.commit_transaction(BROKER_WAIT_S))
+            self._call(lambda: producer.send_offsets_to_transaction(offsets, group, BROKER_WAIT_S))
+        self._call(lambda: producer.commit_transaction(BROKER_WAIT_S))
 
-    def _insist(self, call: Callable[[], object]) -> None:
-        """Call until it is done or cannot be: a call that ran out of time is taken up where it was."""
-        while True:
-            self._keep_alive()
-            try:
-                call()
-            except KafkaException as error:
-                reason: KafkaError = error.args[0]
-                if not reason.retriable():
-                    raise NoteFailed(f"{self._topic}: {reason.str()}") from error
-            else:
-                return
+    def _call(self, call: Callable[[], object]) -> None:
+        """Once: send_offsets_to_transaction hangs where it is taken up after a timeout (seen with librdkafka of confluent-kafka 2.16)."""
+        self._keep_alive()
+        try:
+            call()
+        except KafkaException as error:
+            raise NoteFailed(f"{self._topic}: {error.args[0].str()}") from error
 
 
 def load_notices(client: Mapping[str, object], topic: str, partition: int) -> list[CardNotices]:

@@ -4,11 +4,9 @@ Law: nothing is handed to a sink before the document that says so was taken by `
 keeps the order 1 cards, 2 attempts, 3 take_changes and note, 4 dispatch.
 """
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
 import structlog
 
@@ -17,6 +15,7 @@ from schemas.notices import Change
 from streams.metrics import Metrics
 from streams.notify.config import NotifyConfig
 from streams.notify.letters import Telling, letter
+from streams.notify.pages import NoticeChange, Pages, Place
 from streams.notify.planning import ChannelKey, Circumstances, Sent, hold, plan, settle
 from streams.notify.quiet import quiet_until
 from streams.notify.recipients import recipients, targets_of
@@ -26,25 +25,6 @@ log = structlog.get_logger(__name__)
 
 DIGEST_CARDS_MAX = 50
 """Cards in one digest; what is beyond goes into a next one. Too large: mails that servers refuse for their size."""
-
-KEEP_ENDED = timedelta(days=30)
-"""How long the document of a card that is over is kept. Too small: who asks what was told in spring finds nothing, and
-a card that comes back later is told as new. Too large: the topic, and every start, carries what nobody asks for."""
-
-
-class _Place(NamedTuple):
-    """One channel of one card."""
-
-    card_id: str
-    key: ChannelKey
-
-
-@dataclass(slots=True)
-class _Page:
-    """A card's document where it is kept."""
-
-    partition: int
-    notices: CardNotices
 
 
 class Desk:
@@ -78,14 +58,11 @@ class Desk:
         self._plant_now = plant_now
         self._max_age = max_age
         self._chance = chance
-        self._pages: dict[str, _Page] = {}
-        self._changed: dict[str, None] = {}
-        self._waiting: dict[_Place, None] = {}
-        self._next_try: dict[_Place, datetime] = {}
-        self._in_flight: dict[
-            tuple[str, str], dict[_Place, str]
-        ] = {}  # (sink, id of the letter) -> noted ids
-        self._flying: dict[_Place, None] = {}
+        self._pages = Pages()
+        self._next_try: dict[Place, datetime] = {}
+        self._in_flight: dict[tuple[str, str], dict[Place, str]] = {}
+        """(sink, id of the letter) -> noted ids."""
+        self._flying: dict[Place, None] = {}
         self._catching_up: dict[int, None] = {}
         self._first_start: dict[int, None] = {}
         self._strangers: dict[str, None] = {}
@@ -97,8 +74,7 @@ class Desk:
         self._catching_up[partition] = None
         if is_first_start:
             self._first_start[partition] = None
-        for notices in documents:
-            self._keep(partition, notices)
+        self._pages.adopt(partition, documents)
 
     def caught_up(self, partition: int) -> None:
         """Say that the cards of a partition were read to their end once: what is open is known."""
@@ -108,13 +84,9 @@ class Desk:
     def release(self, partition: int) -> None:
         """Forget a partition: it is somebody else's from now on."""
         self.caught_up(partition)
-        for card_id in [card_id for card_id, page in self._pages.items() if page.partition == partition]:
-            page = self._pages.pop(card_id)
-            self._changed.pop(card_id, None)
-            for channel in page.notices.channels:
-                place = _Place(card_id, (channel.person_id, channel.sink))
-                for known in (self._waiting, self._next_try, self._flying):
-                    known.pop(place, None)
+        for place in self._pages.release(partition):
+            self._next_try.pop(place, None)
+            self._flying.pop(place, None)
 
     # 1 cards ----------------------------------------------------------------------------------------------------------
 
@@ -146,10 +118,10 @@ class Desk:
                 handed = self._in_flight.pop((name, attempt.letter.delivery_id))
                 for place, noted_id in handed.items():
                     self._flying.pop(place, None)
-                    pending = self._pending(place)
+                    pending = self._pages.pending(place)
                     if (
                         pending is not None and pending.delivery_id == noted_id
-                    ):  # else it is somebody else's by now
+                    ):  # else somebody else has it now
                         self._tried(place, pending, attempt, is_digest=len(handed) > 1)
         return letters
 
@@ -160,7 +132,7 @@ class Desk:
                 for place in self._in_flight.pop((name, unsent.delivery_id)):
                     self._flying.pop(place, None)
 
-    def _tried(self, place: _Place, pending: PendingNotice, attempt: Attempt, *, is_digest: bool) -> None:
+    def _tried(self, place: Place, pending: PendingNotice, attempt: Attempt, *, is_digest: bool) -> None:
         result, now, retry = attempt.result, self._clock(), self._config.retry
         if result.outcome == "again" and now - _due_since(pending) >= timedelta(hours=retry.give_up_after_h):
             result = SendResult("failed", f"given up after {retry.give_up_after_h:g} h: {result.reason}")
@@ -182,7 +154,7 @@ class Desk:
         sent = Sent(result.outcome, result.reason, attempt.letter.delivery_id if is_digest else None)
         self._settle(place, sent)
 
-    def _settle(self, place: _Place, sent: Sent) -> None:
+    def _settle(self, place: Place, sent: Sent) -> None:
         page = self._pages[place.card_id]
         card = page.notices.card
         assert card is not None
@@ -190,47 +162,31 @@ class Desk:
 
     # 3 notes ----------------------------------------------------------------------------------------------------------
 
-    def take_changes(self) -> list[tuple[int, str, CardNotices | None]]:
-        """Partition, card id and document of what changed since the last call; None: the document is to go."""
-        changed = [
-            (self._pages[card_id].partition, card_id, self._pages[card_id].notices)
-            for card_id in self._changed
-        ]
-        self._changed.clear()
-        return [*changed, *self._outdated()]
-
-    def _outdated(self) -> list[tuple[int, str, CardNotices | None]]:
-        limit = self._clock() - KEEP_ENDED
-        gone: list[tuple[int, str, CardNotices | None]] = []
-        for card_id, page in list(self._pages.items()):
-            if page.notices.as_of >= limit:
-                break  # documents stand in the order of their last change
-            if page.notices.is_over and page.notices.card is None:
-                gone.append((page.partition, card_id, None))
-                del self._pages[card_id]
-        return gone
+    def take_changes(self) -> list[NoticeChange]:
+        """What is to be noted since the last call, in one transaction."""
+        return self._pages.take_changes(self._clock())
 
     # 4 dispatch -------------------------------------------------------------------------------------------------------
 
     def dispatch(self) -> None:
         """Hand over what is due, as far as the sinks have room."""
-        assert not self._changed, "what is handed over must be noted first"
+        assert not self._pages.changed, "what is handed over must be noted first"
         now = self._clock()
-        due: dict[ChannelKey, dict[_Place, PendingNotice]] = defaultdict(dict)
-        for place in list(self._waiting):
+        due: dict[ChannelKey, dict[Place, PendingNotice]] = defaultdict(dict)
+        for place in list(self._pages.waiting):
             if self._is_due(place, now):
-                pending = self._pending(place)
+                pending = self._pages.pending(place)
                 assert pending is not None
                 due[place.key][place] = pending
         for key, notices in due.items():
             self._hand_over(key, notices)
 
-    def _is_due(self, place: _Place, now: datetime) -> bool:
-        page, pending = self._pages[place.card_id], self._pending(place)
+    def _is_due(self, place: Place, now: datetime) -> bool:
+        page, pending = self._pages[place.card_id], self._pages.pending(place)
         if (
             pending is None
             or place in self._flying
-            or place.card_id in self._changed
+            or place.card_id in self._pages.changed
             or page.partition in self._catching_up
         ):
             return False
@@ -250,18 +206,21 @@ class Desk:
             return False
         return True
 
-    def _hand_over(self, key: ChannelKey, due: Mapping[_Place, PendingNotice]) -> None:
+    def _hand_over(self, key: ChannelKey, due: Mapping[Place, PendingNotice]) -> None:
         person_id, sink_name = key
-        for group in self._groups(due):
+        groups = deque(self._groups(due))
+        while groups:
+            group = groups.popleft()
             tellings = [self._telling(place, pending) for place, pending in group.items()]
             plant_now = max(self._plant_now(each.card) for each in tellings)
             try:
                 made = letter(person_id, tellings, self._config, plant_now)
             except Exception as error:  # our own mistake with one card may not silence all others
                 log.exception("letter_not_made", cards=[place.card_id for place in group])
-                for place in group:
-                    self._settle(place, Sent("failed", f"our own mistake: {type(error).__name__}: {error}"))
-                    self._count(sink_name, "failed")
+                if len(group) > 1:
+                    groups.extend(_parts(group, 1))
+                else:
+                    self._fail(next(iter(group)), f"our own mistake: {type(error).__name__}: {error}")
                 continue
             flight = (sink_name, made.delivery_id)
             if flight in self._in_flight:
@@ -271,7 +230,11 @@ class Desk:
             self._in_flight[flight] = {place: pending.delivery_id for place, pending in group.items()}
             self._flying.update(dict.fromkeys(group))
 
-    def _groups(self, due: Mapping[_Place, PendingNotice]) -> Iterator[dict[_Place, PendingNotice]]:
+    def _fail(self, place: Place, reason: str) -> None:
+        self._count(place.key[1], "failed")
+        self._settle(place, Sent("failed", reason))
+
+    def _groups(self, due: Mapping[Place, PendingNotice]) -> Iterator[dict[Place, PendingNotice]]:
         """What goes into one letter: all that was held back, and what would be too many letters at once."""
         held = {place: pending for place, pending in due.items() if pending.not_before is not None}
         others = {place: pending for place, pending in due.items() if pending.not_before is None}
@@ -279,7 +242,7 @@ class Desk:
         yield from _parts(held, DIGEST_CARDS_MAX)
         yield from _parts(others, size)
 
-    def _telling(self, place: _Place, pending: PendingNotice) -> Telling:
+    def _telling(self, place: Place, pending: PendingNotice) -> Telling:
         card = self._pages[place.card_id].notices.card
         assert card is not None
         return Telling(pending.delivery_id, pending.change, pending.level, card)
@@ -289,7 +252,7 @@ class Desk:
     @property
     def waiting_count(self) -> int:
         """Notices that have not left, or whose outcome is not known."""
-        return len(self._waiting)
+        return len(self._pages.waiting)
 
     @property
     def flying_count(self) -> int:
@@ -297,20 +260,25 @@ class Desk:
         return len(self._flying)
 
     @property
+    def is_catching_up(self) -> bool:
+        """Whether the cards of a partition were not read to their end yet."""
+        return bool(self._catching_up)
+
+    @property
     def has_changes(self) -> bool:
         """Whether something is to be noted."""
-        return bool(self._changed)
+        return bool(self._pages.changed)
 
     def look(self) -> None:
         """Set the gauges."""
         now = self._clock()
         counts = dict.fromkeys(self._sinks, 0)
         ages = dict.fromkeys(self._sinks, 0.0)
-        for place in self._waiting:
+        for place in self._pages.waiting:
             sink = place.key[1]
             if sink not in counts:
                 continue
-            pending = self._pending(place)
+            pending = self._pages.pending(place)
             if pending is None:
                 continue
             counts[sink] += 1
@@ -350,26 +318,10 @@ class Desk:
         for outcome in notices.outcomes:
             if outcome.outcome == "dropped" and outcome not in known:
                 self._count(outcome.sink, "dropped")
-        self._keep(partition, notices)
-        self._changed[notices.card_id] = None
-
-    def _keep(self, partition: int, notices: CardNotices) -> None:
-        self._pages.pop(notices.card_id, None)  # to the end: in the order of change
-        self._pages[notices.card_id] = _Page(partition, notices)
+        self._pages.put(partition, notices)
         for channel in notices.channels:
-            place = _Place(notices.card_id, (channel.person_id, channel.sink))
             if channel.pending is None:
-                self._waiting.pop(place, None)
-                self._next_try.pop(place, None)
-            else:
-                self._waiting[place] = None
-
-    def _pending(self, place: _Place) -> PendingNotice | None:
-        page = self._pages.get(place.card_id)
-        for channel in [] if page is None else page.notices.channels:
-            if (channel.person_id, channel.sink) == place.key:
-                return channel.pending
-        return None
+                self._next_try.pop(Place(notices.card_id, (channel.person_id, channel.sink)), None)
 
     def _count(self, sink: str, outcome: str) -> None:
         # Names of sinks that are gone live on in documents; as labels there would be no end to them.
@@ -381,7 +333,7 @@ def _due_since(pending: PendingNotice) -> datetime:
     return max(pending.noted_at, pending.not_before or pending.noted_at)
 
 
-def _parts(notices: Mapping[_Place, PendingNotice], size: int) -> Iterator[dict[_Place, PendingNotice]]:
+def _parts(notices: Mapping[Place, PendingNotice], size: int) -> Iterator[dict[Place, PendingNotice]]:
     items = list(notices.items())
     for first in range(0, len(items), size):
         yield dict(items[first : first + size])

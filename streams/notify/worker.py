@@ -7,18 +7,18 @@ transaction, 4 hand over what is due. So nothing leaves that was not noted befor
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
-from pydantic import ValidationError
 
-from schemas import Card, ForesiteError, UsageError
 from schemas.topics import CARDS, DELIVERIES
 from streams.admin import Health
 from streams.faults import fault_point
 from streams.ingest_setup import kafka_logger
 from streams.metrics import Metrics
+from streams.notify.cards_topic import published_at, read_card, wait_for_topics
 from streams.notify.config import NotifyConfig
 from streams.notify.deliveries import DeliveriesWriter, load_notices
 from streams.notify.desk import Desk
@@ -42,15 +42,10 @@ COMMIT_EVERY_S = 1.0
 
 LOOK_EVERY_S = 1.0
 BROKER_WAIT_S = 10.0
-NEW_TOPICS_WAIT_S = 5.0
 
-DRAIN_TIMEOUT_S = 15.0
+DRAIN_TIMEOUT_S = 10.0
 """How long a stop or a rebalance waits for what is under way. Too small: more is told twice. Too large: a container is
 killed at 30 s."""
-
-
-class CardUnreadable(ForesiteError):
-    """A card that this version does not know, as of a twin that is newer: it would be lost if it were skipped."""
 
 
 class NotifyWorker:
@@ -120,9 +115,12 @@ class NotifyWorker:
             KafkaException: the client cannot go on.
         """
         try:
-            self._is_embedded = self._connect()
-            if self._stop.is_set():
+            found = wait_for_topics(
+                self._consumer, [self._cards_topic, self._deliveries_topic], self._stop, self._health
+            )
+            if found is None:
                 return
+            self._is_embedded = found.is_embedded
             self._writer = DeliveriesWriter(
                 self._client,
                 self._deliveries_topic,
@@ -156,24 +154,28 @@ class NotifyWorker:
         self._look()
 
     def _take(self, message: Message) -> None:
-        error = message.error()
-        partition, offset = message.partition(), message.offset()
+        error, partition, offset = message.error(), message.partition(), message.offset()
+        if error is not None and error.code() != KafkaError._PARTITION_EOF:
+            self._broken(error)
+            return
         assert partition is not None
         if error is not None:
-            if error.code() == KafkaError._PARTITION_EOF:
-                self._desk.caught_up(partition)
-            elif error.fatal():
-                raise KafkaException(error)
-            else:
-                log.warning("kafka_error", error=error.str())
-                self._metrics.kafka_errors.labels(error.name()).inc()
+            self._desk.caught_up(partition)
             return
         assert offset is not None
         value = message.value()
         if value is not None:
-            self._desk.card_changed(partition, _card(value, partition, offset), _published_at(message))
+            self._desk.card_changed(partition, read_card(value, partition, offset), published_at(message))
         self._next_offsets[partition] = offset + 1
         self._is_behind = True
+
+    def _broken(self, error: KafkaError) -> None:
+        if error.fatal():
+            raise KafkaException(error)
+        log.warning("kafka_error", error=error.str())
+        self._metrics.kafka_errors.labels(error.name()).inc()
+        if error.code() == KafkaError._ALL_BROKERS_DOWN:  # the client reconnects by itself
+            self._health.not_ready("kafka", "no broker answers")
 
     def _note(self, *, must_commit: bool = False) -> None:
         """3: what changed and how far the cards were read, in one transaction."""
@@ -235,7 +237,8 @@ class NotifyWorker:
         self._health.not_ready("assignment", "no partitions of the cards yet")
 
     def _pause_or_resume(self) -> None:
-        is_full = self._desk.waiting_count >= WAITING_MAX
+        # Not while catching up: nothing leaves before that, so it would never be less.
+        is_full = self._desk.waiting_count >= WAITING_MAX and not self._desk.is_catching_up
         if is_full == self._is_paused:
             return
         assigned = self._consumer.assignment()
@@ -248,62 +251,17 @@ class NotifyWorker:
 
     # Kafka ------------------------------------------------------------------------------------------------------------
 
-    def _connect(self) -> bool:
-        """Wait for Kafka and check the topics; whether it is the embedded broker."""
-        deadline = time.monotonic() + NEW_TOPICS_WAIT_S
-        while not self._stop.is_set():
-            self._health.beat()
-            try:
-                cluster = self._consumer.list_topics(timeout=BROKER_WAIT_S)
-            except KafkaException as error:
-                log.warning("kafka_unreachable", error=str(error))
-                self._health.not_ready("kafka", f"not connected: {error}")
-                deadline = time.monotonic() + NEW_TOPICS_WAIT_S
-                continue
-            counts = {
-                name: len(cluster.topics[name].partitions) if name in cluster.topics else 0
-                for name in (self._cards_topic, self._deliveries_topic)
-            }
-            missing = [name for name, count in counts.items() if count == 0]
-            if not missing:
-                _require_equal(counts)
-                self._health.ready("kafka")
-                return cluster.controller_id not in cluster.brokers
-            self._health.not_ready("kafka", f"no such topic: {', '.join(missing)}")
-            if time.monotonic() > deadline:
-                raise UsageError(f"no such topic: {', '.join(missing)}. Run `foresite topics create`")
-            self._stop.wait(0.2)
-        return False
-
     def _look(self) -> None:
         if time.monotonic() < self._next_look:
             return
         self._next_look = time.monotonic() + LOOK_EVERY_S
         self._desk.look()
+        if "kafka" in self._health.reasons:
+            with suppress(KafkaException):
+                self._consumer.list_topics(self._cards_topic, timeout=0.5)
+                self._health.ready("kafka")
         behind = 0
         for here in self._consumer.assignment():
             _, end = self._consumer.get_watermark_offsets(here, cached=True)
             behind += max(0, end - self._next_offsets.get(here.partition, end))
         self._metrics.consumer_lag_records.labels(topic=CARDS).set(behind)
-
-
-def _require_equal(counts: Mapping[str, int]) -> None:
-    if len(set(counts.values())) > 1:
-        found = ", ".join(f"{name} has {count}" for name, count in counts.items())
-        raise UsageError(f"both topics need the same number of partitions, but {found}; add what is missing")
-
-
-def _card(value: bytes, partition: int, offset: int) -> Card:
-    try:
-        return Card.model_validate_json(value)
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        raise CardUnreadable(
-            f"{CARDS}/{partition} at {offset}: {'.'.join(map(str, first['loc']))}: {first['msg']}. A newer twin wrote "
-            "it: start the same version of notify"
-        ) from None
-
-
-def _published_at(message: Message) -> datetime:
-    _, milliseconds = message.timestamp()
-    return datetime.fromtimestamp(milliseconds / 1000.0, UTC)

@@ -11,9 +11,12 @@ from typing import Any, Protocol
 
 import pytest
 from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from schemas import Card, CardNotices
 from schemas.topics import CARDS, DELIVERIES
+from streams.local_kafka import LocalKafka
 from streams.settings import Settings
 from tests.notify_plant import SECRET, Receiver, card, receiver
 from tests.running import Role, messages, wait_until
@@ -39,7 +42,7 @@ class Installation:
         self.hook = hook
         self.file = folder / "notify.yaml"
         self.roles: list[Role] = []
-        self._producer = Producer({**settings.client_config(), "enable.idempotence": True})
+        self._producer = Producer({**settings.client_config(), "enable.idempotence": True, "log_level": 0})
         people = {"okafor": {"webhook": "hook"}}
         hooks = {"hook": {"url": hook.url, "allow_http": True, "timeout_s": 5}}
         retry = {"first_s": 0.1, "max_s": 0.5}
@@ -241,3 +244,64 @@ def test_a_card_of_a_newer_twin_stops_the_role_instead_of_being_lost(installatio
 
     assert 1 == role.process.wait(PATIENCE_S)
     assert "aura: Extra inputs are not permitted. A newer twin wrote it" in role.printed
+
+
+def own_installation(broker: LocalKafka, hook: Receiver, folder: Path) -> Installation:
+    admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
+    wanted = [NewTopic(name, num_partitions=2, replication_factor=1) for name in (CARDS, DELIVERIES)]
+    for done in admin.create_topics(wanted).values():
+        done.result(30)
+    return Installation(Settings(kafka=broker.bootstrap_servers), hook, folder)
+
+
+def test_a_broker_that_dies_and_comes_back_costs_no_notice(own_kafka: LocalKafka, tmp_path: Path) -> None:
+    """What cannot be noted ends the role, and whoever keeps it up starts it again, as this loop does."""
+    with receiver() as hook:
+        at_work = own_installation(own_kafka, hook, tmp_path)
+        hook.answers = [204, *[500] * 5]  # L2 is still being tried when the broker goes
+        role = at_work.start()
+        starts = 1
+
+        def is_told(line: str) -> bool:
+            nonlocal role, starts
+            if role.process.poll() is not None:
+                role, starts = at_work.start(), starts + 1
+            return ("raised", line) in at_work.told
+
+        try:
+            at_work.publish(card("L1"), card("L2"))
+            wait_until(lambda: is_told("L1") and is_told("L2"), PATIENCE_S, at_work.explain)
+            own_kafka.kill()
+            time.sleep(2.0)
+            own_kafka.start()
+            at_work.publish(card("L3"))
+            wait_until(lambda: is_told("L3"), PATIENCE_S, at_work.explain)
+            wait_until(
+                lambda: all([("raised", "delivered")] == each for each in at_work.outcomes().values()),
+                PATIENCE_S,
+                at_work.explain,
+            )
+            print(f"{starts} starts, {len(hook.posted)} requests")
+            assert 3 == len({posted.key for posted in hook.posted})
+        finally:
+            for each in at_work.roles:
+                each.end()
+
+
+def test_a_stop_while_the_broker_is_away_ends_in_time(own_kafka: LocalKafka, tmp_path: Path) -> None:
+    with receiver() as hook:
+        at_work = own_installation(own_kafka, hook, tmp_path)
+        hook.answers = [500] * 100
+        role = at_work.start()
+        try:
+            at_work.publish(card("L1"))
+            at_work.wait_for({"L1"})
+            own_kafka.kill()
+            time.sleep(1.0)
+            asked_at = time.monotonic()
+            role.process.send_signal(signal.SIGTERM)
+
+            assert role.process.wait(28) in (0, 1), role.printed
+            print(f"ended {time.monotonic() - asked_at:.1f} s after it was asked")
+        finally:
+            role.end()
