@@ -4,7 +4,7 @@ import json
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -37,8 +37,8 @@ def notify(
     from streams import logs
     from streams.notify.role import run
 
-    given = {"notify_config": config, "kafka": kafka}
-    settings = Settings.model_validate({name: value for name, value in given.items() if value is not None})
+    given: dict[str, Any] = {"notify_config": config, "kafka": kafka}
+    settings = Settings(**{name: value for name, value in given.items() if value is not None})
     logs.configure(
         role="notify", version=version("foresite"), level=settings.log_level, log_format=settings.log_format
     )

@@ -1,5 +1,6 @@
 """notify.yaml: what it may say, and the sentence that each mistake gives."""
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,10 +9,20 @@ from typer.testing import CliRunner
 
 from schemas import UsageError
 from streams.cli import app
-from streams.notify.config import NotifyConfig
+from streams.notify.config import (
+    Filter,
+    MailServer,
+    NotifyConfig,
+    Person,
+    QuietHours,
+    Retry,
+    Site,
+    Webhook,
+)
 from streams.notify.config_file import load_config, load_secrets
 from streams.settings import Settings
 
+ROOT = Path(__file__).resolve().parents[2]
 NOW = datetime(2026, 11, 19, 12, 0, tzinfo=UTC)
 
 GOOD = """
@@ -151,3 +162,14 @@ def test_check_says_what_a_file_reaches(tmp_path: Path, monkeypatch: pytest.Monk
     result = CliRunner().invoke(app, ["notify", "check", str(path)])
 
     assert (0, f"{path}: 1 people by mail, chat\n") == (result.exit_code, result.stdout)
+
+
+def test_the_document_s_example_is_a_file_and_names_every_key(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "notify.md").read_text(encoding="utf-8")
+    [example] = re.findall(r"^```yaml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    load(tmp_path, example)
+    models = (NotifyConfig, MailServer, Webhook, Person, QuietHours, Filter, Site, Retry)
+    keys = {field.alias or name for model in models for name, field in model.model_fields.items()}
+
+    in_words = {"name"}
+    assert in_words == {key for key in keys if not re.search(rf"[`.]{key}[`.:]", text)}
