@@ -134,6 +134,7 @@ def _considered(before: CardNotices, card: Card, about: Circumstances) -> CardNo
         channels[place] = channel.model_copy(
             update={"pending": pending, **_known_anyway(channel, card, pending, is_new=is_new)}
         )
+    channels = [each for each in channels if _key(each) in known or not _is_blank(each)]
     is_waiting = any(each.pending is not None for each in channels)
     return before.model_copy(
         update={
@@ -242,6 +243,11 @@ def _anew(channel: NoticeChannel) -> NoticeChannel:
     if not channel.is_done_with_end:
         return channel
     return NoticeChannel(person_id=channel.person_id, sink=channel.sink)
+
+
+def _is_blank(channel: NoticeChannel) -> bool:
+    """Whether a channel says nothing: its person was told nothing yet and nothing waits for them."""
+    return channel == NoticeChannel(person_id=channel.person_id, sink=channel.sink)
 
 
 def _key(channel: NoticeChannel) -> ChannelKey:

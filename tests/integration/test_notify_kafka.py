@@ -220,6 +220,36 @@ def test_two_workers_share_the_cards_and_tell_each_once(installation: Installati
     )
 
 
+def test_a_worker_that_slept_through_its_session_repeats_what_it_held_and_notes_nothing(
+    installation: Installation,
+) -> None:
+    """It stops between noting L2 and handing it over, another one takes over, and then it wakes up."""
+    at_work = installation
+    short = json.dumps({"session.timeout.ms": 6000})
+    sleeper = at_work.start(
+        FORESITE_INSTANCE_ID="notify-0", FORESITE_FAULT="after_note:3:stop", FORESITE_KAFKA_CONFIG=short
+    )
+    at_work.publish(card("L1"))  # notes: that it is due, and that it was delivered
+    wait_until(lambda: {"L1": [("raised", "delivered")]} == at_work.outcomes(), PATIENCE_S, at_work.explain)
+    at_work.publish(card("L2"))
+    wait_until(lambda: "L2" in at_work.outcomes(), PATIENCE_S, at_work.explain)
+
+    at_work.start(FORESITE_INSTANCE_ID="notify-1", FORESITE_KAFKA_CONFIG=short)
+    at_work.wait_for({"L2"})
+    sleeper.process.send_signal(signal.SIGCONT)
+    at_work.publish(card("L3"), card("L4"))
+    at_work.wait_for({"L3", "L4"})
+    wait_until(
+        lambda: all([("raised", "delivered")] == each for each in at_work.outcomes().values()),
+        PATIENCE_S,
+        at_work.explain,
+    )
+
+    times = Counter(posted.key for posted in at_work.hook.posted)
+    assert 4 == len(times)
+    assert {"L2"} >= {line for _, line in (set(at_work.told)) if at_work.told.count(("raised", line)) > 1}
+
+
 def test_topics_that_differ_in_partitions_are_refused(kafka: str, topics: Topics, tmp_path: Path) -> None:
     topics.create(CARDS, partitions=2)
     topics.create(DELIVERIES, partitions=1)

@@ -201,6 +201,7 @@ def test_a_card_that_grows_into_the_filter_is_raised_then() -> None:
     life = Life()
 
     assert [] == life.comes(severity="low", now={"passes": lambda _: False})
+    assert None is life.notices
     assert [("okafor", "raised", 0)] == life.comes(severity="high")
 
 
