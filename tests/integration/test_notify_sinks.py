@@ -1,5 +1,6 @@
 """Notices through real sinks: an SMTP server and HTTP receivers that take, refuse, hang, and come back."""
 
+import json
 import time
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -7,7 +8,9 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr
+from typer.testing import CliRunner
 
+from streams.cli import app
 from streams.notify.config import Webhook
 from streams.notify.letters import trial_letter
 from streams.notify.webhook import WebhookTransport
@@ -307,6 +310,34 @@ def test_a_name_cannot_add_a_header() -> None:
             :7
         ]
         assert "\nBcc" not in mail.get_content()
+
+
+def test_a_test_message_goes_by_each_sink_and_says_what_came_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORESITE_NOTIFY_WEBHOOK_SECRETS", json.dumps({"hook": SECRET}))
+    with mail_server() as box, receiver() as hook:
+        file = tmp_path / "notify.yaml"
+        mail = {"host": "127.0.0.1", "port": box.port, "security": "none", "from": "f@plant.example"}
+        hooks = {"hook": {"url": hook.url, "allow_http": True}}
+        people = {"okafor": {"mail": "okafor@plant.example", "webhook": "hook"}}
+        file.write_text(json.dumps({"mail": mail, "webhooks": hooks, "people": people}), encoding="utf-8")
+        command = ["notify", "test", str(file), "--to", "okafor"]
+
+        good = CliRunner().invoke(app, command)
+        box.recipient_answers = {"okafor@plant.example": "550 no such person"}
+        bad = CliRunner().invoke(app, command)
+
+    assert (0, "      mail  delivered  accepted by the mail server\n      hook  delivered  HTTP 204\n") == (
+        good.exit_code,
+        good.stdout,
+    )
+    assert (1, "      mail  failed  550 no such person\n      hook  delivered  HTTP 204\n") == (
+        bad.exit_code,
+        bad.stdout,
+    )
+    assert ["Foresite: test message"] == [mail["Subject"] for mail in box.mails]
+    assert [("test", True), ("test", True)] == [(each.body["kind"], each.is_signed) for each in hook.posted]
 
 
 # Quiet hours ----------------------------------------------------------------------------------------------------------
