@@ -291,7 +291,7 @@ class Desk:
 
     def _about(self, card: Card, *, is_history: bool = False) -> Circumstances:
         told = recipients(card, self._config)
-        if not told and card.owner.id not in self._strangers:
+        if not told and (card.owner.id or "") not in self._strangers:
             self._strangers[card.owner.id or ""] = None
             log.warning("nobody_to_tell", owner_id=card.owner.id, site_id=card.site_id)
         general = self._config.filter.passes(card)

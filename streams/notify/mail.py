@@ -1,7 +1,7 @@
 """Mail by SMTP: plain text, one recipient a message, TLS unless told otherwise.
 
 What the server says of this message (5xx to the recipient or to the text) is final. What concerns the server as a
-whole (no connection, TLS, sign-in) is tried again: it is for whoever runs it to put right, and no message's fault.
+whole (no connection, TLS, sign-in, our own address) is tried again: it is for whoever runs it to put right, and no message's fault.
 """
 
 import smtplib
@@ -135,7 +135,11 @@ def _hand_over(client: smtplib.SMTP, sender: str, address: str, message: EmailMe
     except smtplib.SMTPRecipientsRefused as error:
         code, words = error.recipients[address]
         return _verdict(code, words)
-    except smtplib.SMTPResponseException as error:  # of the sender or the text
+    except (
+        smtplib.SMTPSenderRefused
+    ) as error:  # us, as with "sign in first": every letter would be lost alike
+        return SendResult("again", _answer(error.smtp_code, error.smtp_error))
+    except smtplib.SMTPResponseException as error:  # the text
         return _verdict(error.smtp_code, error.smtp_error)
     with suppress(smtplib.SMTPException, OSError):  # it has the message: how it says goodbye changes nothing
         client.quit()

@@ -263,6 +263,19 @@ def test_a_wrong_password_is_for_the_operator_and_fails_no_message(tmp_path: Pat
             assert "the sign-in was refused (535)" == channel.pending.last_error
 
 
+def test_a_server_that_wants_a_sign_in_first_fails_no_message(tmp_path: Path) -> None:
+    certificate = self_made_certificate(tmp_path)
+    with (
+        mail_server(certificate, password="hunter2") as box,
+        office(to_mail(box, security="starttls", ca_file=str(certificate[0]))) as at_work,
+    ):
+        at_work.tell(card())
+        at_work.work_until(lambda: at_work.count("mail", "retried") >= 1.0)
+
+        [channel] = at_work.notes["delivery_risk/S1/line/L3/1"].channels
+        assert "530 5.7.0 Authentication required" == channel.pending.last_error
+
+
 def test_a_server_that_is_busy_gets_the_same_again_and_a_refused_recipient_does_not() -> None:
     with mail_server() as box:
         config = config_of(
