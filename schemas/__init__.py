@@ -105,6 +105,7 @@ from schemas.outputs import (
     GraphNode,
     LedgerEntry,
     LineStatus,
+    Measures,
     OrderProjection,
     Signal,
 )
@@ -200,6 +201,7 @@ __all__ = [
     "MachineEvent",
     "MaterialConsumed",
     "MaterialUse",
+    "Measures",
     "OrderCancelled",
     "OrderEffect",
     "OrderProjection",
