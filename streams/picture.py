@@ -5,8 +5,8 @@ Facts are folded from their beginning; where retention has taken it, there is no
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -163,7 +163,8 @@ def picture_from_kafka(settings: Settings, as_of: datetime | None, site_id: str 
     picture = Picture(as_of)
     with _log_of(settings, site_id) as partitions:
         for _, records in partitions:
-            picture.add(_folded((facts for _, facts in records), as_of))
+            with closing(records):  # it is left early, and holds the consumer
+                picture.add(_folded((facts for _, facts in records), as_of))
     return picture if site_id is None else picture.only(site_id)
 
 
@@ -178,12 +179,13 @@ def log_from_kafka(
     """
     with _log_of(settings, site_id) as partitions:
         for partition, records in partitions:
-            for offset, facts in records:
-                kept, rest = (facts, None) if until is None else up_to(facts, until.timestamp())
-                if kept.segments or kept.tick is not None:
-                    yield partition, offset, kept
-                if rest is not None:
-                    break
+            with closing(records):
+                for offset, facts in records:
+                    kept, rest = (facts, None) if until is None else up_to(facts, until.timestamp())
+                    if kept.segments or kept.tick is not None:
+                        yield partition, offset, kept
+                    if rest is not None:
+                        break
 
 
 def _folded(records: Iterable[Facts], as_of: datetime | None) -> PictureTwin:
@@ -200,7 +202,7 @@ def _folded(records: Iterable[Facts], as_of: datetime | None) -> PictureTwin:
 @contextmanager
 def _log_of(
     settings: Settings, site_id: str | None
-) -> Iterator[Iterator[tuple[int, Iterator[tuple[int, Facts]]]]]:
+) -> Iterator[Iterator[tuple[int, Generator[tuple[int, Facts], None, None]]]]:
     topic = settings.topic_prefix + FACTS
     with reader(settings.client_config(), "read_committed") as consumer:
         count = partition_count(consumer, topic)
@@ -212,7 +214,7 @@ def _log_of(
 
 def _records(
     consumer: Consumer, settings: Settings, topic: str, partition: int
-) -> Iterator[tuple[int, Facts]]:
+) -> Generator[tuple[int, Facts], None, None]:
     low, _ = watermarks(consumer, topic, partition)
     if low > 0:
         raise UsageError(
