@@ -37,6 +37,7 @@ Tick = Annotated[int, typer.Option(min=1, metavar="SECONDS", help="Of files that
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
     app.command("as-of")(as_of)
+    app.command()(why)
     app.command()(measures)
     app.command()(record)
 
@@ -64,6 +65,35 @@ def as_of(
             sys.stdout.write(f'{name[:-1]}, "value": {body.model_dump_json()}}}\n')
         return
     print_picture(picture, ZoneInfo(zone), Console())
+
+
+def why(
+    name: Annotated[
+        str,
+        typer.Argument(metavar="CARD|ORDER|LINE", help="Id of an order or line; of a card, or a part of it."),
+    ],
+    files: FilesOrKafka = None,
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", metavar="TIME", help="As the picture was at this moment.")
+    ] = None,
+    mapping: MappingFile = None,
+    kafka: Kafka = None,
+    site: Site = None,
+    tick: Tick = 60,
+    as_json: AsJson = False,
+) -> None:
+    """Print the path and the arithmetic: of an order to its causes, of a card or line to all orders on it.
+
+    Every step shows its numbers and the events that it rests on. Times are in the site's zone.
+    """
+    from streams import why_text
+
+    at = None if as_of is None else moment(as_of)
+    explanation = why_text.explain(_picture(files, mapping, kafka, site, at, tick), name, site)
+    if as_json:
+        sys.stdout.write(json.dumps(why_text.as_json(explanation)) + "\n")
+        return
+    sys.stdout.write("\n".join(why_text.why_lines(explanation)) + "\n")
 
 
 def measures(
