@@ -269,6 +269,7 @@ class Cause(OutputModel):
         since: when it began, not when it was noticed.
         method: how it was found.
         in_words: one clause for people.
+        lost_h: working hours that it cost the worst order; None where the cause is no loss of time.
     """
 
     signal: str
@@ -279,6 +280,7 @@ class Cause(OutputModel):
     since: datetime | None = None
     method: str | None = None
     in_words: str
+    lost_h: float | None = None
 
 
 class PathStep(OutputModel):
