@@ -113,6 +113,7 @@ from schemas.outputs import (
     GraphNode,
     LedgerEntry,
     LineStatus,
+    Measures,
     OrderProjection,
     Signal,
 )
@@ -209,6 +210,7 @@ __all__ = [
     "MachineEvent",
     "MaterialConsumed",
     "MaterialUse",
+    "Measures",
     "NoticeChannel",
     "NoticeItem",
     "NoticeOutcome",

@@ -60,6 +60,7 @@ class AffectedOrder(OutputModel):
     Attributes:
         run_id, line_id: the run that ends last for it, and where; None where nothing is planned for it.
         ready_at: projected end of that run, None without one; ships_at: the first slot from then on.
+        late_ships_at: the first slot after on_time_slot_at, with which it leaves if it misses that; None: none known.
         on_time_slot_at: the last departure that keeps the promise; need_by: goods must be ready by then.
         slip_s: seconds that it ships after the promise, never negative; slip_days: started days, as penalties count.
         slack_s: seconds from ready_at to need_by, negative when the slot is missed.
@@ -90,6 +91,7 @@ class AffectedOrder(OutputModel):
     exposure: float
     margin_before: float | None
     margin_if_late: float | None
+    late_ships_at: datetime | None = None
 
 
 class Rescue(OutputModel):
@@ -224,6 +226,7 @@ class DataTrouble(OutputModel):
         used: which of the values the forecasts use meanwhile, and why.
         usual_gap_min: of a silence: minutes of working time between two events of the line as it usually is.
         missing: of a gap in a sequence: how many numbers have not come.
+        assumed_until: of a silence, until when the line is taken to stand in what is said to be at stake.
     """
 
     subject: str
@@ -231,6 +234,7 @@ class DataTrouble(OutputModel):
     used: str
     usual_gap_min: float | None = None
     missing: int | None = None
+    assumed_until: datetime | None = None
 
 
 class Impact(OutputModel):
@@ -269,6 +273,7 @@ class Cause(OutputModel):
         since: when it began, not when it was noticed.
         method: how it was found.
         in_words: one clause for people.
+        lost_h: working hours that it cost the worst order; None where the cause is no loss of time.
     """
 
     signal: str
@@ -279,6 +284,7 @@ class Cause(OutputModel):
     since: datetime | None = None
     method: str | None = None
     in_words: str
+    lost_h: float | None = None
 
 
 class PathStep(OutputModel):

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from schemas import TOPICS, ForesiteError, UsageError
-from streams import desk_cli
+from streams import desk_cli, picture_cli
 from streams.notify import cli as notify_cli
 from streams.settings import Settings
 from streams.times import moment
@@ -38,6 +38,7 @@ topics_app = typer.Typer(no_args_is_help=True, help="The topics: list them, or c
 app.add_typer(topics_app, name="topics")
 app.add_typer(desk_cli.app, name="card")
 app.add_typer(notify_cli.app, name="notify")
+picture_cli.register(app)
 
 Kafka = Annotated[
     str | None, typer.Option("--kafka", metavar="HOST:PORT", help="Bootstrap servers. [FORESITE_KAFKA]")

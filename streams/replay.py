@@ -2,12 +2,12 @@
 
 The verdicts are those of ingest (schemas.decode) and of the twin itself. Events are taken in the order of their
 event_time, ties in the order of the files; ticks stand between them so that time passes. The wall clock is never read:
-the same files give the same result.
+the same files give the same result. A recording (streams/recording.py) is folded as it was: in its order, by its ticks.
 
 Events up to `until` are held in memory to be sorted, about 2 KB each: a million of them need 2 GB.
 """
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,11 +15,24 @@ from itertools import groupby, islice
 from pathlib import Path
 from typing import Final, Protocol, TypeVar, cast
 
-from schemas import AnyEvent, BadRecord, Card, CardState, Event, EventRejected, Facts, Output, Segment, Tick
+from schemas import (
+    AnyEvent,
+    BadRecord,
+    Card,
+    CardState,
+    Event,
+    EventRejected,
+    Facts,
+    Output,
+    Segment,
+    Tick,
+    UsageError,
+)
 from schemas.base import EARLIEST_TIME
 from schemas.decode import decode_batch
 from schemas.topics import CARDS
 from streams.adapters.mapping import Mapping
+from streams.recording import recordings_in, up_to
 from streams.sources import ReadTally, RefusedRecord, SourceRecord, read_records
 
 BATCH_EVENTS: Final = 500
@@ -120,19 +133,22 @@ class Replay:
     """
 
     def __init__(
-        self, paths: Iterable[Path], mapping: Mapping | None, twin: ReplayedTwin, tick_s: int = 60
+        self, paths: Sequence[Path], mapping: Mapping | None, twin: ReplayedTwin, tick_s: int = 60
     ) -> None:
         assert tick_s > 0, "time goes forward"
         self._twin = twin
         self._tick_s = tick_s
         self._result = ReplayResult()
-        self._events = _events_in_order(paths, mapping, self._result)
+        self._recorded = _recorded(paths, self._result)
+        self._events = [] if self._recorded else _events_in_order(paths, mapping, self._result)
         self._taken = 0
         self._offsets: Counter[str] = Counter()
 
     @property
     def last_at(self) -> datetime | None:
-        """The last event's time; None where there is no event."""
+        """The last event's time, of a recording its last tick; None where there is none."""
+        if self._recorded:
+            return max((at for facts in self._recorded for at in _ticks(facts)), default=None)
         return self._events[-1][1].event_time if self._events else None
 
     def advance(self, until: datetime) -> ReplayResult:
@@ -146,6 +162,8 @@ class Replay:
         """
         result = self._result
         assert result.until is None or until >= result.until, "time goes forward"
+        if self._recorded:
+            self._apply_recorded(until)
         if self._events and self._events[0][1].event_time <= until:
             if result.first_at is None:
                 result.first_at = result.until = self._events[0][1].event_time
@@ -163,9 +181,25 @@ class Replay:
         result.rejected = {how: n for (what, how), n in sorted(counters.items()) if what == "rejected"}
         result.repeated = {how: n for (what, how), n in sorted(counters.items()) if what == "duplicate"}
         result.applied = self._taken - sum(result.rejected.values()) - sum(result.repeated.values())
-        result.after_until = len(self._events) - self._taken
+        result.after_until = result.events - self._taken
         result.digest = self._twin.digest
         return result
+
+    def _apply_recorded(self, until: datetime) -> None:
+        """Fold the records of a recording up to where its clock passes the moment."""
+        result = self._result
+        while self._recorded:
+            facts, rest = up_to(self._recorded[0], until.timestamp())
+            if result.first_at is None:
+                result.first_at = next(_ticks(facts), None)
+            _collect(self._twin.apply(facts), result)
+            self._twin.take_changes()
+            self._taken += _events_in(facts)
+            if rest is not None:
+                self._recorded[0] = rest
+                break
+            self._recorded.popleft()
+        result.until = until
 
     def _apply(self, events: Sequence[tuple[str, Event]], tick_at: datetime | None = None) -> None:
         """Fold one facts record: events, and the tick behind them."""
@@ -180,7 +214,7 @@ class Replay:
 
 
 def replay(
-    paths: Iterable[Path],
+    paths: Sequence[Path],
     mapping: Mapping | None,
     twin_factory: Callable[[], ReplayedTwin],
     until: datetime | None = None,
@@ -190,6 +224,34 @@ def replay(
     run = Replay(paths, mapping, twin_factory(), tick_s)
     end = until if until is not None else run.last_at
     return run.advance(end if end is not None else EARLIEST_TIME)
+
+
+def _recorded(paths: Sequence[Path], result: ReplayResult) -> deque[Facts]:
+    """The facts of a recording; empty where the files are none."""
+    partitions = recordings_in(paths)
+    if partitions is None:
+        return deque()
+    if len(partitions) > 1:
+        raise UsageError(
+            f"the recording holds {len(partitions)} partitions of facts, and a replay has one twin: record a single "
+            "site (foresite record --site), or ask foresite as-of"
+        )
+    [records] = partitions.values()
+    result.events = result.read.lines = sum(map(_events_in, records))
+    return deque(records)
+
+
+def _events_in(facts: Facts) -> int:
+    return sum(len(segment.events) for segment in facts.segments)
+
+
+def _ticks(facts: Facts) -> Iterator[datetime]:
+    for segment in facts.segments:
+        for event in segment.events:
+            if event.kind == "clock_ticked":
+                yield event.event_time
+    if facts.tick is not None:
+        yield facts.tick.now
 
 
 def _events_in_order(

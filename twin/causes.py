@@ -101,15 +101,25 @@ def blame(assessment: Assessment, lines_of_runs: Mapping[SiteKey, Line]) -> Blam
     if line.calendar.work_between(assessment.need_by, own.run.planned_end) > 0:
         late_s = line.calendar.work_between(assessment.need_by, own.run.planned_end)
         return Blame("plan", line, chain, late_s)
-    parts = _parts(chain)
-    total_s = line.calendar.work_between(own.run.planned_end, assessment.ready_at)
-    explained_s = sum(lost_s for _, _, lost_s in parts)
-    parts.append(("behind", chain[0].line, total_s - explained_s))
+    parts = consumed(assessment, chain)
     signal, at, lost_s = max(parts, key=lambda part: part[2])
     if lost_s <= 0:
         return None
     start = next((index for index, link in enumerate(chain) if link.line is at), 0)
     return Blame(signal, at, chain[start:], lost_s)
+
+
+def consumed(assessment: Assessment, chain: list[Link]) -> list[tuple[str, Line, float]]:
+    """Everything that consumed slack on the way to an order, blamed or not: signal, line, working time in seconds.
+
+    They add up to the working time from the planned end of the order's run to its projected end; "behind" is the rest,
+    and negative where less was lost than the parts say.
+    """
+    parts = _parts(chain)
+    own = chain[-1]
+    total_s = assessment.line.calendar.work_between(own.run.planned_end, assessment.ready_at)
+    explained_s = sum(lost_s for _, _, lost_s in parts)
+    return [*parts, ("behind", chain[0].line, total_s - explained_s)]
 
 
 def is_worth_a_card(cause: Blame, assessment: Assessment) -> bool:

@@ -95,4 +95,5 @@ def _cause(view: View, blamed: Blame, line: Line) -> Cause:
         since=None if since is None else utc(since),
         method="glr" if is_drift else None,
         in_words=cause_in_words(blamed, line, since, view.zone),
+        lost_h=round(blamed.lost_s / 3600.0, 4),
     )

@@ -12,6 +12,7 @@ from schemas import LineUpserted, OrderUpserted, OvertimeWindowUpserted, RunPlan
 from twin.calendar import CalendarDescription, WorkCalendar
 from twin.dedupe import IdWindow
 from twin.drift import Bucket, DriftState
+from twin.elements import Period
 from twin.projection import Pace, ProjectedRun
 from twin.runs import FINISHED, RunProgress, RunState
 
@@ -45,6 +46,8 @@ class LineState(msgspec.Struct):
         usual_gap_s: working time between two events as it usually is, a moving average; None before the second one.
         drift_confidence: how sure the drift was when it was last reported.
         published: what the last published line status said, for materiality.
+        period: elements of the present shift; measured_from: the first moment that is counted in any.
+        element_since: since when the line's time counts as what it counts as now.
     """
 
     packml: str = "UNKNOWN"
@@ -67,6 +70,9 @@ class LineState(msgspec.Struct):
     drift_confidence: float = 0.0
     usual_gap_s: float | None = None
     published: StatusReading | None = None
+    period: Period | None = None
+    measured_from: float | None = None
+    element_since: float | None = None
 
     def encode(self) -> bytes:
         """JSON of the state."""
@@ -200,6 +206,10 @@ class Line:
     buckets: list[Bucket] = field(default_factory=list)
     drift: DriftState = field(default_factory=DriftState)
     ids: IdWindow = field(default_factory=IdWindow)
+    periods: list[Period] = field(
+        default_factory=list
+    )  # closed ones, oldest first; the open one is in the state
+    touched: dict[float, Period | None] = field(default_factory=dict)  # closed ones to be written, by start
     ids_key: str = ""  # begins the keys of the window's documents
 
     def __post_init__(self) -> None:

@@ -16,6 +16,7 @@ from schemas import (
     join_key,
     topics,
 )
+from twin.busy_time import element_of, recount
 from twin.conflicts import root_of_run
 from twin.dedupe import SequenceWindow, Verdict
 from twin.drift import DriftChange, DriftPhase, estimate, step
@@ -267,6 +268,7 @@ class Floor:
         """Bring a run into a state; a line is on one run at a time."""
         model = self._session.model
         self._advance(line, moment)
+        counted_as = element_of(line)
         if state in (RunState.SETUP, RunState.RUNNING) and line.state.run_id != run.run_id:
             displaced = line.run
             if displaced is not None and displaced.progress.state not in (*FINISHED, *STOPPED):
@@ -298,7 +300,10 @@ class Floor:
         progress.state = state
         progress.state_event_id = event.event_id
         line.queue = None
-        model.save_run(run)
+        recount(line, moment, counted_as)
+        for moved in (counted_as[1], line.run, run):
+            if moved is not None:
+                model.save_run(moved)
         self._note_seen(line, moment, event)
         self._session.review(root_of_run(run), moment)
         self._session.mark_dirty(line)

@@ -47,6 +47,7 @@ def affected_order(each: Assessment, customer_name: str) -> AffectedOrder:
         exposure=each.penalty,
         margin_before=each.margin_before,
         margin_if_late=None if each.margin_if_late is None else round(each.margin_if_late, 2),
+        late_ships_at=None if each.late_ships_at is None else utc(each.late_ships_at),
     )
 
 

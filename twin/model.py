@@ -152,8 +152,15 @@ class Model:
         return line
 
     def save_line(self, line: Line) -> None:
-        """The line's hot document changed."""
+        """The line's hot document changed, and with it perhaps shifts that are over."""
         self.store.put(line.key, line.state)
+        for start_s, period in line.touched.items():
+            key = join_key(line.site_id, "shift", line.line_id, str(int(start_s)))
+            if period is None:
+                self.store.remove(key)
+            else:
+                self.store.put(key, period)
+        line.touched.clear()
 
     def save_drift(self, line: Line) -> None:
         """The memory of the line's drift changed."""

@@ -266,7 +266,8 @@ class Plant:
                 + exceptions,
             )
         else:
-            description = CalendarDescription(always=True, exceptions=exceptions)
+            # The zone says when its days begin.
+            description = CalendarDescription(zone=self.zone(site_id).key, always=True, exceptions=exceptions)
         calendar = self._calendars.get(description)
         if calendar is None:
             calendar = self._calendars[description] = WorkCalendar(description)

@@ -19,6 +19,7 @@ from schemas import (
     split_key,
 )
 from twin.dedupe import IdChunk, SequenceWindow
+from twin.elements import Period
 from twin.entities import (
     BucketHour,
     CommandNote,
@@ -104,6 +105,8 @@ def _restore_lines(model: Model, by_type: Documents) -> None:
     for parts, value in by_type.get("bucket_hour", []):
         line = model.line(parts[0], parts[2])
         line.buckets.extend(msgspec.json.decode(value, type=BucketHour).buckets)
+    for parts, value in by_type.get("shift", []):
+        model.line(parts[0], parts[2]).periods.append(msgspec.json.decode(value, type=Period))
     chunks: dict[SiteKey, list[IdChunk]] = {}
     for parts, value in by_type.get("ids", []):
         chunks.setdefault((parts[0], parts[2]), []).append(msgspec.json.decode(value, type=IdChunk))
@@ -114,6 +117,7 @@ def _restore_lines(model: Model, by_type: Documents) -> None:
         model.line(parts[0], parts[2]).projected = {run.run_id: run for run in runs}
     for line in model.lines.values():
         line.buckets.sort(key=lambda bucket: bucket.start_s)
+        line.periods.sort(key=lambda period: period.start_s)
         line.queue = None
 
 

@@ -121,6 +121,7 @@ def _silence(view: View, line: Line) -> Risk | None:
             ],
             used="forecasts take it to have gone on at its pace since its last word",
             usual_gap_min=usual_min,
+            assumed_until=utc(until),
         ),
     )
 

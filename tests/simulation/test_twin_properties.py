@@ -20,6 +20,8 @@ from hypothesis import strategies as st
 from schemas import MODEL_OF_KIND, Event, Facts
 from tests.folding import Folded, absorb, at, count, event, fold_all, order, run, small_plant, wire
 from twin import Twin
+from twin.elements import total
+from twin.measures import elements_of_run, periods_of
 from twin.recompute import picture_of, recompute
 
 STEPS = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -256,6 +258,35 @@ def test_what_was_counted_is_conserved_and_no_edge_hangs_loose(history: list[lis
         assert all(first.end_s <= second.start_s for first, second in pairwise(line.buckets))
     ids = [output.output_id for output in folded.outputs]
     assert len(ids) == len(set(ids)), "an output id was used twice"
+
+
+@STEPS
+@given(histories())
+def test_every_second_and_every_piece_of_a_line_is_in_exactly_one_shift_and_element(
+    history: list[list[Event] | datetime],
+) -> None:
+    """Conservation: elements add up to the calendar's working time, shift by shift, whatever came late."""
+    folded = told(history)
+    model = folded.twin.model
+    for line in model.lines.values():
+        begun_at, mark = line.state.measured_from, line.state.marked_at
+        periods = periods_of(line)
+        assert all(first.end_s <= second.start_s for first, second in pairwise(periods))
+        for period in periods:
+            parts = period.elements
+            first, last = max(period.start_s, begun_at or mark or 0.0), min(period.end_s, mark or 0.0)
+            busy_s = line.calendar.work_between(first, last) if first < last else 0.0
+            assert abs(busy_s - parts.pbt_s) < 1e-3
+            assert min(parts.apt_s, parts.aust_s, parts.adet_s, parts.adot_s) > -1e-3
+        if begun_at is not None and mark is not None:
+            busy_s = line.calendar.work_between(begun_at, mark)
+            assert abs(busy_s - total(period.elements for period in periods).pbt_s) < 1e-3
+    made = sum(each.progress.made_pcs for each in model.runs.values())
+    in_shifts = sum(period.elements.made_pcs for line in model.lines.values() for period in periods_of(line))
+    assert abs(made - in_shifts) < 1e-6
+    of_runs = total(elements_of_run(each) for each in model.runs.values())
+    of_lines = total(period.elements for line in model.lines.values() for period in periods_of(line))
+    assert abs(of_runs.pbt_s - (of_lines.pbt_s - of_lines.adot_s)) < 1e-3
 
 
 def test_another_process_with_another_hash_seed_says_the_same_bytes() -> None:
