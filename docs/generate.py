@@ -20,6 +20,7 @@ from docs.markdown import anchor, table, wrapped
 from schemas import TOPICS, Topic
 from streams.cli import app
 from streams.metrics import Metrics
+from streams.rules_text import rules_schema
 from streams.settings import Settings
 
 DOCS = Path(__file__).resolve().parent
@@ -37,7 +38,10 @@ def generated() -> dict[Path, str]:
         "metrics.md": _metrics(),
         "commands.md": _commands(),
     }
-    return {DOCS / name: f"{_NOTE}\n\n{text.strip()}\n" for name, text in documents.items()}
+    return {
+        **{DOCS / name: f"{_NOTE}\n\n{text.strip()}\n" for name, text in documents.items()},
+        DOCS / "rules.schema.json": json.dumps(rules_schema(), indent=2) + "\n",
+    }
 
 
 def main() -> int:

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from schemas import TOPICS, ForesiteError, UsageError
-from streams import desk_cli
+from streams import desk_cli, rules_cli
 from streams.settings import Settings
 from streams.times import moment
 
@@ -36,6 +36,7 @@ Every setting is an environment variable FORESITE_<NAME>; see docs/settings.md."
 topics_app = typer.Typer(no_args_is_help=True, help="The topics: list them, or create them on Kafka.")
 app.add_typer(topics_app, name="topics")
 app.add_typer(desk_cli.app, name="card")
+app.add_typer(rules_cli.app, name="rules")
 
 Kafka = Annotated[
     str | None, typer.Option("--kafka", metavar="HOST:PORT", help="Bootstrap servers. [FORESITE_KAFKA]")

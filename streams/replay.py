@@ -15,10 +15,23 @@ from itertools import groupby, islice
 from pathlib import Path
 from typing import Final, Protocol, TypeVar, cast
 
-from schemas import AnyEvent, BadRecord, Card, CardState, Event, EventRejected, Facts, Output, Segment, Tick
+from schemas import (
+    AnyEvent,
+    BadRecord,
+    Card,
+    CardState,
+    Event,
+    EventRejected,
+    Facts,
+    Output,
+    Rules,
+    RulesUpdated,
+    Segment,
+    Tick,
+)
 from schemas.base import EARLIEST_TIME
 from schemas.decode import decode_batch
-from schemas.topics import CARDS
+from schemas.topics import CARDS, PLANT_MODEL
 from streams.adapters.mapping import Mapping
 from streams.sources import ReadTally, RefusedRecord, SourceRecord, read_records
 
@@ -114,21 +127,40 @@ class Replay:
         mapping: what the rows of tables mean.
         twin: a new one.
         tick_s: event time between two ticks. Smaller: silence and lateness are seen sooner, the replay takes longer.
+        rules: in force for every site from the first moment on, whatever the files say of rules; None: those of the
+            files.
+        on_card: is called with each card that is published.
 
     Raises:
         UsageError: a file cannot be read, or is a table and there is no mapping.
     """
 
     def __init__(
-        self, paths: Iterable[Path], mapping: Mapping | None, twin: ReplayedTwin, tick_s: int = 60
+        self,
+        paths: Iterable[Path],
+        mapping: Mapping | None,
+        twin: ReplayedTwin,
+        tick_s: int = 60,
+        *,
+        rules: Rules | None = None,
+        on_card: Callable[[Card], object] | None = None,
     ) -> None:
         assert tick_s > 0, "time goes forward"
         self._twin = twin
         self._tick_s = tick_s
         self._result = ReplayResult()
+        self._on_card = on_card
         self._events = _events_in_order(paths, mapping, self._result)
+        if rules is not None:
+            self._events = _under_rules(rules, self._events)
+            self._result.events = len(self._events)
         self._taken = 0
         self._offsets: Counter[str] = Counter()
+
+    @property
+    def first_at(self) -> datetime | None:
+        """The first event's time; None where there is no event."""
+        return self._events[0][1].event_time if self._events else None
 
     @property
     def last_at(self) -> datetime | None:
@@ -174,7 +206,7 @@ class Replay:
             segments=_segments(events, self._offsets),
             tick=None if tick_at is None else Tick(now=tick_at),
         )
-        _collect(self._twin.apply(facts), self._result)
+        _collect(self._twin.apply(facts), self._result, self._on_card)
         self._twin.take_changes()
         self._taken += len(events)
 
@@ -255,7 +287,19 @@ def _segments(events: Sequence[tuple[str, Event]], offsets: Counter[str]) -> lis
     return segments
 
 
-def _collect(outputs: Iterable[Output], result: ReplayResult) -> None:
+def _under_rules(rules: Rules, events: list[tuple[str, Event]]) -> list[tuple[str, Event]]:
+    """The events with these rules before all of them, and without any others."""
+    if not events:
+        return events
+    first_at = events[0][1].event_time
+    given = RulesUpdated(event_id="replay/rules", event_time=first_at, site_id="*", rules=rules)
+    others = [pair for pair in events if not isinstance(pair[1], RulesUpdated)]
+    return [(PLANT_MODEL, given), *others]
+
+
+def _collect(
+    outputs: Iterable[Output], result: ReplayResult, on_card: Callable[[Card], object] | None
+) -> None:
     for output in outputs:
         result.outputs[output.topic] += 1
         if isinstance(output.body, EventRejected):
@@ -263,6 +307,8 @@ def _collect(outputs: Iterable[Output], result: ReplayResult) -> None:
                 result.rejections.append(output.body)
         elif isinstance(output.body, Card):
             result.cards[output.body.card_id] = output.body
+            if on_card is not None:
+                on_card(output.body)
         elif output.body is None and output.topic == CARDS:
             result.cards.pop(output.key, None)
 
