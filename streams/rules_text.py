@@ -81,13 +81,18 @@ def unit_of(name: str) -> str:
     return next((unit for end, unit in UNITS if f"_{name}".endswith(end)), "")
 
 
+def in_sections() -> dict[str, tuple[str, ...]]:
+    """Every field but name and version, under the heading that it stands in."""
+    placed = {name for names in SECTIONS.values() for name in names} | set(REQUIRED)
+    others = tuple(name for name in Rules.model_fields if name not in placed)
+    return {**SECTIONS, "Everything else": others}
+
+
 def rules_yaml(rules: Rules) -> str:
     """Rules as a file that says of each field what it means, in which unit, and what it is where nobody says."""
     words, defaults = field_words(Rules), Rules()
-    placed = {name for names in SECTIONS.values() for name in names} | set(REQUIRED)
-    others = tuple(name for name in Rules.model_fields if name not in placed)
     parts = [_field(name, rules, defaults, words) for name in REQUIRED]
-    for title, names in {**SECTIONS, "Everything else": others}.items():
+    for title, names in in_sections().items():
         parts.append(f"# --- {title} " + "-" * (WIDTH - len(title) - 7) + "\n")
         parts += [_field(name, rules, defaults, words) for name in names]
     return "\n".join(parts)
@@ -98,14 +103,15 @@ def _field(name: str, rules: Rules, defaults: Rules, words: dict[str, str]) -> s
     unit = unit_of(name)
     meaning = words[name].removesuffix(".")
     lines = textwrap.wrap(f"{meaning[0].upper()}{meaning[1:]}.", WIDTH - 2)
-    lines.append(f"{f'Unit: {unit}. ' if unit else ''}Default: {_plain(default)}.")
+    lines.append(f"{f'Unit: {unit}. ' if unit else ''}Default: {plain(default)}.")
     text = "".join(f"# {line}\n" for line in lines)
     if value in (None, []):
         return text + _EXAMPLES.get(name, f"# {name}:\n")
-    return f"{text}{name}: {_plain(value)}\n"
+    return f"{text}{name}: {plain(value)}\n"
 
 
-def _plain(value: Any) -> str:
+def plain(value: Any) -> str:
+    """A value as the file has it."""
     if value is None:
         return "none"
     return f"{value:g}" if isinstance(value, float) else json.dumps(value)

@@ -22,8 +22,8 @@ from schemas import (
     SetupMatrixUpserted,
     ShipmentSlotsUpserted,
     SiteUpserted,
-    WorkOrderClosed,
     StationUpserted,
+    WorkOrderClosed,
     join_key,
 )
 from twin.calendar import WorkCalendar

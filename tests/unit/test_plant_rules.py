@@ -21,16 +21,16 @@ def rules(when: Any, site_id: str = "S1", **fields: Any) -> Event:
     )
 
 
-def stopped(*said: Event, customer: dict[str, Any] | None = None, until: Any = None) -> Folded:
-    """The stop as told above, after what else is said."""
+def stopped(*said: Event, customer: dict[str, Any] | None = None, until: Any = None, hour: int = 8) -> Folded:
+    """The stop as told above, at 08:00 or another hour, after what else is said."""
     plant = Folded()
     plant.tell(*small_plant(), *said)
     plant.tell(order("1", at(1, "12:00"), **(customer or {})))
     plant.tell(run("R1", "L1", at(0, "06:00"), at(0, "14:00"), pegs=["1"]))
     plant.tick(at(0, "06:00"))
     plant.tell(event("run_started", at(0, "06:00"), line_id="L1", run_id="R1"))
-    plant.tell(count("L1", "R1", at(0, "08:00"), 200.0))
-    plant.tell(event("run_held", at(0, "08:00"), line_id="L1", run_id="R1"))
+    plant.tell(count("L1", "R1", at(0, f"{hour:02d}:00"), 100.0 * (hour - 6)))
+    plant.tell(event("run_held", at(0, f"{hour:02d}:00"), line_id="L1", run_id="R1"))
     plant.tick(until or at(1, "07:00"))
     return plant
 
@@ -211,13 +211,17 @@ def test_a_customer_s_own_share_and_a_sum_of_money_are_kept_too() -> None:
 
 
 def dear_rescue(cannot_slip: bool) -> Card:
-    """An hour is missing; it costs 3,000 on Monday night, and the day late 1,000: dearer by 2,000 (with the surety)."""
-    window = {"window_id": "O1", "line_id": "L1", "start_at": at(0, "22:00"), "end_at": at(1, "06:00")}
-    night = event(
-        "overtime_window_upserted", at(0, "00:00"), notice_by=at(1, "08:00"), cost_per_h=3000.0, **window
-    )
+    """100 pieces by 07:00; on Monday 21:30 the other 700 need half an hour now and 6.5 on Tuesday: 12:30, half an hour
+    after the truck. Half an hour of Monday's night at 3,000 is 1,500, with the surety more; the day late costs 1,000."""
+    window: dict[str, Any] = {
+        "window_id": "O1",
+        "line_id": "L1",
+        "start_at": at(0, "22:00"),
+        "end_at": at(1, "06:00"),
+    }
+    night = event("overtime_window_upserted", at(0, "00:00"), cost_per_h=3000.0, **window)
     acme = {"customer_id": "acme", "cannot_slip": cannot_slip}
-    return only_card(stopped(night, rules(at(0, "00:00"), customers=[acme])))
+    return only_card(stopped(night, rules(at(0, "00:00"), customers=[acme]), hour=7, until=at(0, "21:30")))
 
 
 def test_cheaper_to_be_late_but_this_customer_cannot_slip() -> None:
@@ -232,12 +236,15 @@ def test_cheaper_to_be_late_but_this_customer_cannot_slip() -> None:
 
 
 def test_where_late_costs_nothing_known_no_comparison_is_made() -> None:
-    window = {"window_id": "O1", "line_id": "L1", "start_at": at(0, "22:00"), "end_at": at(1, "06:00")}
-    night = event(
-        "overtime_window_upserted", at(0, "00:00"), notice_by=at(1, "08:00"), cost_per_h=3000.0, **window
-    )
+    window: dict[str, Any] = {
+        "window_id": "O1",
+        "line_id": "L1",
+        "start_at": at(0, "22:00"),
+        "end_at": at(1, "06:00"),
+    }
+    night = event("overtime_window_upserted", at(0, "00:00"), cost_per_h=3000.0, **window)
     free = event("customer_upserted", at(0, "01:00"), customer_id="acme", name="Acme")
-    card = only_card(stopped(night, free))
+    card = only_card(stopped(night, free, hour=7, until=at(0, "21:30")))
 
     assert card.impact.rescue is not None
     assert card.impact.rescue.cheaper_than_late is None
@@ -264,7 +271,7 @@ def test_rules_of_another_site_touch_nothing_here() -> None:
 
 def test_what_was_dismissed_comes_back_when_new_rules_make_it_worse() -> None:
     plant = stopped()
-    dismiss = {
+    dismiss: dict[str, Any] = {
         "command_id": "c1",
         "actor": "sue",
         "card_id": only_card(plant).card_id,
