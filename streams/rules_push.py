@@ -13,6 +13,7 @@ from confluent_kafka import KafkaException
 
 from schemas import ForesiteError, Rules, RulesUpdated, UsageError
 from schemas.decode import decode_batch
+from schemas.json_text import DEFAULT_LIMITS
 from schemas.topics import PLANT_MODEL
 from streams.partition_reader import read_to_end, reader
 from streams.publish import publish
@@ -50,7 +51,7 @@ def push_rules(settings: Settings, rules: Rules, at: datetime, site_id: str = EV
         site_id: the only site that they are for; "*": every site without rules of its own.
 
     Raises:
-        UsageError: the same version was pushed with other content.
+        UsageError: the same version was pushed with other content, or the rules are larger than a record may be.
         ForesiteError: Kafka did not take them.
     """
     told = rules_told(settings)
@@ -70,10 +71,13 @@ def push_rules(settings: Settings, rules: Rules, at: datetime, site_id: str = EV
         at = last.event_time + timedelta(milliseconds=1)
     identity = f"rules/{rules.rules_id}/{rules.version}/{content_hash(rules)}/{int(at.timestamp() * 1000)}"
     event = RulesUpdated(event_id=identity[-200:], event_time=at, site_id=site_id, rules=rules)
+    value = event.model_dump_json(exclude_none=True).encode()
+    if len(value) > DEFAULT_LIMITS.record_bytes:
+        raise UsageError(f"the rules take {len(value):,} bytes; ingest takes {DEFAULT_LIMITS.record_bytes:,}")
     record = SourceRecord(
         topic=PLANT_MODEL,
         key=record_key(event.model_dump(mode="json")),
-        value=event.model_dump_json(exclude_none=True).encode(),
+        value=value,
         origin=Origin(Path("rules"), 1),
     )
     outcome = publish(settings, [record])

@@ -1,6 +1,6 @@
 """The judge of data_conflict: what hangs on two systems that contradict each other. Nothing here says who is right."""
 
-from schemas import Cause, Confidence, DataTrouble, Owner, PathStep
+from schemas import Cause, Confidence, CustomerUpserted, DataTrouble, Owner, PathStep
 from twin.assessment import Assessment
 from twin.conflicts import Conflict, find
 from twin.graph import node_id
@@ -68,7 +68,7 @@ def judge(view: View) -> Risk | None:
             *cannot_slip_step(view, customers),
         ],
         mild="two systems differ",
-        owner=_owner(view),
+        owner=_owner(view, customers),
         deadline=deadline,
         deadline_because="the first goods must be ready" if at_stake else "nothing is lost by the hour",
         confidence=Confidence(value=1.0, n=len(found.claims), window_h=0.0),
@@ -117,16 +117,16 @@ def _name(view: View, each: Assessment) -> str:
     return each.order.event.customer_id if customer is None else customer.name
 
 
-def _owner(view: View) -> Owner:
+def _owner(view: View, at_stake: list[CustomerUpserted | None]) -> Owner:
     model = view.model
     if view.root[1] == "order":
         customer = view.customer(model.orders[view.site_id, view.root[3]])
         account_owner = None if customer is None else customer.account_owner_id
         name = "the customer" if customer is None else customer.name
-        return owner_for(view, [(account_owner, f"account owner of {name}")])
+        return owner_for(view, [(account_owner, f"account owner of {name}")], at_stake)
     line = model.line_of_run[view.site_id, view.root[3]]
     supervisor = None if line.event is None else line.event.supervisor_id
-    return owner_for(view, [(supervisor, f"supervisor of {line.name}")])
+    return owner_for(view, [(supervisor, f"supervisor of {line.name}")], at_stake)
 
 
 def _path(view: View, at_stake: list[Assessment]) -> list[PathStep]:

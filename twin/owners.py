@@ -1,8 +1,8 @@
 """Whose a card is: the first person that a list of rules names and who is there, always with a fallback."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from schemas import Owner
+from schemas import CustomerUpserted, Owner
 from twin.plant import Plant
 from twin.view import View
 from twin.words import time_of
@@ -11,16 +11,25 @@ Candidate = tuple[str | None, str]
 """Person id, None where nobody is configured, and the rule that names them."""
 
 
-def owner_for(view: View, candidates: Sequence[Candidate]) -> Owner:
-    """Who owns what a judge has found: a candidate, else who answers for a customer that cannot slip; see owner_of."""
-    return owner_of(view.model.plant, view.site_id, [*candidates, *account_owners(view)], view.now)
+def owner_for(
+    view: View, candidates: Sequence[Candidate], customers: Iterable[CustomerUpserted | None] | None = None
+) -> Owner:
+    """Who owns what a judge has found: a candidate, else who answers for a customer that cannot slip; see owner_of.
+
+    Args:
+        view: what was judged.
+        candidates: most fitting first.
+        customers: whose orders are at stake, worst first; None: those whose orders are late.
+    """
+    at_stake = [each.customer for each in view.late] if customers is None else customers
+    all_of_them = [*candidates, *account_owners(at_stake)]
+    return owner_of(view.model.plant, view.site_id, all_of_them, view.now)
 
 
-def account_owners(view: View) -> list[Candidate]:
-    """Who answers for the customers that cannot slip among those whose orders are late, worst first."""
+def account_owners(customers: Iterable[CustomerUpserted | None]) -> list[Candidate]:
+    """Who answers for those that cannot slip."""
     found: dict[str, str] = {}
-    for each in view.late:
-        customer = each.customer
+    for customer in customers:
         if customer is not None and customer.cannot_slip and customer.account_owner_id is not None:
             found.setdefault(customer.account_owner_id, f"account owner of {customer.name}, who cannot slip")
     return [*found.items()]

@@ -263,7 +263,7 @@ def _risk(
         parts={"penalty": penalty} if penalty else {},
         severity_steps=steps,
         mild="what the line does is not known",
-        owner=owner_for(view, [(supervisor, f"supervisor of {line.name}")]),
+        owner=owner_for(view, [(supervisor, f"supervisor of {line.name}")], customers.values()),
         deadline=deadline,
         deadline_because=deadline_because,
         confidence=confidence,

@@ -4,6 +4,8 @@ The Line 3 case on Tuesday noon: the card of #4471 stands, high, with R. Okafor.
 """
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +20,7 @@ from streams.settings import Settings
 from streams.simulator import CommittedClock, Player, line3_events
 from streams.topic_admin import create_topics
 from tests.integration.test_line3_through_kafka import BERLIN, check_the_fold
-from tests.running import cards, roles, wait_until
+from tests.running import ROOT, cards, roles, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -94,6 +96,20 @@ def check_versions(settings: Settings, folder: Path) -> None:
     """The same again is nothing; other content wants another version; a site's own rules are told of."""
     again = push_rules(settings, rules_of(folder, RULES), LATER)
     assert (False, "7") == (again.was_sent, again.replaced.version if again.replaced else None)
+    command = [sys.executable, "-m", "streams.cli", "rules", "push", str(folder / "rules.yaml")]
+    environment = {**os.environ, "FORESITE_TOPIC_PREFIX": settings.topic_prefix}
+    said = subprocess.run(
+        [*command, "--kafka", settings.kafka],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (0, "plant 7 is in force for every site already: nothing sent\n") == (
+        said.returncode,
+        said.stdout,
+    ), said.stderr
     with pytest.raises(UsageError, match="version 7 of plant is known with other content, since 2026-11-17"):
         push_rules(settings, rules_of(folder, RULES.replace("0.02", "0.03")), LATER, "plant-1")
     eighth = rules_of(folder, RULES.replace('"7"', '"8"').replace("0.02", "0.03"))
