@@ -146,7 +146,7 @@ from schemas.plant_model import (
     WeeklySlot,
     WeeklySpan,
 )
-from schemas.rules import Rules
+from schemas.rules import CustomerRule, OwnerCondition, OwnerRule, Rules
 from schemas.topics import INPUT_TOPICS, MODEL_OF_KIND, TOPIC_OF_KIND, TOPICS, Topic, list_validator
 
 __all__ = [
@@ -190,6 +190,7 @@ __all__ = [
     "Confidence",
     "CountCorrected",
     "CountReported",
+    "CustomerRule",
     "CustomerUpserted",
     "DataTrouble",
     "DeadLetter",
@@ -225,6 +226,8 @@ __all__ = [
     "OvertimeRateUpserted",
     "OvertimeWindowUpserted",
     "Owner",
+    "OwnerCondition",
+    "OwnerRule",
     "PackmlState",
     "PathStep",
     "Peg",

@@ -104,6 +104,10 @@ class Rescue(OutputModel):
         windows: ids of the overtime windows used, in time order.
         net_benefit: exposure avoided less cost.
         margin_after: margin of the affected orders after the cost; margin_after_fraction of their revenue.
+        min_margin_fraction, min_margin: what the rules keep of the affected orders' revenue, and in money; None: they
+            say nothing.
+        breaks_margin_rule: it leaves less than the rules keep.
+        cheaper_than_late: whether it costs less than being late; None where what late costs is unknown.
     """
 
     kind: Literal["overtime"] = "overtime"
@@ -116,6 +120,10 @@ class Rescue(OutputModel):
     net_benefit: float
     margin_after: float | None
     margin_after_fraction: float | None
+    min_margin_fraction: float | None = None
+    min_margin: float | None = None
+    breaks_margin_rule: bool = False
+    cheaper_than_late: bool | None = None
 
 
 class MaterialUse(OutputModel):

@@ -24,13 +24,15 @@ from schemas import (
     EventRejected,
     Facts,
     Output,
+    Rules,
+    RulesUpdated,
     Segment,
     Tick,
     UsageError,
 )
 from schemas.base import EARLIEST_TIME
 from schemas.decode import decode_batch
-from schemas.topics import CARDS
+from schemas.topics import CARDS, PLANT_MODEL
 from streams.adapters.mapping import Mapping
 from streams.recording import recordings_in, up_to
 from streams.sources import ReadTally, RefusedRecord, SourceRecord, read_records
@@ -127,22 +129,44 @@ class Replay:
         mapping: what the rows of tables mean.
         twin: a new one.
         tick_s: event time between two ticks. Smaller: silence and lateness are seen sooner, the replay takes longer.
+        rules: in force for every site from the first moment on, whatever the files say of rules; None: those of the
+            files.
+        on_card: is called with each card that is published.
 
     Raises:
         UsageError: a file cannot be read, or is a table and there is no mapping.
     """
 
     def __init__(
-        self, paths: Sequence[Path], mapping: Mapping | None, twin: ReplayedTwin, tick_s: int = 60
+        self,
+        paths: Sequence[Path],
+        mapping: Mapping | None,
+        twin: ReplayedTwin,
+        tick_s: int = 60,
+        *,
+        rules: Rules | None = None,
+        on_card: Callable[[Card], object] | None = None,
     ) -> None:
         assert tick_s > 0, "time goes forward"
         self._twin = twin
         self._tick_s = tick_s
         self._result = ReplayResult()
+        self._on_card = on_card
         self._recorded = _recorded(paths, self._result)
         self._events = [] if self._recorded else _events_in_order(paths, mapping, self._result)
+        if rules is not None:
+            self._recorded = _recorded_under_rules(rules, self._recorded)
+            self._events = _under_rules(rules, self._events)
+            self._result.events = len(self._events) + sum(map(_events_in, self._recorded))
         self._taken = 0
         self._offsets: Counter[str] = Counter()
+
+    @property
+    def first_at(self) -> datetime | None:
+        """The first event's time, of a recording its first tick; None where there is none."""
+        if self._recorded:
+            return next((at for facts in self._recorded for at in _ticks(facts)), None)
+        return self._events[0][1].event_time if self._events else None
 
     @property
     def last_at(self) -> datetime | None:
@@ -192,7 +216,7 @@ class Replay:
             facts, rest = up_to(self._recorded[0], until.timestamp())
             if result.first_at is None:
                 result.first_at = next(_ticks(facts), None)
-            _collect(self._twin.apply(facts), result)
+            _collect(self._twin.apply(facts), result, self._on_card)
             self._twin.take_changes()
             self._taken += _events_in(facts)
             if rest is not None:
@@ -208,7 +232,7 @@ class Replay:
             segments=_segments(events, self._offsets),
             tick=None if tick_at is None else Tick(now=tick_at),
         )
-        _collect(self._twin.apply(facts), self._result)
+        _collect(self._twin.apply(facts), self._result, self._on_card)
         self._twin.take_changes()
         self._taken += len(events)
 
@@ -317,7 +341,42 @@ def _segments(events: Sequence[tuple[str, Event]], offsets: Counter[str]) -> lis
     return segments
 
 
-def _collect(outputs: Iterable[Output], result: ReplayResult) -> None:
+def _under_rules(rules: Rules, events: list[tuple[str, Event]]) -> list[tuple[str, Event]]:
+    """The events with these rules before all of them, and without any others."""
+    if not events:
+        return events
+    first_at = events[0][1].event_time
+    given = RulesUpdated(event_id="replay/rules", event_time=first_at, site_id="*", rules=rules)
+    others = [pair for pair in events if not isinstance(pair[1], RulesUpdated)]
+    return [(PLANT_MODEL, given), *others]
+
+
+def _recorded_under_rules(rules: Rules, recorded: deque[Facts]) -> deque[Facts]:
+    """The recording with these rules before all of it, and without any others."""
+    first = next((at for facts in recorded for at in _ticks(facts)), None)
+    if first is None:
+        return recorded
+    given = RulesUpdated(event_id="replay/rules", event_time=first, site_id="*", rules=rules)
+    before = Segment(topic="replay/rules", partition=0, positions=[(0, 0)], events=[given])
+    return deque([Facts(group_id="replay", segments=[before]), *map(_without_rules, recorded)])
+
+
+def _without_rules(facts: Facts) -> Facts:
+    segments = []
+    for segment in facts.segments:
+        kept = [
+            (position, event)
+            for position, event in zip(segment.positions, segment.events, strict=True)
+            if not isinstance(event, RulesUpdated)
+        ]
+        positions, events = [position for position, _ in kept], [event for _, event in kept]
+        segments.append(segment.model_copy(update={"positions": positions, "events": events}))
+    return facts.model_copy(update={"segments": segments})
+
+
+def _collect(
+    outputs: Iterable[Output], result: ReplayResult, on_card: Callable[[Card], object] | None
+) -> None:
     for output in outputs:
         result.outputs[output.topic] += 1
         if isinstance(output.body, EventRejected):
@@ -325,6 +384,8 @@ def _collect(outputs: Iterable[Output], result: ReplayResult) -> None:
                 result.rejections.append(output.body)
         elif isinstance(output.body, Card):
             result.cards[output.body.card_id] = output.body
+            if on_card is not None:
+                on_card(output.body)
         elif output.body is None and output.topic == CARDS:
             result.cards.pop(output.key, None)
 

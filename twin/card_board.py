@@ -23,6 +23,7 @@ from twin.judging import AT_ONCE, GONE, JUDGES
 from twin.model import Model
 from twin.owners import owner_of
 from twin.risk import LateOrder, Root
+from twin.rules import under_rules
 from twin.view import View
 from twin.words import utc
 
@@ -53,7 +54,8 @@ class CardBoard:
         rules = model.plant.rules(root[2])
         current = card if is_live or is_held else None
         view = View(model, self.now, root, current, self._late(root, is_open=current is not None))
-        risk = JUDGES[CardKind(root[0])](view)
+        found = JUDGES[CardKind(root[0])](view)
+        risk = None if found is None else under_rules(view, found)
         output_id = self.output_id(root)
         if risk is None or (current is None and risk.exposure < rules.min_exposure):
             if current is not None and self._is_over(root, current, rules):
@@ -102,7 +104,7 @@ class CardBoard:
         if level == card.escalation:
             return
         rule = "escalation owner of the rules"
-        to = owner_of(self.model.plant, root[2], [(rules.escalation_owner_id, rule)])
+        to = owner_of(self.model.plant, root[2], [(rules.escalation_owner_id, rule)], self.now)
         output_id = self.output_id(root)
         self.publish(root, escalated(card, level, to, self.now, output_id))
 

@@ -17,7 +17,7 @@ from twin.lateness import (
     rescue_by_overtime,
     weight_of,
 )
-from twin.owners import owner_of
+from twin.owners import owner_for
 from twin.risk import Risk
 from twin.view import View
 from twin.wording import cause_in_words, money_in_words, rescue_in_words, title_of
@@ -50,10 +50,8 @@ def judge(view: View) -> Risk | None:
         parts={"penalty": penalty},
         severity_steps=[*lateness_steps(view, late), *([] if lasting is None else [lasting])],
         mild="an order may be late",
-        owner=owner_of(
-            view.model.plant,
-            view.site_id,
-            [(None if line.event is None else line.event.supervisor_id, f"supervisor of {line.name}")],
+        owner=owner_for(
+            view, [(None if line.event is None else line.event.supervisor_id, f"supervisor of {line.name}")]
         ),
         deadline=deadline,
         deadline_because=deadline_because,

@@ -1,7 +1,7 @@
 """What the handlers of a twin share while one event is folded: the model, the clock, and what comes out."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from schemas import (
     ClockTicked,
@@ -65,7 +65,9 @@ class Session:
         topic, partition, offset, index = self.position
         return f"{topic}/{partition}/{offset}/{index}"
 
-    def evaluate(self, lines: list[Line], orders: list[Order] | None = None) -> None:
+    def evaluate(
+        self, lines: list[Line], orders: list[Order] | None = None, roots: Sequence[Root] = ()
+    ) -> None:
         """Evaluate now; before the first tick nobody knows what time it is, and it is left to that tick."""
         if self.now is None:
             for line in lines:
@@ -73,7 +75,7 @@ class Session:
             return
         evaluation = Evaluation(self.model, self.now, self.cause)
         evaluation.lines(lines)
-        evaluation.orders(orders or [])
+        evaluation.orders(orders or [], roots)
         self.publish(evaluation)
 
     def judge(self, roots: Iterable[Root]) -> None:

@@ -56,6 +56,7 @@ MADE = [
     "command",
     "close",
     "ship",
+    "rules",
 ]
 """What happens next; counts most often."""
 
@@ -129,6 +130,22 @@ def _event(draw: st.DrawFn, made: str, event_id: str, when: datetime, run_id: st
     if made == "correct":
         delta = float(draw(st.integers(-30, 30)))
         return event("count_corrected", when, event_id, line_id=line_id, run_id=run_id, good_delta=delta)
+    if made == "rules":
+        if draw(st.booleans()):
+            until = when + timedelta(hours=draw(st.integers(0, 8)))
+            return event("person_upserted", when, event_id, person_id="sue", name="S.", absent_until=until)
+        acme = {
+            "customer_id": "acme",
+            "cannot_slip": draw(st.booleans()),
+            "min_margin_fraction": draw(st.sampled_from([0.0, 0.19])),
+        }
+        said = {
+            "version": event_id,
+            "raise_at_p_late": draw(st.sampled_from([0.5, 0.9])),
+            "customers": [acme],
+            "owners": [{"when": {"min_severity": "high"}, "owner_id": "boss"}],
+        }
+        return event("rules_updated", when, event_id, rules=said)
     if made == "order":
         order_id = draw(st.sampled_from(["1", "2", "3", "4"]))
         if draw(st.booleans()):

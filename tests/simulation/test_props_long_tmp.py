@@ -1,0 +1,277 @@
+"""What must always hold of the fold, on histories that Hypothesis makes up.
+
+Incremental equals recomputed for what has no memory; any grouping of records into commits, a restore at any point and
+another process give the same bytes; any batching of events into facts gives the same documents; a replay of what was
+folded changes nothing; what was counted is conserved; no edge hangs loose.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, given, note, settings
+from hypothesis import strategies as st
+
+from schemas import MODEL_OF_KIND, Event, Facts
+from tests.folding import Folded, absorb, at, count, event, fold_all, order, run, small_plant, wire
+from twin import Twin
+from twin.recompute import picture_of, recompute
+
+STEPS = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+RUNS = {"R1": "L1", "R2": "L2", "R3": "L1", "R4": "L2"}
+
+
+def beginning() -> list[Event]:
+    """Two lines with two runs each; R1 feeds R2, R3 feeds R4; three orders, one of them tight."""
+    return [
+        *small_plant(),
+        event("overtime_window_upserted", at(0, "00:00"), window_id="O1", line_id="L1", start_at=at(0, "22:00"), end_at=at(1, "02:00"), cost_per_h=50.0),
+        order("1", at(1, "12:00")),
+        order("2", at(2, "12:00"), penalty_per_day=500.0),
+        order("3", at(1, "12:00"), quantity=400.0),
+        run("R1", "L1", at(0, "06:00"), at(0, "14:00"), pegs=["3"], feeds_run_ids=["R2"], work_order_id="W1"),
+        run("R2", "L2", at(0, "14:00"), at(0, "22:00"), pegs=["1"]),
+        run("R3", "L1", at(0, "14:00"), at(0, "22:00"), item_id="blue", feeds_run_ids=["R4"]),
+        run("R4", "L2", at(1, "06:00"), at(1, "14:00"), item_id="blue", pegs=["2"]),
+    ]  # fmt: skip
+
+
+MADE = [
+    "count",
+    "count",
+    "count",
+    "numbered",
+    "move",
+    "order",
+    "plan",
+    "correct",
+    "state",
+    "command",
+    "close",
+    "ship",
+]
+"""What happens next; counts most often."""
+
+CARDS = [
+    "delivery_risk/S1/line/L1/1",
+    "delivery_risk/S1/line/L2/1",
+    "plan_infeasible/S1/order/1/1",
+    "plan_infeasible/S1/line/L2/1",
+    "line_down/S1/line/L1/1",
+    "data_stale/S1/line/L1/1",
+    "data_conflict/S1/run/R1/1",
+]
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[list[Event] | datetime]:
+    """Steps of a plant: some events, then time passes by a few minutes up to hours."""
+    now = at(0, "05:00")
+    steps: list[list[Event] | datetime] = []
+    number = 0
+    for _ in range(draw(st.integers(2, 14))):
+        events: list[Event] = []
+        for _ in range(draw(st.integers(0, 4))):
+            number += 1
+            # Mostly now, sometimes late by up to three hours, rarely ahead.
+            when = now + timedelta(minutes=draw(st.integers(-180, 10)))
+            run_id = draw(st.sampled_from(sorted(RUNS)))
+            made = draw(st.sampled_from(MADE))
+            events.append(_event(draw, made, f"e{number}", when, run_id))
+        steps.append(events)
+        now += timedelta(minutes=draw(st.sampled_from([1, 5, 30, 60, 240])))
+        steps.append(now)
+    return steps
+
+
+def _event(draw: st.DrawFn, made: str, event_id: str, when: datetime, run_id: str) -> Event:
+    line_id = RUNS[run_id]
+    if made == "count":
+        good, scrap = float(draw(st.integers(0, 60))), float(draw(st.integers(0, 5)))
+        return count(line_id, run_id, when, good, scrap_count=scrap, event_id=event_id)
+    if made == "numbered":
+        number = draw(st.integers(1, 9))
+        return count(
+            line_id, run_id, when, 1.0, event_id=event_id, source_id=f"gw-{line_id}", source_sequence=number
+        )
+    if made == "command":
+        return _command(draw, event_id, when, line_id)
+    if made == "close":
+        return event("work_order_closed", when, event_id, work_order_id="W1")
+    if made == "ship":
+        shipped = float(draw(st.sampled_from([100, 800])))
+        return event(
+            "order_shipped", when, event_id, order_id=draw(st.sampled_from(["1", "2"])), shipped_pcs=shipped
+        )
+    if made == "move":
+        kinds = [
+            "setup_started",
+            "run_started",
+            "run_started",
+            "run_held",
+            "run_resumed",
+            "run_suspended",
+            "run_completed",
+        ]
+        kind = draw(st.sampled_from(kinds))
+        other = draw(st.sampled_from(["L1", "L2", line_id, line_id]))
+        return event(kind, when, event_id, line_id=other, run_id=run_id)
+    if made == "state":
+        state = draw(st.sampled_from(["HELD", "EXECUTE", "SUSPENDED", "IDLE"]))
+        return event("state_changed", when, event_id, line_id=line_id, state=state)
+    if made == "correct":
+        delta = float(draw(st.integers(-30, 30)))
+        return event("count_corrected", when, event_id, line_id=line_id, run_id=run_id, good_delta=delta)
+    if made == "order":
+        order_id = draw(st.sampled_from(["1", "2", "3", "4"]))
+        if draw(st.booleans()):
+            return event("order_cancelled", when, event_id, order_id=order_id)
+        source_id = draw(st.sampled_from(["erp", "crm", None]))
+        promised = at(draw(st.integers(0, 3)), "12:00")
+        return order(order_id, promised, when=when, event_id=event_id, source_id=source_id)
+    start = at(draw(st.integers(0, 1)), draw(st.sampled_from(["06:00", "12:00", "20:00"])))
+    return run(run_id, line_id, start, start + timedelta(hours=8), pegs=["1"], when=when, event_id=event_id)
+
+
+def _command(draw: st.DrawFn, event_id: str, when: datetime, line_id: str) -> Event:
+    said = {"event_id": event_id, "command_id": draw(st.sampled_from([event_id, "again"])), "actor": "sue"}
+    if draw(st.integers(0, 3)) == 0:
+        return event("stop_duration_report", when, line_id=line_id, expected_duration_min=60.0, **said)
+    kind = draw(st.sampled_from(sorted(kind for kind in MODEL_OF_KIND if kind.startswith("card_"))))
+    more: dict[str, dict[str, Any]] = {
+        "card_assign": {"owner_id": "boss"},
+        "card_snooze": {"until": when + timedelta(hours=2)},
+        "card_dismiss": {"reason": "no"},
+    }
+    card_id, revision = draw(st.sampled_from(CARDS)), draw(st.integers(1, 4))
+    return event(kind, when, card_id=card_id, expected_revision=revision, **said, **more.get(kind, {}))
+
+
+def begun() -> Folded:
+    folded = Folded()
+    folded.tell(*beginning())
+    folded.tick(at(0, "05:00"))
+    return folded
+
+
+def told(history: list[list[Event] | datetime]) -> Folded:
+    folded = begun()
+    for step in history:
+        if isinstance(step, datetime):
+            folded.tick(step)
+        elif step:
+            folded.tell(*step)
+    return folded
+
+
+def one_event_a_record(records: list[Facts]) -> Iterator[Facts]:
+    for facts in records:
+        for segment in facts.segments:
+            for position, each in zip(segment.positions, segment.events, strict=True):
+                alone = segment.model_copy(update={"positions": [position], "events": [each]})
+                yield Facts(group_id=facts.group_id, segments=[alone])
+        if facts.tick is not None:
+            yield Facts(group_id=facts.group_id, tick=facts.tick)
+
+
+@STEPS
+@given(histories())
+def test_incremental_equals_recomputed(history: list[list[Event] | datetime]) -> None:
+    folded = begun()
+    for step in history:
+        if isinstance(step, datetime):
+            folded.tick(step)
+            now = folded.twin.now
+            assert now is not None
+            assert recompute(folded.documents, now) == picture_of(folded.twin.model)
+        elif step:
+            folded.tell(*step)
+    note(str(folded.twin.counters))
+
+
+@STEPS
+@given(histories(), st.data())
+def test_grouping_and_restoring_show_nowhere(
+    history: list[list[Event] | datetime], data: st.DataObject
+) -> None:
+    folded = told(history)
+    twin, outputs, documents = fold_all(folded.records)
+    assert wire(folded.outputs) == wire(outputs)
+    assert folded.documents == documents
+    assert (folded.twin.digest, folded.twin.document_count) == (twin.digest, twin.document_count)
+
+    cut = data.draw(st.integers(0, len(folded.records)))
+    first, _, kept = fold_all(folded.records[:cut])
+    restored = Twin.restore(first.header(), kept)
+    assert first.digest == restored.digest
+    rest = [output for facts in folded.records[cut:] for output in restored.apply(facts)]
+    absorb(kept, restored)
+    assert wire(folded.outputs)[len(folded.outputs) - len(rest) :] == wire(rest)
+    assert (documents, twin.digest) == (kept, restored.digest)
+
+
+@STEPS
+@given(histories())
+def test_batching_of_events_into_facts_shows_nowhere(history: list[list[Event] | datetime]) -> None:
+    folded = told(history)
+    twin, outputs, documents = fold_all(one_event_a_record(folded.records))
+
+    assert wire(folded.outputs) == wire(outputs)
+    assert (folded.documents, folded.twin.digest) == (documents, twin.digest)
+
+
+@STEPS
+@given(histories())
+def test_folding_again_what_was_folded_changes_nothing(history: list[list[Event] | datetime]) -> None:
+    folded = told(history)
+    before = folded.twin.digest
+    again = [output for facts in folded.records for output in folded.twin.apply(facts)]
+
+    assert [] == again
+    assert {} == folded.twin.take_changes()
+    assert before == folded.twin.digest
+
+
+@STEPS
+@given(histories())
+def test_what_was_counted_is_conserved_and_no_edge_hangs_loose(history: list[list[Event] | datetime]) -> None:
+    folded = told(history)
+    model = folded.twin.model
+    for key, each in model.runs.items():
+        assert each.progress.good_pcs >= 0
+        assert each.progress.made_pcs >= each.progress.good_pcs
+        assert model.line_of_run[key].runs[each.run_id] is each
+    nodes = {
+        body.node_id for body in folded.on("twin.graph.v1") if body is not None and body.element == "node"
+    }
+    for body in folded.on("twin.graph.v1"):
+        if body is not None and body.element == "edge":
+            assert {body.from_id, body.to_id} <= nodes
+    for line in model.lines.values():
+        assert all(first.end_s <= second.start_s for first, second in pairwise(line.buckets))
+    ids = [output.output_id for output in folded.outputs]
+    assert len(ids) == len(set(ids)), "an output id was used twice"
+
+
+def test_another_process_with_another_hash_seed_says_the_same_bytes() -> None:
+    root = Path(__file__).parents[2]
+    script = "from tests.simulation_digest import main; main()"
+    digests = {
+        subprocess.run(
+            [sys.executable, "-c", script],
+            cwd=root,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        for seed in ("0", "1", "4711")
+    }
+
+    assert 1 == len(digests)
+    assert len(digests.pop()) > 100
