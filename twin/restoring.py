@@ -32,7 +32,7 @@ from twin.graph import Edge
 from twin.model import Model, SinceDocument
 from twin.risk import root_of
 from twin.runs import RunProgress
-from twin.supply import Arrivals, ItemSupply, UseAccount
+from twin.supply_documents import Arrivals, ItemSupply, UseAccount
 
 Documents = Mapping[str, list[tuple[list[str], bytes]]]
 """Documents by type: the parts of their keys, and their bytes."""

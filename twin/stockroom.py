@@ -26,7 +26,7 @@ from twin.risk import Root
 from twin.runs import RunState
 from twin.session import Session
 from twin.shortfall import NEGLIGIBLE_SHARE, RAISE_SHARE, shortage_signal, shortfall_of
-from twin.supply import UseAccount
+from twin.supply_documents import UseAccount
 from twin.usage import over_use_of
 
 REMARK_SHARE = 0.01
@@ -104,7 +104,7 @@ class Stockroom:
     def _on_item(self, event: ItemUpserted) -> None:
         """Lead time, buyer or expected scrap changed."""
         model = self._session.model
-        model.supply.link_owner(event)
+        model.supply.rename(event)
         concerned = [event.item_id]
         for key in self._makers(event.site_id, event.item_id):
             concerned += model.supply.takes.get(key, {})

@@ -7,8 +7,6 @@ materials.py, and allocation.py works out from here which run has to wait.
 from collections.abc import Mapping, Sequence
 from math import inf
 
-import msgspec
-
 from schemas import (
     ItemUpserted,
     ReceiptExpected,
@@ -17,92 +15,12 @@ from schemas import (
     join_key,
 )
 from twin.entities import Run, SiteKey
-from twin.graph import PlantGraph, node_id
+from twin.graph import PlantGraph
 from twin.materials import Gate, received_since
 from twin.plant import EVERYWHERE, Plant, PlantKey, upsert_key
 from twin.store import DocumentStore
-
-ENTRIES_KEPT = 64
-"""Consumption reports kept one by one a run and item; older ones are one sum. Fewer: a stock report that comes later
-than they do cuts less exactly; more cost memory."""
-
-ARRIVALS_KEPT = 32
-"""Partial deliveries kept a receipt."""
-
-
-class UseAccount(msgspec.Struct):
-    """What one run took of one item. Times are POSIX seconds, quantities in the item's unit.
-
-    Attributes:
-        at: the moment of which its use is known; good, made: pieces that it had made by then.
-        entries: what it reported to have used after the stock report, with the moment, oldest first.
-        estimated: used after the stock report by count, not reported.
-        seen_used, seen_made: all that it reported, and pieces made by its last report, for the observed over-use.
-        reports: how many; reported_at, event_id: the last of them.
-    """
-
-    at: float = 0.0
-    good: float = 0.0
-    made: float = 0.0
-    entries: list[tuple[float, float]] = msgspec.field(default_factory=list)
-    estimated: float = 0.0
-    seen_used: float = 0.0
-    seen_made: float = 0.0
-    reports: int = 0
-    reported_at: float = 0.0
-    event_id: str = ""
-
-    @property
-    def used(self) -> float:
-        """Units used after the stock report, up to the moment of which its use is known."""
-        return sum(quantity for _, quantity in self.entries) + self.estimated
-
-    def enter(self, moment: float, quantity: float) -> None:
-        """Note a report; what is too old to be kept apart becomes one sum."""
-        self.entries.append((moment, quantity))
-        self.entries.sort()
-        if len(self.entries) > ENTRIES_KEPT:
-            (_, first), (second_at, second) = self.entries[:2]
-            self.entries[:2] = [(second_at, first + second)]
-
-    def encode(self) -> bytes:
-        """JSON of the account."""
-        return msgspec.json.encode(self)
-
-
-class Arrivals(msgspec.Struct):
-    """What came in of a receipt: the moment, and how much in all by then, oldest first."""
-
-    item_id: str
-    steps: list[tuple[float, float]] = msgspec.field(default_factory=list)
-
-    def encode(self) -> bytes:
-        """JSON of the arrivals."""
-        return msgspec.json.encode(self)
-
-
-class ItemSupply(msgspec.Struct):
-    """An item that runs take, and what follows from its supply.
-
-    Attributes:
-        dirty: something changed since gates were worked out; touched_at: the youngest event that changed something.
-        carried: used after the stock report by runs that are forgotten, less what forgotten receipts brought.
-        hour: the clock when the gates were worked out, in whole hours; None: they do not depend on it.
-        over_use: as it was then; gates: material that runs have to wait for, by run.
-        short_since: since when a shortage is projected, as last signalled; None: none is.
-    """
-
-    dirty: bool = True
-    touched_at: float = 0.0
-    carried: float = 0.0
-    hour: float | None = None
-    over_use: float = 0.0
-    gates: dict[str, list[Gate]] = msgspec.field(default_factory=dict)
-    short_since: float | None = None
-
-    def encode(self) -> bytes:
-        """JSON of the state."""
-        return msgspec.json.encode(self)
+from twin.supply_documents import ARRIVALS_KEPT, Arrivals, ItemSupply, UseAccount
+from twin.supply_graph import SupplyGraph
 
 
 class SupplyBook:
@@ -111,7 +29,7 @@ class SupplyBook:
     def __init__(self, store: DocumentStore, plant: Plant, graph: PlantGraph) -> None:
         self._store = store
         self._plant = plant
-        self._graph = graph
+        self._edges = SupplyGraph(graph, plant)
         self.items: dict[SiteKey, ItemSupply] = {}
         self.dirty: dict[SiteKey, None] = {}
         self.clocked: dict[SiteKey, None] = {}  # items whose gates depend on the hour
@@ -144,28 +62,14 @@ class SupplyBook:
         takes: dict[str, float] = {}
         for component in [] if bill is None else bill.components:
             takes[component.item_id] = takes.get(component.item_id, 0.0) + component.quantity_per
-        moment = run.plan.event_time.timestamp()
         if takes:
             self.takes[key] = takes
             if run.is_finished:
                 run.use_known_at = inf
         for item_id in takes:
             self.users.setdefault((run.site_id, item_id), {})[run.run_id] = None
-            self.touch((run.site_id, item_id), moment)
-        identity = node_id("run", run.site_id, run.run_id)
-        targets: dict[str, float | None] = {
-            self._item_node(run.site_id, item_id): quantity_per * run.plan.quantity_pcs
-            for item_id, quantity_per in takes.items()
-        }
-        before = [edge.to_id for edge in self._graph.edges_from(identity, "consumes")]
-        cause = (
-            run.plan.event_id
-            if bill is None
-            else max(run.plan, bill, key=lambda each: each.event_time).event_id
-        )
-        self._graph.replace_edges_from(identity, "consumes", targets, moment, cause)
-        for item in before:
-            self._prune(item)
+            self.touch((run.site_id, item_id), run.plan.event_time.timestamp())
+        self._edges.link_run(run, takes, bill)
 
     def drop_run(self, run: Run, used_unmarked: Mapping[str, float]) -> None:
         """The run is forgotten; what it used since the stock report stays used.
@@ -175,8 +79,6 @@ class SupplyBook:
             used_unmarked: units by item that it took after the moment of which its use is known.
         """
         key = (run.site_id, run.run_id)
-        identity = node_id("run", *key)
-        items = [edge.to_id for edge in self._graph.edges_from(identity, "consumes")]
         concerned = sorted({*self.takes.get(key, {}), *self.used.get(key, {})})
         self._unlink(key)
         for item_id in concerned:
@@ -188,9 +90,7 @@ class SupplyBook:
                 continue
             supply.carried += (0.0 if account is None else account.used) + used_unmarked.get(item_id, 0.0)
             self.touch(item_key, supply.touched_at)
-        for item in items:
-            self._graph.remove_edge(identity, "consumes", item)
-            self._prune(item)
+        self._edges.unlink_run(key)
 
     def account(self, item_key: SiteKey, run: Run) -> UseAccount:
         """The run's account of an item, made if there is none; to be saved after it was changed."""
@@ -232,6 +132,11 @@ class SupplyBook:
         """The site, or where it is "*" every site that plans runs."""
         return sorted(self._sites) if site_id == EVERYWHERE else [site_id]
 
+    def rename(self, event: ItemUpserted) -> None:
+        """An item is called otherwise, or has another buyer."""
+        for site_id in self.sites_of(event.site_id):
+            self._edges.link_owner(site_id, event)
+
     # Stock and receipts
 
     def put_stock(self, event: StockReported) -> None:
@@ -253,7 +158,10 @@ class SupplyBook:
             self.touch(other, event.event_time.timestamp())
         self.receipts[key] = event
         self.expected.setdefault((event.site_id, event.item_id), {})[event.receipt_id] = None
-        self._link_receipt(event)
+        if self.open_quantity(key) > 0:
+            self._edges.link_receipt(event)
+        else:
+            self._edges.unlink_receipt(key)
 
     def put_arrival(self, event: ReceiptReceived) -> None:
         """Take over what came of a receipt."""
@@ -265,7 +173,7 @@ class SupplyBook:
         self.arrived.setdefault((event.site_id, arrivals.item_id), {})[event.receipt_id] = None
         self._store.put(join_key(event.site_id, "arrivals", event.receipt_id), arrivals)
         if self.open_quantity(key) <= 0:
-            self._unlink_receipt(key)
+            self._edges.unlink_receipt(key)
 
     def open_quantity(self, key: SiteKey) -> float:
         """Units of a receipt that are still to come."""
@@ -310,7 +218,7 @@ class SupplyBook:
             self._plant.forget(key[0], "receipt_received", key[1])
             self._store.remove(join_key(key[0], "arrivals", key[1]))
             self.touch(item_key, 0.0)
-        self._unlink_receipt(key)
+        self._edges.unlink_receipt(key)
 
     # What follows
 
@@ -404,57 +312,3 @@ class SupplyBook:
             self._note_clock(item_key, supply)
             for run_id in supply.gates:
                 self._merge(item_key[0], run_id)
-
-    # The graph
-
-    def link_owner(self, event: ItemUpserted) -> None:
-        """Who buys an item that is in the graph, and what it is called."""
-        for site_id in self.sites_of(event.site_id):
-            if node_id("item", site_id, event.item_id) in self._graph:
-                self._item_node(site_id, event.item_id)
-
-    def _item_node(self, site_id: str, item_id: str) -> str:
-        item = self._plant.item(site_id, item_id)
-        label = item_id if item is None or not item.name else item.name
-        identity = self._graph.set_node("item", site_id, item_id, label)
-        owner = None
-        if item is not None and item.buyer_id is not None:
-            person = self._plant.person(site_id, item.buyer_id)
-            owner = self._graph.set_node(
-                "person", site_id, item.buyer_id, item.buyer_id if person is None else person.name
-            )
-            self._graph.set_edge(owner, "owns", identity, item.event_time.timestamp(), item.event_id)
-        for edge in self._graph.edges_to(identity, "owns"):
-            if edge.from_id != owner:
-                self._graph.remove_edge(edge.from_id, "owns", identity)
-                self._graph.prune(edge.from_id)
-        return identity
-
-    def _prune(self, item: str) -> None:
-        """Remove an item's node that nothing takes and nothing supplies; its buyer is no reason to keep it."""
-        if self._graph.edges_to(item, "consumes") or self._graph.edges_to(item, "supplies"):
-            return
-        owners = [edge.from_id for edge in self._graph.edges_to(item, "owns")]
-        self._graph.remove_node(item)
-        for owner in owners:
-            self._graph.prune(owner)
-
-    def _link_receipt(self, event: ReceiptExpected) -> None:
-        key = (event.site_id, event.receipt_id)
-        if self.open_quantity(key) <= 0:
-            self._unlink_receipt(key)
-            return
-        identity = self._graph.set_node("receipt", *key, event.receipt_id)
-        target = self._item_node(event.site_id, event.item_id)
-        before = [edge.to_id for edge in self._graph.edges_from(identity, "supplies")]
-        moment = event.event_time.timestamp()
-        self._graph.replace_edges_from(identity, "supplies", {target: event.quantity}, moment, event.event_id)
-        for item in before:
-            self._prune(item)
-
-    def _unlink_receipt(self, key: SiteKey) -> None:
-        identity = node_id("receipt", *key)
-        items = [edge.to_id for edge in self._graph.edges_from(identity, "supplies")]
-        self._graph.remove_node(identity)
-        for item in items:
-            self._prune(item)

@@ -2,7 +2,8 @@
 
 from twin.entities import Run, SiteKey
 from twin.materials import ISSUED_AHEAD, OverUse, over_use, used_after
-from twin.supply import SupplyBook, UseAccount
+from twin.supply import SupplyBook
+from twin.supply_documents import UseAccount
 
 NO_ACCOUNT = UseAccount()
 

@@ -7,7 +7,7 @@ from twin.materials import Gate, Need, OverUse, Supply, allocate, expected_arriv
 from twin.projection import Pace, ProjectedRun, QueuedRun, project_queue
 from twin.runs import RunState
 from twin.shifts import CalendarDescription
-from twin.supply import ENTRIES_KEPT, UseAccount
+from twin.supply_documents import ENTRIES_KEPT, UseAccount
 
 H = 3600.0
 ALWAYS = WorkCalendar(CalendarDescription(always=True))
