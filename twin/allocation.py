@@ -64,7 +64,7 @@ def allocation_of(model: Model, item_key: SiteKey, now: float) -> Allocation:
     use = over_use_of(model.supply, item_key)
     if model.supply.reported_at(item_key) is None or model.plant.bill(site_id, item_id) is not None:
         return Allocation({}, use, None)
-    hour = now - now % HOUR_S
+    hour = now - now % HOUR_S  # nothing here moves with every tick of the clock
     lead = lead_time_of(model, item_key)
     supplies = supplies_of(model, item_key, hour)
     reorder = Supply(hour + lead.seconds, 0.0, SUPPLY_SPREAD * lead.seconds, None)
@@ -125,14 +125,19 @@ def needs_of(model: Model, item_key: SiteKey, use: OverUse) -> list[Need]:
 
 
 def supplies_of(model: Model, item_key: SiteKey, hour: float) -> list[Supply]:
-    """Open receipts of an item in the order in which they are taken to come."""
+    """Open receipts of an item in the order in which they are taken to come.
+
+    One that is overdue by more than a lead time is given up: a new order would be there by now, and where sources do
+    not say what came in, it may have come long ago and be in the stock.
+    """
     book = model.supply
     lead_s = lead_time_of(model, item_key).seconds
     supplies = []
     for receipt_id in sorted(book.expected.get(item_key, {})):
         event = book.receipts[item_key[0], receipt_id]
         quantity = book.open_quantity((item_key[0], receipt_id))
-        if quantity > 0:
-            at, sd_s = expected_arrival(event.expected_at.timestamp(), hour, lead_s)
+        announced = event.expected_at.timestamp()
+        if quantity > 0 and hour - announced <= max(lead_s, HOUR_S):
+            at, sd_s = expected_arrival(announced, hour, lead_s)
             supplies.append(Supply(at, quantity, sd_s, receipt_id))
     return sorted(supplies, key=lambda supply: (supply.at, supply.receipt_id or ""))

@@ -167,6 +167,15 @@ def test_a_receipt_that_is_overdue_comes_as_late_again_hour_by_hour() -> None:
     assert (at(0, "15:00").timestamp(), 3_600.0) == (round(waits.finish_at), round(waits.wait_work_s))
 
 
+def test_a_receipt_that_is_overdue_by_more_than_a_lead_time_is_given_up() -> None:
+    """Announced for Saturday 04:00, lead time 2 days. On Monday 05:00 it is 49 h overdue; ordered now: Wednesday 05:00."""
+    folded = plant(stock(1_000.0, at(0, "04:00")), expected(600.0, at(-3, "04:00"), at(-2, "04:00")))
+
+    assert [(None, at(2, "05:00").timestamp())] == [
+        (gate.receipt_id, gate.at) for gate in gates(folded)["R1"]
+    ]
+
+
 def test_where_nothing_is_on_its_way_the_run_waits_for_a_new_order_and_the_words_say_so() -> None:
     """1,000 bolts for 500 reds: from 11:00 on 300 are missing their 600. Ordered now, the rules' 5 days: Saturday 05:00."""
     folded = plant(stock(1_000.0, at(0, "04:00")), lead_time_days=None)
