@@ -49,6 +49,17 @@ class Gate(msgspec.Struct, frozen=True):
     receipt_id: str | None
 
 
+def decisive(gates: Iterable[Gate]) -> tuple[Gate, ...]:
+    """Gates of one run that can decide when it ends: no other comes later and holds as much."""
+    kept: list[Gate] = []
+    held = 0.0
+    for gate in sorted(gates, key=lambda gate: (-gate.at, -gate.after_pcs, gate.item_id)):
+        if gate.after_pcs > held:
+            kept.append(gate)
+            held = gate.after_pcs
+    return tuple(reversed(kept))
+
+
 @dataclass(frozen=True, slots=True)
 class Need:
     """What a run takes of an item from the moment on of which its use is known.

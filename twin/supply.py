@@ -16,7 +16,7 @@ from schemas import (
 )
 from twin.entities import Run, SiteKey
 from twin.graph import PlantGraph
-from twin.materials import Gate, received_since
+from twin.materials import Gate, decisive, received_since
 from twin.plant import EVERYWHERE, Plant, PlantKey, upsert_key
 from twin.store import DocumentStore
 from twin.supply_documents import ARRIVALS_KEPT, Arrivals, ItemSupply, UseAccount
@@ -261,7 +261,7 @@ class SupplyBook:
         return changed
 
     def gates_of(self, site_id: str) -> Mapping[str, tuple[Gate, ...]]:
-        """Gates of every run of a site that has any, over all its items."""
+        """Gates of every run of a site that has any, over all its items; only those that can decide when it ends."""
         return self._gates.get(site_id, {})
 
     def _note_clock(self, item_key: SiteKey, supply: ItemSupply) -> None:
@@ -277,7 +277,7 @@ class SupplyBook:
             merged += [] if supply is None else supply.gates.get(run_id, [])
         of_site = self._gates.setdefault(site_id, {})
         if merged:
-            of_site[run_id] = tuple(merged)
+            of_site[run_id] = decisive(merged)
         else:
             of_site.pop(run_id, None)
 

@@ -61,12 +61,16 @@ class SupplyGraph:
     def link_owner(self, site_id: str, event: ItemUpserted) -> None:
         """What an item that is in the graph is called, and who buys it."""
         if node_id("item", site_id, event.item_id) in self._graph:
-            self._item(site_id, event.item_id)
+            self._describe(site_id, event.item_id)
 
     def _targets(self, identity: str, relation: str) -> list[str]:
         return [edge.to_id for edge in self._graph.edges_from(identity, relation)]
 
     def _item(self, site_id: str, item_id: str) -> str:
+        identity = node_id("item", site_id, item_id)
+        return identity if identity in self._graph else self._describe(site_id, item_id)
+
+    def _describe(self, site_id: str, item_id: str) -> str:
         item = self._plant.item(site_id, item_id)
         label = item_id if item is None or not item.name else item.name
         identity = self._graph.set_node("item", site_id, item_id, label)
@@ -82,9 +86,12 @@ class SupplyGraph:
                 self._graph.prune(edge.from_id)
         return identity
 
+    def _only_owned(self, item: str) -> bool:
+        return all(edge.relation == "owns" for edge in self._graph.edges_to(item))
+
     def _prune(self, item: str) -> None:
         """Remove an item that nothing takes and nothing supplies; its buyer is no reason to keep it."""
-        if self._graph.edges_to(item, "consumes") or self._graph.edges_to(item, "supplies"):
+        if self._graph.degree(item) > 1 or not self._only_owned(item):
             return
         owners = [edge.from_id for edge in self._graph.edges_to(item, "owns")]
         self._graph.remove_node(item)

@@ -3,7 +3,17 @@
 from math import sqrt
 
 from twin.calendar import WorkCalendar
-from twin.materials import Gate, Need, OverUse, Supply, allocate, expected_arrival, over_use, received_since
+from twin.materials import (
+    Gate,
+    Need,
+    OverUse,
+    Supply,
+    allocate,
+    decisive,
+    expected_arrival,
+    over_use,
+    received_since,
+)
 from twin.projection import Pace, ProjectedRun, QueuedRun, project_queue
 from twin.runs import RunState
 from twin.shifts import CalendarDescription
@@ -28,6 +38,13 @@ def test_stock_goes_to_the_runs_in_the_order_given_and_receipts_follow_by_time()
         "B": [Gate("bolt", 10 * H, 150.0, H, "P1")],
         "C": [Gate("bolt", 10 * H, 150.0, H, "P1"), Gate("bolt", 100 * H, 25.0, 10 * H, None)],
     } == gates
+
+
+def test_only_gates_that_nothing_later_outdoes_can_decide() -> None:
+    """B comes later than A and holds more; D comes last and holds least."""
+    a, b, c, d = (Gate(name, at, held, 0.0, "P") for name, at, held in (("a", 1.0, 5.0), ("b", 2.0, 7.0), ("c", 0.5, 9.0), ("d", 3.0, 1.0)))  # fmt: skip
+
+    assert (c, b, d) == decisive([a, b, c, d])
 
 
 def test_stock_that_covers_all_holds_nobody() -> None:
