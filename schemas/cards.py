@@ -132,6 +132,7 @@ class MaterialUse(OutputModel):
     Attributes:
         needs: units for the pieces still to make, over-use and expected scrap included.
         covered: units of them that stock and the receipts in time cover; starts_at: projected start, or now.
+        waits_h: working hours that it stands for want of the item.
     """
 
     run_id: str
@@ -139,6 +140,7 @@ class MaterialUse(OutputModel):
     starts_at: datetime
     needs: float
     covered: float
+    waits_h: float = 0.0
 
 
 class Shortage(OutputModel):

@@ -107,6 +107,10 @@ class Rules(WireModel):
         conflict_grace_min: minutes that two systems may differ before it is a conflict: one tells later than the other.
         no_runs_within_days: an order for which nothing is planned has a card from so many days before it is needed.
         assumed_lead_time_days: lead time of a bought item that names none.
+        shortage_notice_days: a shortage that makes nothing late has a card from so many days before the last moment to
+            order at the normal price.
+        shortage_horizon_days: needs for material are looked at so many days ahead, and as far as the lead time reaches:
+            plans further away change.
         retention_days: days that completed runs and shipped or cancelled orders are kept.
         min_margin_fraction: share of the affected orders' revenue that a rescue must leave as margin; one that leaves
             less is said to do so. None: no such rule.
@@ -147,6 +151,8 @@ class Rules(WireModel):
     conflict_grace_min: NotNegative = 30.0
     no_runs_within_days: Positive = 5.0
     assumed_lead_time_days: Positive = 5.0
+    shortage_notice_days: NotNegative = 2.0
+    shortage_horizon_days: Positive = 14.0
     retention_days: Positive = 35.0
     min_margin_fraction: Fraction | None = None
     min_margin: NotNegative | None = None

@@ -14,6 +14,7 @@ from twin.entities import Line, Run, SiteKey
 from twin.progress import lost_work_s
 from twin.projection import ProjectedRun
 from twin.runs import STOPPED, RunState
+from twin.waiting import gated_link, parts_from_gate
 
 KIND_OF_SIGNAL: dict[str, CardKind] = {
     "drift": CardKind.DELIVERY_RISK,
@@ -22,6 +23,7 @@ KIND_OF_SIGNAL: dict[str, CardKind] = {
     "behind": CardKind.DELIVERY_RISK,
     "plan": CardKind.PLAN_INFEASIBLE,
     "overbooked": CardKind.PLAN_INFEASIBLE,
+    "material": CardKind.MATERIAL_SHORTAGE,
 }
 """The kind of card that an order late by this belongs to. To one only: its money must not be counted twice."""
 
@@ -46,21 +48,25 @@ class Blame:
     """What made an order late.
 
     Attributes:
-        signal: drift, stop, late_start, behind, plan or overbooked.
+        signal: drift, stop, late_start, behind, plan, overbooked or material.
         line: where it happened; chain: runs from there to the order, first the cause.
         lost_s: working time that it cost.
+        item_id: of material, what was waited for.
     """
 
     signal: str
     line: Line
     chain: list[Link]
     lost_s: float
+    item_id: str | None = None
 
     def root(self, assessment: Assessment) -> tuple[str, str, str, str]:
         """Root of the one card that the order belongs to: the line, or the order whose own plan misses its date."""
         kind = KIND_OF_SIGNAL[self.signal].value
         if self.signal == "plan":
             return kind, "order", assessment.order.site_id, assessment.order.order_id
+        if self.item_id is not None:
+            return kind, "item", self.line.site_id, self.item_id
         return kind, "line", self.line.site_id, self.line.line_id
 
 
@@ -101,12 +107,17 @@ def blame(assessment: Assessment, lines_of_runs: Mapping[SiteKey, Line]) -> Blam
     if line.calendar.work_between(assessment.need_by, own.run.planned_end) > 0:
         late_s = line.calendar.work_between(assessment.need_by, own.run.planned_end)
         return Blame("plan", line, chain, late_s)
+    gated = gated_link(chain)
+    if gated is not None:
+        chain = chain[gated:]
     parts = consumed(assessment, chain)
     signal, at, lost_s = max(parts, key=lambda part: part[2])
     if lost_s <= 0:
         return None
     start = next((index for index, link in enumerate(chain) if link.line is at), 0)
-    return Blame(signal, at, chain[start:], lost_s)
+    return Blame(
+        signal, at, chain[start:], lost_s, chain[0].projected.waits_for if signal == "material" else None
+    )
 
 
 def consumed(assessment: Assessment, chain: list[Link]) -> list[tuple[str, Line, float]]:
@@ -115,7 +126,12 @@ def consumed(assessment: Assessment, chain: list[Link]) -> list[tuple[str, Line,
     They add up to the working time from the planned end of the order's run to its projected end; "behind" is the rest,
     and negative where less was lost than the parts say.
     """
-    parts = _parts(chain)
+    gated = gated_link(chain)
+    if gated is not None:
+        chain = chain[
+            gated:
+        ]  # what was lost before did no harm: without it, the run would have waited longer
+    parts = _parts(chain) if gated is None else parts_from_gate(chain)
     own = chain[-1]
     total_s = assessment.line.calendar.work_between(own.run.planned_end, assessment.ready_at)
     explained_s = sum(lost_s for _, _, lost_s in parts)

@@ -5,6 +5,7 @@ documents and rebuilt on restore.
 """
 
 from dataclasses import dataclass, field
+from math import inf
 
 import msgspec
 
@@ -167,6 +168,7 @@ class Run:
     planned_end: float
     rate_pcs_per_h: float = 1.0
     expected_yield: float = 1.0
+    use_known_at: float = -inf  # counts up to then change what is known of the material it used; derived
 
     @property
     def run_id(self) -> str:

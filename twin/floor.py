@@ -7,6 +7,7 @@ from schemas import (
     CountCorrected,
     CountReported,
     MachineEvent,
+    MaterialConsumed,
     PackmlState,
     RunEvent,
     RunStarted,
@@ -25,6 +26,7 @@ from twin.progress import BUCKETS_KEPT, add_pieces, advance, close_bucket, hour_
 from twin.runs import FINISHED, RUN_TRANSITIONS, STOPPED, RunState
 from twin.session import Session
 from twin.silence import note_gap
+from twin.stockroom import Stockroom
 from twin.words import utc
 
 EVALUATION_GAP_S = 1.0
@@ -47,10 +49,12 @@ class Floor:
 
     Args:
         session: shared with the twin's other handlers.
+        stockroom: is told of material used, and of pieces that speak of the time before it was counted.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, stockroom: Stockroom) -> None:
         self._session = session
+        self._stockroom = stockroom
 
     def handlers(self) -> dict[str, Callable[[Any], None]]:
         """Kind -> what folds it."""
@@ -58,7 +62,7 @@ class Floor:
             "count_reported": self._on_count,
             "count_corrected": self._on_correction,
             "state_changed": self._on_state,
-            "material_consumed": self._on_run_report,
+            "material_consumed": self._on_consumed,
             "quality_recorded": self._on_run_report,
         }
         for kind in RUN_TRANSITIONS[RunState.HELD]:
@@ -188,6 +192,8 @@ class Floor:
         is_current = line.state.run_id == run.run_id
         if is_current:
             advance(line, moment)  # line and run are saved below
+        if moment <= run.use_known_at:
+            self._stockroom.on_late_count(run, moment, good, good + scrap + rework)
         changed = add_pieces(line, run, moment, good, scrap, rework)
         if is_current:
             closed = close_bucket(line, moment)
@@ -253,6 +259,13 @@ class Floor:
         self._session.model.save_line(line)
         self._session.evaluate([line])
 
+    def _on_consumed(self, event: MaterialConsumed) -> None:
+        line = self._session.model.lines[event.site_id, event.line_id]
+        run = self._run_of(event, event.run_id, line)
+        if run is not None:
+            self._stockroom.on_consumed(line, run, event)
+            self._note_seen(line, event.event_time.timestamp(), event)
+
     def _on_run_report(self, event: RunEvent) -> None:
         line = self._session.model.lines[event.site_id, event.line_id]
         if self._run_of(event, event.run_id, line) is not None:
@@ -293,6 +306,7 @@ class Floor:
             progress.stopped_until = None if expected_min is None else moment + expected_min * 60.0
         if state in FINISHED:
             progress.ended_at = moment
+            self._stockroom.on_finished(run, moment)
             if line.state.run_id == run.run_id:
                 line.state.run_id = None
         if state is not progress.state:

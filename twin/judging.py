@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 
 from schemas import CardKind
-from twin import conflict_risk, conflicts, delivery, plan_check, silence
+from twin import conflict_risk, conflicts, delivery, plan_check, shortage, silence
 from twin.model import Model
 from twin.risk import Risk, Root
 from twin.view import View
@@ -18,6 +18,7 @@ asked each minute of the clock, so it must be cheap."""
 JUDGES: dict[CardKind, Judge] = {
     CardKind.DELIVERY_RISK: delivery.judge,
     CardKind.PLAN_INFEASIBLE: plan_check.judge,
+    CardKind.MATERIAL_SHORTAGE: shortage.judge,
     CardKind.DATA_STALE: silence.judge,
     CardKind.DATA_CONFLICT: conflict_risk.judge,
 }

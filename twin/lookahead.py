@@ -28,9 +28,9 @@ def project_line(line: Line, model: Model, now: float) -> dict[str, ProjectedRun
         family = model.family_of(run) or family
     # Whole minutes: a waiting line would otherwise move with every tick of the clock.
     minute = now - now % 60.0
-    return {
-        each.run_id: each for each in project_queue(items, line.calendar, line.state.pace, known_at, minute)
-    }
+    gates = model.supply.gates_of(line.site_id)
+    projected = project_queue(items, line.calendar, line.state.pace, known_at, minute, gates)
+    return {each.run_id: each for each in projected}
 
 
 def depends_on_clock(line: Line, now: float) -> bool:

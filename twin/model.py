@@ -40,6 +40,8 @@ from twin.plant import Plant
 from twin.risk import Root, root_of, root_text
 from twin.runs import RunProgress
 from twin.store import DocumentStore
+from twin.supply import SupplyBook
+from twin.usage import forget_run
 
 
 class CardDocument:
@@ -91,6 +93,7 @@ class Model:
         self._absent: dict[
             Root, float
         ] = {}  # roots whose risk is gone, but not for long enough, and since when
+        self.supply = SupplyBook(self.store, self.plant, self.graph)
         self.sequences: dict[tuple[str, str, str], tuple[SequenceWindow, str]] = {}  # and its document's key
 
     def adopt_sequence(
@@ -219,6 +222,7 @@ class Model:
         self._place(line, run)
         self._peg(run)
         self._link_run(line, run)
+        self.supply.link_run(run)
         return run, [*changed, *self.lines_fed_by(run)]
 
     def move_run(self, run: Run, line: Line, since: float, event_id: str) -> Line:
@@ -242,6 +246,7 @@ class Model:
         concerned = [line, *self.lines_fed_by(run)]
         self._take_off(line, run)
         self._unpeg(run)
+        forget_run(self.supply, run)
         del self.runs[key], self.line_of_run[key]
         self.suspect((CardKind.DATA_CONFLICT.value, "run", *key), None)
         self.feeders.pop(key, None)

@@ -8,6 +8,7 @@ from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from schemas import (
+    BillOfMaterialUpserted,
     CalendarUpserted,
     CustomerUpserted,
     Event,
@@ -214,6 +215,11 @@ class Plant:
         """An item of the site or of every site."""
         event = self._local_or_shared("item_upserted", site_id, item_id)
         return event if isinstance(event, ItemUpserted) else None
+
+    def bill(self, site_id: str, item_id: str) -> BillOfMaterialUpserted | None:
+        """The bill of material of an item of the site or of every site."""
+        event = self._local_or_shared("bill_of_material_upserted", site_id, item_id)
+        return event if isinstance(event, BillOfMaterialUpserted) else None
 
     def person(self, site_id: str, person_id: str) -> PersonUpserted | None:
         """A person of the site or of every site."""

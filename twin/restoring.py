@@ -33,6 +33,7 @@ from twin.graph import Edge
 from twin.model import Model, SinceDocument
 from twin.risk import root_of
 from twin.runs import RunProgress
+from twin.supply_documents import Arrivals, ItemSupply, UseAccount
 
 Documents = Mapping[str, list[tuple[list[str], bytes]]]
 """Documents by type: the parts of their keys, and their bytes."""
@@ -60,6 +61,7 @@ def restore_model(model: Model, documents: Mapping[str, bytes]) -> None:
         run.progress = progress[key]
     _restore_lines(model, by_type)
     _restore_orders(model, by_type)
+    _restore_supply(model, by_type)
     for parts, value in by_type.get("sequence", []):
         window = msgspec.json.decode(value, type=SequenceWindow)
         model.adopt_sequence((parts[0], parts[2], parts[3]), window, join_key(*parts))
@@ -128,6 +130,25 @@ def _restore_orders(model: Model, by_type: Documents) -> None:
         if order.state.root is not None:
             key = (order.site_id, order.order_id)
             model.members.setdefault(root_of(order.state.root), {})[key] = None
+
+
+def _restore_supply(model: Model, by_type: Documents) -> None:
+    """Stock and receipts are events of the plant; what runs used and what follows are documents of their own."""
+    model.supply.restore(
+        items={
+            (parts[0], parts[2]): msgspec.json.decode(value, type=ItemSupply)
+            for parts, value in by_type.get("supply", [])
+        },
+        accounts={
+            (parts[0], parts[2], parts[3]): msgspec.json.decode(value, type=UseAccount)
+            for parts, value in by_type.get("material_use", [])
+        },
+        arrivals={
+            (parts[0], parts[2]): msgspec.json.decode(value, type=Arrivals)
+            for parts, value in by_type.get("arrivals", [])
+        },
+        runs=model.runs,
+    )
 
 
 def _restore_edges(model: Model, by_type: Documents) -> None:

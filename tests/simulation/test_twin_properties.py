@@ -29,10 +29,14 @@ RUNS = {"R1": "L1", "R2": "L2", "R3": "L1", "R4": "L2"}
 
 
 def beginning() -> list[Event]:
-    """Two lines with two runs each; R1 feeds R2, R3 feeds R4; three orders, one of them tight."""
+    """Two lines with two runs each; R1 feeds R2, R3 feeds R4; three orders, one of them tight; bolts are scarce."""
     return [
         *small_plant(),
         event("overtime_window_upserted", at(0, "00:00"), window_id="O1", line_id="L1", start_at=at(0, "22:00"), end_at=at(1, "02:00"), cost_per_h=50.0),
+        event("item_upserted", at(0, "00:00"), item_id="bolt", lead_time_days=2.0, buyer_id="sue"),
+        event("bill_of_material_upserted", at(0, "00:00"), item_id="red", components=[{"item_id": "bolt", "quantity_per": 2.0}, {"item_id": "glue", "quantity_per": 0.5}]),
+        event("bill_of_material_upserted", at(0, "00:00"), item_id="blue", components=[{"item_id": "bolt", "quantity_per": 1.0}]),
+        event("stock_reported", at(0, "04:00"), item_id="bolt", location_id="A", quantity=2_000.0),
         order("1", at(1, "12:00")),
         order("2", at(2, "12:00"), penalty_per_day=500.0),
         order("3", at(1, "12:00"), quantity=400.0),
@@ -57,6 +61,8 @@ MADE = [
     "close",
     "ship",
     "rules",
+    "material",
+    "material",
 ]
 """What happens next; counts most often."""
 
@@ -68,6 +74,7 @@ CARDS = [
     "line_down/S1/line/L1/1",
     "data_stale/S1/line/L1/1",
     "data_conflict/S1/run/R1/1",
+    "material_shortage/S1/item/bolt/1",
 ]
 
 
@@ -124,6 +131,8 @@ def _event(draw: st.DrawFn, made: str, event_id: str, when: datetime, run_id: st
         kind = draw(st.sampled_from(kinds))
         other = draw(st.sampled_from(["L1", "L2", line_id, line_id]))
         return event(kind, when, event_id, line_id=other, run_id=run_id)
+    if made == "material":
+        return _material(draw, event_id, when, run_id)
     if made == "state":
         state = draw(st.sampled_from(["HELD", "EXECUTE", "SUSPENDED", "IDLE"]))
         return event("state_changed", when, event_id, line_id=line_id, state=state)
@@ -171,6 +180,62 @@ def _command(draw: st.DrawFn, event_id: str, when: datetime, line_id: str) -> Ev
     return event(kind, when, card_id=card_id, expected_revision=revision, **said, **more.get(kind, {}))
 
 
+def _material(draw: st.DrawFn, event_id: str, when: datetime, run_id: str) -> Event:
+    """Stock, receipts, use or another bill of material, of bolts or glue."""
+    item_id = draw(st.sampled_from(["bolt", "bolt", "glue"]))
+    kind = draw(st.sampled_from(["stock", "expected", "received", "used", "used", "bill", "item"]))
+    quantity = float(draw(st.integers(1, 1_500)))
+    receipt_id = f"{item_id}-{draw(st.integers(1, 2))}"
+    if kind == "stock":
+        location, disposition = draw(
+            st.sampled_from([("A", "unrestricted"), ("B", "unrestricted"), ("B", "blocked")])
+        )
+        return event(
+            "stock_reported",
+            when,
+            event_id,
+            item_id=item_id,
+            location_id=location,
+            quantity=quantity,
+            disposition=disposition,
+        )
+    if kind == "expected":
+        expected_at = when + timedelta(hours=draw(st.integers(-10, 60)))
+        return event(
+            "receipt_expected",
+            when,
+            event_id,
+            receipt_id=receipt_id,
+            item_id=item_id,
+            quantity=quantity,
+            expected_at=expected_at,
+        )
+    if kind == "received":
+        return event(
+            "receipt_received", when, event_id, receipt_id=receipt_id, item_id=item_id, quantity=quantity
+        )
+    if kind == "used":
+        return event(
+            "material_consumed",
+            when,
+            event_id,
+            line_id=RUNS[run_id],
+            run_id=run_id,
+            item_id=item_id,
+            quantity=quantity / 10.0,
+        )
+    if kind == "bill":
+        components = [{"item_id": item_id, "quantity_per": 0.5 + quantity / 1_000.0}]
+        return event(
+            "bill_of_material_upserted",
+            when,
+            event_id,
+            item_id=draw(st.sampled_from(["red", "blue"])),
+            components=components,
+        )
+    return event("item_upserted", when, event_id, item_id=item_id, lead_time_days=quantity / 300.0, buyer_id=draw(st.sampled_from(["sue", "boss"])))  # fmt: skip
+
+
 def begun() -> Folded:
     folded = Folded()
     folded.tell(*beginning())
@@ -207,7 +272,7 @@ def test_incremental_equals_recomputed(history: list[list[Event] | datetime]) ->
             folded.tick(step)
             now = folded.twin.now
             assert now is not None
-            assert recompute(folded.documents, now) == picture_of(folded.twin.model)
+            assert recompute(folded.documents, now) == picture_of(folded.twin.model, now)
         elif step:
             folded.tell(*step)
     note(str(folded.twin.counters))
