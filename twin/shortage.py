@@ -64,6 +64,7 @@ def judge(view: View) -> Risk | None:
                 (None if item is None else item.buyer_id, f"buyer of {key[1]}"),
                 (None if line.event is None else line.event.supervisor_id, f"supervisor of {line.name}"),
             ],
+            view.now,
         ),
         deadline=deadline,
         deadline_because=deadline_because,
