@@ -14,11 +14,14 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from schemas import AffectedOrder, Card, Impact, PathStep, Severity, split_key
+from schemas import AffectedOrder, Card, CardKind, Impact, PathStep, Severity, split_key
+from streams.card_details import details
 from twin.words import money, plural, time_of
 
 _LABEL_WIDTH: Final = 6
 _OTHERS_SHOWN: Final = 3
+_LATENESS: Final = frozenset({CardKind.DELIVERY_RISK, CardKind.PLAN_INFEASIBLE})
+"""Kinds that are about late orders alone: what is not known of their money is said too."""
 
 
 class _Look(NamedTuple):
@@ -85,16 +88,31 @@ def _rows(card: Card, zone: ZoneInfo, now: datetime) -> list[tuple[str, str]]:
         ("why", why(card, zone)),
         ("owner", f"{card.owner.name} ({card.owner.rule})"),
         ("until", _until(card, zone, now)),
-        ("money", _money(card.impact)),
-        ("rescue", _rescue(card.impact)),
+        ("money", _money(card)),
     ]
+    if card.impact.rescue is not None or card.kind in _LATENESS:
+        rows.append(("rescue", _rescue(card.impact)))
+    rows += details(card, zone)
     others = [order for order in card.affected[1:] if order.slip_s > 0.0]
     if others:
         rows.append(("also", _others(card, others)))
-    rows.append(
-        ("state", f"{card.state.value.replace('_', ' ')}, as of {time_of(card.as_of.timestamp(), zone)}")
-    )
+    rows += [("but", caveat) for caveat in card.caveats]
+    rows.append(("state", f"{_state(card, zone)}, as of {time_of(card.as_of.timestamp(), zone)}"))
     return rows
+
+
+def _state(card: Card, zone: ZoneInfo) -> str:
+    """State, who brought it there and why."""
+    words = card.state.value.replace("_", " ")
+    if card.snoozed_until is not None:
+        words += f" until {time_of(card.snoozed_until.timestamp(), zone)}"
+    if card.state_by is not None:
+        words += f" by {card.state_by}"
+    if card.state_note:
+        words += f" ({card.state_note})"
+    if card.escalated_to is not None:
+        words += f", passed on to {card.escalated_to.name}"
+    return words
 
 
 def why(card: Card, zone: ZoneInfo) -> str:
@@ -154,14 +172,14 @@ def _distance(seconds: float) -> str:
     return f"in {words}" if seconds >= 0.0 else f"{words} ago"
 
 
-def _money(impact: Impact) -> str:
+def _money(card: Card) -> str:
     """What it costs if nobody acts."""
-    unit = impact.currency
+    impact, unit = card.impact, card.impact.currency
     if impact.exposure <= 0.0:
-        return "what late costs is unknown"
+        return "what late costs is unknown" if card.kind in _LATENESS else "none that is known"
     lost = ", ".join(f"{name.replace('_', ' ')} {money(part, unit)}" for name, part in impact.parts.items())
     if impact.margin_before is None or impact.margin_if_late is None:
-        return f"{lost}; margin unknown"
+        return f"{lost}; margin unknown" if card.kind in _LATENESS else lost
     return f"{lost}; margin {impact.margin_before:,.0f} → {money(impact.margin_if_late, unit)}"
 
 
@@ -174,6 +192,8 @@ def _rescue(impact: Impact) -> str:
     words = f"{rescue.overtime_h:.2f} h of {rescue.kind} for {money(rescue.cost, unit)} ({sure})"
     if rescue.margin_after is not None:
         words += f", leaves a margin of {money(rescue.margin_after, unit)}"
+    if rescue.breaks_margin_rule:
+        words += " (less than the rules keep)"
     return f"{words}; net benefit {money(rescue.net_benefit, unit)}"
 
 

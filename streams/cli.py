@@ -16,7 +16,10 @@ from rich.console import Console
 from rich.table import Table
 
 from schemas import TOPICS, ForesiteError, UsageError
+from streams import desk_cli, picture_cli, rules_cli
+from streams.notify import cli as notify_cli
 from streams.settings import Settings
+from streams.times import moment
 
 app = typer.Typer(
     name="foresite",
@@ -33,6 +36,10 @@ Every setting is an environment variable FORESITE_<NAME>; see docs/settings.md."
 )
 topics_app = typer.Typer(no_args_is_help=True, help="The topics: list them, or create them on Kafka.")
 app.add_typer(topics_app, name="topics")
+app.add_typer(desk_cli.app, name="card")
+app.add_typer(notify_cli.app, name="notify")
+picture_cli.register(app)
+app.add_typer(rules_cli.app, name="rules")
 
 Kafka = Annotated[
     str | None, typer.Option("--kafka", metavar="HOST:PORT", help="Bootstrap servers. [FORESITE_KAFKA]")
@@ -78,15 +85,7 @@ def _until_stopped() -> threading.Event:
 
 
 def _moment(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise UsageError(f"{text!r} is no time; write it as 2026-11-19T08:00:00+01:00") from None
-    if moment.tzinfo is None:
-        raise UsageError(f"{text!r} has no zone; write it as {text}+01:00, or {text}Z for UTC")
-    return moment
+    return None if text is None else moment(text)
 
 
 @app.command()

@@ -61,6 +61,10 @@ class LatestCards:
                 changed[card_id] = self._cards[card_id] = Card.model_validate_json(value)
         return list(changed.values())
 
+    def all(self) -> list[Card]:
+        """Every card there is, the most urgent first."""
+        return sorted(self._cards.values(), key=_urgency)
+
     def ranked(self) -> list[Card]:
         """Cards that need somebody, the most urgent first: by score, then deadline, then id."""
         return sorted((card for card in self._cards.values() if card.state not in ENDED), key=_urgency)

@@ -1,5 +1,6 @@
 """The cards of a shard: judged root by root, and published when they say something new."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -18,10 +19,11 @@ from twin.card_life import (
 from twin.cards import Frame, build_card, material_change
 from twin.causes import blame, is_worth_a_card
 from twin.entities import Order
-from twin.judging import GONE, JUDGES
+from twin.judging import AT_ONCE, GONE, JUDGES
 from twin.model import Model
 from twin.owners import owner_of
 from twin.risk import LateOrder, Root
+from twin.rules import under_rules
 from twin.view import View
 from twin.words import utc
 
@@ -41,6 +43,7 @@ class CardBoard:
     cause: str
     assessment: Callable[[Order], Assessment | None]
     outputs: list[Output] = field(default_factory=list)
+    _said: Counter[Root] = field(default_factory=Counter)
 
     def judge(self, root: Root) -> None:
         """Judge one root, and publish what its card now says if that is news."""
@@ -51,7 +54,8 @@ class CardBoard:
         rules = model.plant.rules(root[2])
         current = card if is_live or is_held else None
         view = View(model, self.now, root, current, self.late_orders(root, is_open=current is not None))
-        risk = JUDGES[CardKind(root[0])](view)
+        found = JUDGES[CardKind(root[0])](view)
+        risk = None if found is None else under_rules(view, found)
         output_id = self.output_id(root)
         if risk is None or (current is None and risk.exposure < rules.min_exposure):
             if current is not None and self._is_over(root, current, rules):
@@ -87,7 +91,7 @@ class CardBoard:
 
     def _is_over(self, root: Root, card: Card, rules: Rules) -> bool:
         """Whether a risk that is not there now is over: for good, or for long enough that its card will not flap."""
-        if self._is_final(card):
+        if card.kind in AT_ONCE or self._is_final(card):
             return True
         since = self.model.absent_since(root)
         if since is None:
@@ -100,8 +104,8 @@ class CardBoard:
         if level == card.escalation:
             return
         rule = "escalation owner of the rules"
-        to = owner_of(self.model.plant, root[2], [(rules.escalation_owner_id, rule)])
-        output_id = self.output_id(root) + "/escalation"
+        to = owner_of(self.model.plant, root[2], [(rules.escalation_owner_id, rule)], self.now)
+        output_id = self.output_id(root)
         self.publish(root, escalated(card, level, to, self.now, output_id))
 
     def publish(self, root: Root, card: Card) -> None:
@@ -118,6 +122,7 @@ class CardBoard:
         if card.state not in (*LIVE_STATES, *HELD_STATES):
             model.set_absent(root, None)
         model.save_card(root, card)
+        self._said[root] += 1
         moment = utc(self.now).isoformat()
         self.outputs.append(Output(topics.CARDS, card.card_id, card, card.output_id, moment))
 
@@ -152,4 +157,5 @@ class CardBoard:
 
     def output_id(self, root: Root) -> str:
         """Id of what is said of a root now: the fact that caused it, the topic and the root."""
-        return f"{self.cause}>{topics.CARDS}>{'/'.join(root)}"
+        again = f"/{self._said[root]}" if self._said[root] else ""
+        return f"{self.cause}>{topics.CARDS}>{'/'.join(root)}{again}"

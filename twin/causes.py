@@ -17,7 +17,8 @@ from twin.progress import lost_work_s
 from twin.projection import ProjectedRun
 from twin.quality import QualityReading
 from twin.quality_series import LEAST_YIELD, Series
-from twin.runs import STOPPED
+from twin.runs import STOPPED, RunState
+from twin.waiting import gated_link, parts_from_gate
 
 KIND_OF_SIGNAL: dict[str, CardKind] = {
     "drift": CardKind.DELIVERY_RISK,
@@ -27,6 +28,8 @@ KIND_OF_SIGNAL: dict[str, CardKind] = {
     "behind": CardKind.DELIVERY_RISK,
     "quality": CardKind.QUALITY_RISK,
     "plan": CardKind.PLAN_INFEASIBLE,
+    "overbooked": CardKind.PLAN_INFEASIBLE,
+    "material": CardKind.MATERIAL_SHORTAGE,
 }
 """The kind of card that an order late by this belongs to. To one only: its money must not be counted twice."""
 
@@ -51,21 +54,25 @@ class Blame:
     """What made an order late.
 
     Attributes:
-        signal: drift, quality, down, stop, late_start, behind or plan.
+        signal: drift, quality, down, stop, late_start, behind, plan, overbooked or material.
         line: where it happened; chain: runs from there to the order, first the cause.
         lost_s: working time that it cost.
+        item_id: of material, what was waited for.
     """
 
     signal: str
     line: Line
     chain: list[Link]
     lost_s: float
+    item_id: str | None = None
 
     def root(self, assessment: Assessment) -> tuple[str, str, str, str]:
         """Root of the one card that the order belongs to: the line, or the order whose own plan misses its date."""
         kind = KIND_OF_SIGNAL[self.signal].value
         if self.signal == "plan":
             return kind, "order", assessment.order.site_id, assessment.order.order_id
+        if self.item_id is not None:
+            return kind, "item", self.line.site_id, self.item_id
         if self.signal == "quality":
             worst = _worst_shift(self.line, self.chain)
             assert worst is not None, f"{self.line.line_id}: nothing has risen that could be blamed"
@@ -117,15 +124,35 @@ def blame(assessment: Assessment, lines_of_runs: Mapping[SiteKey, Line]) -> Blam
     if line.calendar.work_between(assessment.need_by, own.run.planned_end) > 0:
         late_s = line.calendar.work_between(assessment.need_by, own.run.planned_end)
         return Blame("plan", line, chain, late_s)
-    parts = _parts(chain)
-    total_s = line.calendar.work_between(own.run.planned_end, assessment.ready_at)
-    explained_s = sum(lost_s for _, _, lost_s in parts)
-    parts.append(("behind", chain[0].line, total_s - explained_s))
+    gated = gated_link(chain)
+    if gated is not None:
+        chain = chain[gated:]
+    parts = consumed(assessment, chain)
     signal, at, lost_s = max(parts, key=lambda part: part[2])
     if lost_s <= 0:
         return None
     start = next((index for index, link in enumerate(chain) if link.line is at), 0)
-    return Blame(signal, at, chain[start:], lost_s)
+    return Blame(
+        signal, at, chain[start:], lost_s, chain[0].projected.waits_for if signal == "material" else None
+    )
+
+
+def consumed(assessment: Assessment, chain: list[Link]) -> list[tuple[str, Line, float]]:
+    """Everything that consumed slack on the way to an order, blamed or not: signal, line, working time in seconds.
+
+    They add up to the working time from the planned end of the order's run to its projected end; "behind" is the rest,
+    and negative where less was lost than the parts say.
+    """
+    gated = gated_link(chain)
+    if gated is not None:
+        chain = chain[
+            gated:
+        ]  # what was lost before did no harm: without it, the run would have waited longer
+    parts = _parts(chain) if gated is None else parts_from_gate(chain)
+    own = chain[-1]
+    total_s = assessment.line.calendar.work_between(own.run.planned_end, assessment.ready_at)
+    explained_s = sum(lost_s for _, _, lost_s in parts)
+    return [*parts, ("behind", chain[0].line, total_s - explained_s)]
 
 
 def is_worth_a_card(cause: Blame, assessment: Assessment) -> bool:
@@ -165,6 +192,9 @@ def _parts(chain: list[Link]) -> list[tuple[str, Line, float]]:
             over_s += waiting_s
         if over_s > 0:
             parts.append(("stop", line, over_s))
+        booked_s = _overbooked_s(line, mine)
+        if booked_s > 0:
+            parts.append(("overbooked", line, booked_s))
         if first.projected.bound_by == "now":
             late_s = line.calendar.work_between(first.run.planned_start, first.projected.start_at)
             parts.append(("late_start", line, late_s))
@@ -198,3 +228,21 @@ def _worst_shift(line: Line, links: list[Link]) -> tuple[Series, QualityReading]
         if worst is not None and (found is None or worst[1].rate > found[1].rate):
             found = worst
     return found
+
+
+OVERBOOKED_FROM_S = 900.0
+"""Plans round; below it nobody would call a line overbooked."""
+
+
+def _overbooked_s(line: Line, links: list[Link]) -> float:
+    """Working time that the plan of these runs asks of their line beyond what it gives: overlaps, and too short runs."""
+    total_s, previous_end = 0.0, None
+    for link in links:
+        run = link.run
+        if previous_end is not None and previous_end > run.planned_start:
+            total_s += line.calendar.work_between(run.planned_start, min(previous_end, run.planned_end))
+        if run.progress.state is RunState.PLANNED:
+            needed_s = run.plan.quantity_pcs / run.rate_pcs_per_h * 3600.0
+            total_s += max(0.0, needed_s - line.calendar.work_between(run.planned_start, run.planned_end))
+        previous_end = run.planned_end if previous_end is None else max(previous_end, run.planned_end)
+    return total_s if total_s >= OVERBOOKED_FROM_S else 0.0

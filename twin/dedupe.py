@@ -94,9 +94,18 @@ class SequenceWindow(msgspec.Struct):
 
     A source that numbers all its lines together leaves gaps on each; a late number within the kept ranges is new,
     one below the lowest range counts as a repeat. A source may start anywhere.
+
+    Attributes:
+        gap_since: event time of the message behind the youngest gap, POSIX seconds; None where nothing is missing.
     """
 
     ranges: list[list[int]]
+    gap_since: float | None = None
+
+    @property
+    def missing(self) -> int:
+        """Numbers of the youngest gap that have not come."""
+        return self.ranges[-1][0] - self.ranges[-2][1] - 1 if len(self.ranges) > 1 else 0
 
     def judge(self, number: int) -> Verdict:
         """Whether the number is new."""
@@ -108,9 +117,11 @@ class SequenceWindow(msgspec.Struct):
         first, last = ranges[bisect_right(ranges, number, key=_first) - 1]
         return Verdict.REPEAT if first <= number <= last else Verdict.NEW
 
-    def add(self, number: int) -> None:
-        """Remember a new number."""
+    def add(self, number: int, event_time: float) -> None:
+        """Remember a new number, and since when one is missing before it."""
         ranges = self.ranges
+        if ranges and number > ranges[-1][1] + 1:
+            self.gap_since = event_time
         place = bisect_right(ranges, number, key=_first)
         if place and ranges[place - 1][1] == number - 1:
             ranges[place - 1][1] = number
@@ -122,6 +133,8 @@ class SequenceWindow(msgspec.Struct):
         if len(ranges) > RANGES_PER_SOURCE:
             # The oldest gap is given up: what was missing there is taken for lost.
             ranges[0][1] = ranges.pop(1)[1]
+        if len(ranges) == 1:
+            self.gap_since = None
 
     def encode(self) -> bytes:
         """JSON of the window."""

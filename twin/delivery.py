@@ -2,6 +2,7 @@
 
 from schemas import Cause, Confidence
 from twin.causes import Blame
+from twin.doubts import caveats_of
 from twin.downtime import lost_since
 from twin.entities import Line
 from twin.lateness import (
@@ -17,7 +18,7 @@ from twin.lateness import (
     rescue_by_overtime,
     weight_of,
 )
-from twin.owners import owner_of
+from twin.owners import owner_for
 from twin.risk import Risk
 from twin.view import View
 from twin.wording import cause_in_words, money_in_words, rescue_in_words, title_of
@@ -50,10 +51,8 @@ def judge(view: View) -> Risk | None:
         parts={"penalty": penalty},
         severity_steps=[*lateness_steps(view, late), *([] if lasting is None else [lasting])],
         mild="an order may be late",
-        owner=owner_of(
-            view.model.plant,
-            view.site_id,
-            [(None if line.event is None else line.event.supervisor_id, f"supervisor of {line.name}")],
+        owner=owner_for(
+            view, [(None if line.event is None else line.event.supervisor_id, f"supervisor of {line.name}")]
         ),
         deadline=deadline,
         deadline_because=deadline_because,
@@ -70,6 +69,7 @@ def judge(view: View) -> Risk | None:
         slip_days=worst.assessment.slip_days,
         margin_before=margin,
         rescue=rescue,
+        caveats=caveats_of(view.model, [each.assessment for each in late]),
         path=path_to(view, worst),
         evidence=evidence_of(worst),
     )
@@ -94,4 +94,5 @@ def _cause(view: View, blamed: Blame, line: Line) -> Cause:
         since=None if since is None else utc(since),
         method="glr" if is_drift else None,
         in_words=cause_in_words(blamed, line, since, view.zone),
+        lost_h=round(blamed.lost_s / 3600.0, 4),
     )

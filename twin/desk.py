@@ -38,7 +38,7 @@ class Refused(Exception):
     """A command cannot be carried out.
 
     Args:
-        reason: one word of docs/commands.md.
+        reason: one word, as docs/card-life.md lists them.
         message: what is wrong, and what to do.
         revision: the present revision of what it is about, where there is one.
     """

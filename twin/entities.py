@@ -5,6 +5,7 @@ documents and rebuilt on restore.
 """
 
 from dataclasses import dataclass, field
+from math import inf
 
 import msgspec
 
@@ -12,6 +13,7 @@ from schemas import LineUpserted, OrderUpserted, OvertimeWindowUpserted, RunPlan
 from twin.calendar import CalendarDescription, WorkCalendar
 from twin.dedupe import IdWindow
 from twin.drift import Bucket, DriftState
+from twin.elements import Period
 from twin.projection import Pace, ProjectedRun
 from twin.quality_series import LineQuality
 from twin.runs import FINISHED, RunProgress, RunState
@@ -44,8 +46,11 @@ class LineState(msgspec.Struct):
         level, level_sd, noise_sd_300, buckets_n: estimated pace since the last change point.
         dirty: something happened since the last evaluation; evaluated_at: the shard's clock at that evaluation.
         last_event_at, last_event_id: the youngest event seen.
+        usual_gap_s: working time between two events as it usually is, a moving average; None before the second one.
         drift_confidence: how sure the drift was when it was last reported.
         published: what the last published line status said, for materiality.
+        period: elements of the present shift; measured_from: the first moment that is counted in any.
+        element_since: since when the line's time counts as what it counts as now.
     """
 
     packml: str = "UNKNOWN"
@@ -66,7 +71,11 @@ class LineState(msgspec.Struct):
     last_event_at: float | None = None
     last_event_id: str = ""
     drift_confidence: float = 0.0
+    usual_gap_s: float | None = None
     published: StatusReading | None = None
+    period: Period | None = None
+    measured_from: float | None = None
+    element_since: float | None = None
 
     def encode(self) -> bytes:
         """JSON of the state."""
@@ -161,6 +170,7 @@ class Run:
     planned_end: float
     rate_pcs_per_h: float = 1.0
     expected_yield: float = 1.0
+    use_known_at: float = -inf  # counts up to then change what is known of the material it used; derived
 
     @property
     def run_id(self) -> str:
@@ -202,6 +212,10 @@ class Line:
     stops: LineStops = field(default_factory=LineStops)
     quality: LineQuality = field(default_factory=LineQuality)
     ids: IdWindow = field(default_factory=IdWindow)
+    periods: list[Period] = field(
+        default_factory=list
+    )  # closed ones, oldest first; the open one is in the state
+    touched: dict[float, Period | None] = field(default_factory=dict)  # closed ones to be written, by start
     ids_key: str = ""  # begins the keys of the window's documents
 
     def __post_init__(self) -> None:

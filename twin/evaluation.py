@@ -3,6 +3,7 @@
 Cost follows what changed: a line's queue, the orders pegged to it, the cards they belong to.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
@@ -11,6 +12,7 @@ from schemas import OrderProjection, Output, OutputModel, join_key, topics
 from twin.assessment import Assessment, ready_of
 from twin.card_board import CardBoard
 from twin.causes import Blame, blame
+from twin.doubts import caveats_of, is_doubted, orders_resting_on
 from twin.entities import Line, Order, SiteKey
 from twin.line_status import line_status
 from twin.lookahead import assess_order, project_line
@@ -39,6 +41,11 @@ class Evaluation:
     _orders: dict[SiteKey, Order] = field(default_factory=dict)
     _roots: dict[Root, None] = field(default_factory=dict)
     _assessed: dict[SiteKey, Assessment | None] = field(default_factory=dict)
+    _published: Counter[SiteKey] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        """One board for all cards of this evaluation."""
+        self._board = CardBoard(self.model, self.now, self.cause, self.assessment)
 
     def lines(self, lines: Iterable[Line]) -> None:
         """Project these lines, what they feed, their orders and cards."""
@@ -53,24 +60,33 @@ class Evaluation:
             if status is not None:
                 self.emit(topics.LINES, join_key(*key), status, status.output_id)
 
-    def orders(self, orders: Iterable[Order]) -> None:
-        """Reassess these orders and those that projecting touched, then their cards."""
+    def orders(self, orders: Iterable[Order], roots: Iterable[Root] = ()) -> None:
+        """Reassess these orders and those that projecting touched, then their cards and those of the roots."""
         for order in orders:
             self._orders[order.site_id, order.order_id] = order
         for key in sorted(self._orders):
             self._judge_order(self._orders[key])
         self._orders.clear()
-        self.roots([])
+        self.roots(roots)
 
     def roots(self, roots: Iterable[Root]) -> None:
         """Judge the cards of these roots and of those that reassessing touched."""
         for root in roots:
             self._roots[root] = None
-        board = CardBoard(self.model, self.now, self.cause, self.assessment)
+        board = self._board
+        doubted: dict[Root, None] = {}
         for root in sorted(self._roots):
+            was_live = is_doubted(self.model, root)
             board.judge(root)
+            if is_doubted(self.model, root) is not was_live:
+                doubted[root] = None
         self._roots.clear()
         self.outputs += board.outputs
+        board.outputs = []
+        # What rests on data that have just become doubtful, or good again, says so.
+        resting = [order for root in doubted for order in orders_resting_on(self.model, root)]
+        if resting:
+            self.orders(resting)
 
     def emit(self, topic: str, key: str, body: OutputModel | None, output_id: str) -> None:
         """Put a document out."""
@@ -158,17 +174,22 @@ class Evaluation:
         else:
             status = "unreachable" if ready_of(self.model.runs_of(order)) is not None else "no_runs"
         ready_at = None if each is None else each.ready_at
+        caveats = [] if each is None or not order.is_open else caveats_of(self.model, [each])
         reading = (
             ready_at,
             None if each is None else each.ships_at,
             None if each is None else each.p_late,
-            status,
+            "; ".join([status, *caveats]),
         )
         if order.state.published is not None and not _projection_moved(order.state.published, reading):
             return
         order.state.published = reading
         self.model.save_order(order)
-        output_id = self.output_id(topics.ORDER_PROJECTIONS, order.site_id, order.order_id)
+        again = self._published[order.site_id, order.order_id]
+        self._published[order.site_id, order.order_id] += 1
+        output_id = self.output_id(
+            topics.ORDER_PROJECTIONS, order.site_id, order.order_id, *([str(again)] if again else [])
+        )
         projection = OrderProjection.model_validate(
             {
                 "output_id": output_id,
@@ -178,6 +199,7 @@ class Evaluation:
                 "status": status,
                 "promised_at": order.event.promised_at,
                 "as_of": utc(self.now),
+                "caveats": caveats,
                 **({} if each is None else _projected_fields(each, blamed)),
             }
         )

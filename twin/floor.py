@@ -7,6 +7,7 @@ from schemas import (
     CountCorrected,
     CountReported,
     MachineEvent,
+    MaterialConsumed,
     PackmlState,
     QualityRecorded,
     RunEvent,
@@ -17,6 +18,8 @@ from schemas import (
     join_key,
     topics,
 )
+from twin.busy_time import element_of, recount
+from twin.conflicts import root_of_run
 from twin.dedupe import SequenceWindow, Verdict
 from twin.drift import DriftChange, DriftPhase, estimate, step
 from twin.entities import Line, Run
@@ -24,6 +27,8 @@ from twin.inspection import Inspection
 from twin.progress import BUCKETS_KEPT, add_pieces, advance, close_bucket, hour_of
 from twin.runs import FINISHED, RUN_TRANSITIONS, STOPPED, RunState
 from twin.session import Session
+from twin.silence import note_gap
+from twin.stockroom import Stockroom
 from twin.stoppages import PACKML_STOPS, Stoppages
 from twin.words import utc
 
@@ -36,12 +41,14 @@ class Floor:
 
     Args:
         session: shared with the twin's other handlers.
+        stockroom: is told of material used, and of pieces that speak of the time before it was counted.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, stockroom: Stockroom) -> None:
         self._session = session
         self._stoppages = Stoppages(session)
         self._inspection = Inspection(session)
+        self._stockroom = stockroom
 
     def handlers(self) -> dict[str, Callable[[Any], None]]:
         """Kind -> what folds it."""
@@ -49,7 +56,7 @@ class Floor:
             "count_reported": self._on_count,
             "count_corrected": self._on_correction,
             "state_changed": self._on_state,
-            "material_consumed": self._on_run_report,
+            "material_consumed": self._on_consumed,
             "quality_recorded": self._on_inspection,
         }
         for kind in RUN_TRANSITIONS[RunState.HELD]:
@@ -90,12 +97,12 @@ class Floor:
         kept = model.sequences.get(key)
         if kept is None:
             document_key = join_key(event.site_id, "sequence", event.line_id, source_id)
-            kept = model.sequences[key] = (SequenceWindow([]), document_key)
+            kept = model.adopt_sequence(key, SequenceWindow([]), document_key)
         window, document_key = kept
         if window.judge(number) is Verdict.REPEAT:
             self._session.counters["duplicate", "sequence"] += 1
             return False
-        window.add(number)
+        window.add(number, event.event_time.timestamp())
         model.store.put(document_key, window)
         return True
 
@@ -181,6 +188,8 @@ class Floor:
         is_current = line.state.run_id == run.run_id
         if is_current:
             advance(line, moment)  # line and run are saved below
+        if moment <= run.use_known_at:
+            self._stockroom.on_late_count(run, moment, good, good + scrap + rework)
         changed = add_pieces(line, run, moment, good, scrap, rework)
         if is_current:
             closed = close_bucket(line, moment)
@@ -193,6 +202,8 @@ class Floor:
             self._judge_pace(line, event)
         roots = self._inspection.on_pieces(line, run, moment, (good, scrap, rework), event)
         model.save_run(run)
+        if run.progress.good_pcs > run.plan.quantity_pcs:
+            self._session.review(root_of_run(run), moment)
         line.state.dirty = True
         self._note_seen(line, moment, event)
         if roots:
@@ -262,6 +273,13 @@ class Floor:
         for _, line in sorted(self._session.model.lines.items()):
             self._stoppages.at_minute(line, now)
 
+    def _on_consumed(self, event: MaterialConsumed) -> None:
+        line = self._session.model.lines[event.site_id, event.line_id]
+        run = self._run_of(event, event.run_id, line)
+        if run is not None:
+            self._stockroom.on_consumed(line, run, event)
+            self._note_seen(line, event.event_time.timestamp(), event)
+
     def _on_run_report(self, event: RunEvent) -> None:
         line = self._session.model.lines[event.site_id, event.line_id]
         if self._run_of(event, event.run_id, line) is not None:
@@ -290,6 +308,7 @@ class Floor:
         """Bring a run into a state; a line is on one run at a time."""
         model = self._session.model
         self._advance(line, moment)
+        counted_as = element_of(line)
         if state in (RunState.SETUP, RunState.RUNNING) and line.state.run_id != run.run_id:
             displaced = line.run
             if displaced is not None and displaced.progress.state not in (*FINISHED, *STOPPED):
@@ -314,6 +333,7 @@ class Floor:
             progress.stopped_until = None if expected_min is None else moment + expected_min * 60.0
         if state in FINISHED:
             progress.ended_at = moment
+            self._stockroom.on_finished(run, moment)
             if line.state.run_id == run.run_id:
                 line.state.run_id = None
         if state is not progress.state:
@@ -321,9 +341,13 @@ class Floor:
         progress.state = state
         progress.state_event_id = event.event_id
         line.queue = None
-        model.save_run(run)
+        recount(line, moment, counted_as)
+        for moved in (counted_as[1], line.run, run):
+            if moved is not None:
+                model.save_run(moved)
         self._stoppages.follow(line, moment, event)
         self._note_seen(line, moment, event)
+        self._session.review(root_of_run(run), moment)
         self._session.mark_dirty(line)
 
     def _advance(self, line: Line, moment: float) -> None:
@@ -337,6 +361,8 @@ class Floor:
     def _note_seen(self, line: Line, moment: float, event: MachineEvent) -> None:
         state = line.state
         if state.last_event_at is None or moment >= state.last_event_at:
+            if state.last_event_at is not None:
+                note_gap(line, state.last_event_at, moment)
             state.last_event_at = moment
             state.last_event_id = event.event_id
         else:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 
 from schemas import CardKind
-from twin import delivery, line_down, plan_check, quality_risk
+from twin import conflict_risk, conflicts, delivery, line_down, plan_check, quality_risk, shortage, silence
 from twin.model import Model
 from twin.risk import Risk, Root
 from twin.view import View
@@ -11,17 +11,27 @@ from twin.view import View
 Judge = Callable[[View], Risk | None]
 """Answers from scratch how a root stands; None where there is nothing to say."""
 
-Watch = Callable[[Model, float], Iterable[Root]]
-"""Roots that time alone may have brought into trouble; asked each minute of the clock, so it must be cheap."""
+Watch = Callable[[Model, float | None, float], Iterable[Root]]
+"""Roots that time alone may have brought into trouble, from the last minute that was looked at (None: the first) to now;
+asked each minute of the clock, so it must be cheap."""
 
 JUDGES: dict[CardKind, Judge] = {
     CardKind.DELIVERY_RISK: delivery.judge,
     CardKind.QUALITY_RISK: quality_risk.judge,
     CardKind.LINE_DOWN: line_down.judge,
     CardKind.PLAN_INFEASIBLE: plan_check.judge,
+    CardKind.MATERIAL_SHORTAGE: shortage.judge,
+    CardKind.DATA_STALE: silence.judge,
+    CardKind.DATA_CONFLICT: conflict_risk.judge,
 }
 
-WATCHES: tuple[Watch, ...] = (line_down.watch, quality_risk.watch)
+WATCHES: tuple[Watch, ...] = (
+    conflicts.watch,
+    line_down.watch,
+    plan_check.watch,
+    quality_risk.watch,
+    silence.watch,
+)
 
 GONE: dict[CardKind, str] = {
     CardKind.DELIVERY_RISK: "the affected orders are projected in time again",
@@ -33,3 +43,7 @@ GONE: dict[CardKind, str] = {
     CardKind.DATA_CONFLICT: "the systems agree again",
 }
 """Why a card of a kind goes by itself, in words."""
+
+AT_ONCE: frozenset[CardKind] = frozenset({CardKind.DATA_STALE, CardKind.DATA_CONFLICT})
+"""Kinds whose cards go at once: a line that speaks again is not silent for another half hour, and both were given a
+grace before they were told."""

@@ -5,6 +5,7 @@ from math import inf
 
 from schemas import Cause, Confidence, PathStep, Stop
 from twin.assessment import Assessment
+from twin.doubts import caveats_of
 from twin.downtime import (
     NO_PIECES_CONFIDENCE,
     ExpectedEnd,
@@ -44,7 +45,7 @@ MOVES_NAMED = 3
 """Runs whose other lines a card names."""
 
 
-def watch(model: Model, now: float) -> Iterator[Root]:
+def watch(model: Model, before: float | None, now: float) -> Iterator[Root]:
     """Lines that have been down for long enough to be told, or will be, and have no card yet."""
     for _, line in sorted(model.lines.items()):
         if stopped_run(line) is None:
@@ -100,6 +101,7 @@ def judge(view: View) -> Risk | None:
             view.model.plant,
             view.site_id,
             [(None if line.event is None else line.event.supervisor_id, f"supervisor of {line.name}")],
+            view.now,
         ),
         deadline=deadline,
         deadline_because=deadline_because,
@@ -118,6 +120,7 @@ def judge(view: View) -> Risk | None:
         rescue=rescue,
         path=[*_station_path(view, line, stop), *(path_to(view, late[0]) if late else [])],
         evidence=_evidence(view, stop, expected),
+        caveats=caveats_of(view.model, [each.assessment for each in late]),
         stop=Stop(
             station_id=stop.station_id,
             run_id=stop.run_id,

@@ -31,9 +31,9 @@ def project_line(line: Line, model: Model, now: float) -> dict[str, ProjectedRun
     for index, run in enumerate(queue):
         items.append(_queued_run(line, model, run, family, stopped_until if index == 0 else None))
         family = model.family_of(run) or family
-    return {
-        each.run_id: each for each in project_queue(items, line.calendar, line.state.pace, known_at, minute)
-    }
+    gates = model.supply.gates_of(line.site_id)
+    projected = project_queue(items, line.calendar, line.state.pace, known_at, minute, gates)
+    return {each.run_id: each for each in projected}
 
 
 def depends_on_clock(line: Line, now: float) -> bool:

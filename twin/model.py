@@ -11,6 +11,7 @@ import msgspec
 from schemas import (
     AreaUpserted,
     Card,
+    CardKind,
     LineUpserted,
     OrderUpserted,
     OvertimeWindowUpserted,
@@ -40,6 +41,8 @@ from twin.quality_series import QualityHour, QualitySeries, Series, SeriesKey
 from twin.risk import Root, root_of, root_text
 from twin.runs import RunProgress
 from twin.store import DocumentStore
+from twin.supply import SupplyBook
+from twin.usage import forget_run
 
 
 class CardDocument:
@@ -55,8 +58,8 @@ class CardDocument:
         return self.card.model_dump_json().encode()
 
 
-class AbsenceDocument(msgspec.Struct):
-    """Since when the risk of an open card is not there."""
+class SinceDocument(msgspec.Struct):
+    """Since when something holds of a root."""
 
     since: float
 
@@ -78,14 +81,30 @@ class Model:
         self.feeders: dict[SiteKey, dict[SiteKey, None]] = {}  # run -> runs that feed it
         self.orders: dict[SiteKey, Order] = {}
         self.pegged: dict[SiteKey, dict[SiteKey, float]] = {}  # order -> runs that are for it, known or not
+        self.pegs_at: dict[
+            str, int
+        ] = {}  # site -> pegs for its orders; at others nobody says what a run is for
         self.members: dict[Root, dict[SiteKey, None]] = {}  # root -> late orders it is blamed for
         self.cards: dict[Root, Card] = {}
         self.roots_of_cards: dict[str, Root] = {}  # card_id of the last episode -> root
+        self.lines_of_source: dict[SiteKey, dict[str, None]] = {}  # (site, source) -> lines that it speaks of
+        self.sources_of_line: dict[SiteKey, dict[str, None]] = {}  # (site, line) -> sources that speak of it
         self.commands: dict[SiteKey, CommandNote] = {}  # (site, command_id) -> what became of it
+        self.suspects: dict[Root, float] = {}  # contradictions, and since when; they may settle by themselves
         self._absent: dict[
             Root, float
         ] = {}  # roots whose risk is gone, but not for long enough, and since when
+        self.supply = SupplyBook(self.store, self.plant, self.graph)
         self.sequences: dict[tuple[str, str, str], tuple[SequenceWindow, str]] = {}  # and its document's key
+
+    def adopt_sequence(
+        self, key: tuple[str, str, str], window: SequenceWindow, document_key: str
+    ) -> tuple[SequenceWindow, str]:
+        """Hold the window of a source that numbers the events of a line: (site, line, source)."""
+        kept = self.sequences[key] = (window, document_key)
+        self.lines_of_source.setdefault((key[0], key[2]), {})[key[1]] = None
+        self.sources_of_line.setdefault((key[0], key[1]), {})[key[2]] = None
+        return kept
 
     # Lines
 
@@ -137,8 +156,15 @@ class Model:
         return line
 
     def save_line(self, line: Line) -> None:
-        """The line's hot document changed."""
+        """The line's hot document changed, and with it perhaps shifts that are over."""
         self.store.put(line.key, line.state)
+        for start_s, period in line.touched.items():
+            key = join_key(line.site_id, "shift", line.line_id, str(int(start_s)))
+            if period is None:
+                self.store.remove(key)
+            else:
+                self.store.put(key, period)
+        line.touched.clear()
 
     def save_drift(self, line: Line) -> None:
         """The memory of the line's drift changed."""
@@ -220,17 +246,24 @@ class Model:
             self._take_off(before, run, keep_place=before is line)
             self._unpeg(run)
             run.plan = event
+            if run.progress.planned_line_id is not None:
+                run.progress.planned_line_id = None  # the plan speaks anew
+                self.save_run(run)
             run.planned_start = event.planned_start_at.timestamp()
             run.planned_end = event.planned_end_at.timestamp()
         self._place(line, run)
         self._peg(run)
         self._link_run(line, run)
+        self.supply.link_run(run)
         return run, [*changed, *self.lines_fed_by(run)]
 
     def move_run(self, run: Run, line: Line, since: float, event_id: str) -> Line:
         """The run is made on another line than planned; says which line it left."""
         before = self.line_of_run[run.site_id, run.run_id]
         self._take_off(before, run)
+        planned = run.progress.planned_line_id or before.line_id
+        run.progress.planned_line_id = None if planned == line.line_id else planned
+        self.save_run(run)
         run.plan = run.plan.model_copy(update={"line_id": line.line_id})
         self.plant.amend(run.plan)
         self._place(line, run)
@@ -245,7 +278,9 @@ class Model:
         concerned = [line, *self.lines_fed_by(run)]
         self._take_off(line, run)
         self._unpeg(run)
+        forget_run(self.supply, run)
         del self.runs[key], self.line_of_run[key]
+        self.suspect((CardKind.DATA_CONFLICT.value, "run", *key), None)
         self.feeders.pop(key, None)
         self.graph.remove_node(self._run_node(run))
         self.plant.forget(run.site_id, "run_planned", run.run_id)
@@ -320,6 +355,7 @@ class Model:
         """Forget an order past retention."""
         key = (order.site_id, order.order_id)
         self.blame(order, None)
+        self.suspect((CardKind.DATA_CONFLICT.value, "order", *key), None)
         del self.orders[key]
         identity = self._order_node(order)
         neighbours = [edge.to_id for edge in self.graph.edges_from(identity, "ships_on")]
@@ -375,7 +411,16 @@ class Model:
                 self.store.remove(_key_of_root("absent", root))
             return
         self._absent[root] = since
-        self.store.put(_key_of_root("absent", root), AbsenceDocument(since))
+        self.store.put(_key_of_root("absent", root), SinceDocument(since))
+
+    def suspect(self, root: Root, since: float | None) -> None:
+        """Note since when two systems contradict each other, or that they agree again."""
+        if since is None:
+            if self.suspects.pop(root, None) is not None:
+                self.store.remove(_key_of_root("suspect", root))
+        elif root not in self.suspects:
+            self.suspects[root] = since
+            self.store.put(_key_of_root("suspect", root), SinceDocument(since))
 
     def adopt_absence(self, root: Root, since: float) -> None:
         """Hold what is already written."""
@@ -552,15 +597,18 @@ class Model:
     def _peg(self, run: Run) -> None:
         for peg in run.plan.pegs:
             order_key = (peg.order_site_id or run.site_id, peg.order_id)
-            self.pegged.setdefault(order_key, {})[run.site_id, run.run_id] = peg.quantity_pcs
+            pegs = self.pegged.setdefault(order_key, {})
+            pegs[run.site_id, run.run_id] = pegs.get((run.site_id, run.run_id), 0.0) + peg.quantity_pcs
+            self.pegs_at[order_key[0]] = self.pegs_at.get(order_key[0], 0) + 1
 
     def _unpeg(self, run: Run) -> None:
         for peg in run.plan.pegs:
             order_key = (peg.order_site_id or run.site_id, peg.order_id)
-            pegs = self.pegged[order_key]
+            self.pegs_at[order_key[0]] -= 1
+            pegs = self.pegged.get(order_key, {})  # a run may name an order twice
             pegs.pop((run.site_id, run.run_id), None)
             if not pegs:
-                del self.pegged[order_key]
+                self.pegged.pop(order_key, None)
             order = node_id("order", *order_key)
             self.graph.remove_edge(order, "needs", self._run_node(run))
 

@@ -14,14 +14,19 @@ from schemas import (
     OrderUpserted,
     OvertimeWindowUpserted,
     PersonUpserted,
+    RulesUpdated,
     RunCancelled,
     RunPlanned,
     ShipmentDeparted,
     SiteUpserted,
     StationUpserted,
+    WorkOrderClosed,
 )
+from twin import conflicts
+from twin.card_life import HELD_STATES, LIVE_STATES
 from twin.entities import Order
 from twin.plant import EVERYWHERE, Word
+from twin.risk import Root
 from twin.runs import RunState
 from twin.session import Session
 
@@ -53,6 +58,7 @@ class Office:
             "run_planned": self._on_run_planned,
             "run_cancelled": self._on_run_cancelled,
             "shipment_departed": self._on_departure,
+            "work_order_closed": self._on_work_order_closed,
         }
         for kind in ("setup_matrix_upserted", "item_upserted", "routing_upserted", "overtime_rate_upserted"):
             table[kind] = self._on_plant_change
@@ -115,7 +121,17 @@ class Office:
         if self.keep(event) in (Word.NEW, Word.CHANGED):
             self._session.latest.clear()
             self._refresh(event.site_id)
-            self._session.evaluate([], self._session.model.open_orders(event.site_id))
+            model = self._session.model
+            # Rules change cards that have no order too, and what was put aside may be worse under them.
+            roots = self._roots_with_card(event.site_id) if isinstance(event, RulesUpdated) else []
+            self._session.evaluate([], model.open_orders(event.site_id), roots)
+
+    def _roots_with_card(self, site_id: str) -> list[Root]:
+        return [
+            root
+            for root, card in sorted(self._session.model.cards.items())
+            if site_id in (EVERYWHERE, root[2]) and (card.state in LIVE_STATES or card.state in HELD_STATES)
+        ]
 
     def _refresh(self, site_id: str) -> None:
         """What the lines of a site rest on changed: the next tick projects them anew."""
@@ -137,6 +153,7 @@ class Office:
                 and event.event_time.timestamp() > closed_at
             ):
                 order.state.status, order.state.closed_at = "open", None  # ERP took the cancellation back
+            self._session.review(conflicts.root_of_order(order), event.event_time.timestamp())
             self._session.evaluate([], [order])
 
     def _on_order_cancelled(self, event: OrderCancelled) -> None:
@@ -176,7 +193,18 @@ class Office:
             order.state.status = status
             order.state.closed_at = event.event_time.timestamp()
             self._session.model.save_order(order)
+        model = self._session.model
+        for run_key in sorted(
+            {key for order in ended for key in model.pegged.get((order.site_id, order.order_id), {})}
+        ):
+            self._session.review(conflicts.root_of_run(model.runs[run_key]), event.event_time.timestamp())
         self._session.evaluate([], ended)
+
+    def _on_work_order_closed(self, event: WorkOrderClosed) -> None:
+        if self.keep(event) in (Word.NEW, Word.CHANGED):
+            for key, run in sorted(self._session.model.runs.items()):
+                if key[0] == event.site_id and run.plan.work_order_id == event.work_order_id:
+                    self._session.review(conflicts.root_of_run(run), event.event_time.timestamp())
 
     def _order_of(self, event: Event, order_id: str) -> Order | None:
         order = self._session.model.orders.get((event.site_id, order_id))
@@ -193,6 +221,7 @@ class Office:
         known = self._session.model.runs.get((event.site_id, event.run_id))
         orders = [] if known is None else self._session.model.orders_of(known)
         run, lines = self._session.model.put_run(event)
+        self._session.review(conflicts.root_of_run(run), event.event_time.timestamp())
         if word is Word.CHANGED:
             self._session.evaluate(lines, [*orders, *self._session.model.orders_of(run)])
         else:

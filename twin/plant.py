@@ -8,6 +8,7 @@ from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from schemas import (
+    BillOfMaterialUpserted,
     CalendarUpserted,
     CustomerUpserted,
     Event,
@@ -22,6 +23,8 @@ from schemas import (
     SetupMatrixUpserted,
     ShipmentSlotsUpserted,
     SiteUpserted,
+    StationUpserted,
+    WorkOrderClosed,
     join_key,
 )
 from twin.calendar import WorkCalendar
@@ -70,14 +73,25 @@ def upsert_key(event: Event) -> PlantKey:
     return (event.site_id, event.kind, *ids)
 
 
+CLAIMED_KINDS = frozenset({"order_upserted", "run_planned"})
+"""Of what two systems may hold different views that both matter."""
+
+
+def _claim_key(key: PlantKey, source_id: str) -> str:
+    site_id, kind, *ids = key
+    return join_key(site_id, "claim", kind, *ids, source_id)
+
+
 class Plant:
     """The last upsert of everything, by document key."""
 
     def __init__(self, store: DocumentStore) -> None:
         self._store = store
         self._events: dict[PlantKey, Event] = {}
+        self._claims: dict[PlantKey, dict[str, Event]] = {}  # what each system says, where several speak
         self._calendars: dict[CalendarDescription, WorkCalendar] = {}
         self._routes: dict[PlantKey, Route] = {}
+        self._customers: dict[tuple[str, str], CustomerUpserted | None] = {}
 
     def upsert(self, event: Event) -> Word:
         """Take an upsert as the last word on its entity, unless a later one is known."""
@@ -88,14 +102,39 @@ class Plant:
                 return Word.SUPERSEDED
             if event == known:
                 return Word.REPEATED
+        if known is not None and event.kind in CLAIMED_KINDS:
+            self._claim(key, known, event)
         self.adopt(key, event)
         self._store.put(join_key(*key), EventDocument(event))
         return Word.NEW if known is None else Word.CHANGED
+
+    def _claim(self, key: PlantKey, known: Event, event: Event) -> None:
+        """Keep what each system says of one thing, from the moment at which a second system speaks of it."""
+        if known.source_id is None or event.source_id is None:
+            return
+        if key not in self._claims and known.source_id == event.source_id:
+            return
+        for each in (known, event):
+            self.adopt_claim(key, each)
+            assert each.source_id is not None
+            self._store.put(_claim_key(key, each.source_id), EventDocument(each))
+
+    def adopt_claim(self, key: PlantKey, event: Event) -> None:
+        """Hold a claim that is already written."""
+        assert event.source_id is not None
+        self._claims.setdefault(key, {})[event.source_id] = event
+
+    def claims(self, *key: str) -> list[Event]:
+        """What several systems say of one thing, the latest first; empty where one system alone speaks of it."""
+        found = self._claims.get(key, {}).values()
+        return sorted(found, key=lambda event: (-event.event_time.timestamp(), event.source_id or ""))
 
     def adopt(self, key: PlantKey, event: Event) -> None:
         """Hold an event that is already written."""
         self._events[key] = event
         self._routes.pop(key, None)
+        if event.kind in ("customer_upserted", "rules_updated"):
+            self._customers.clear()
 
     def amend(self, event: Event) -> None:
         """Put an upsert right after what really happened."""
@@ -107,6 +146,8 @@ class Plant:
         """Drop what retention no longer keeps: site_id, kind, ids."""
         if self._events.pop(key, None) is not None:
             self._store.remove(join_key(*key))
+        for source_id in sorted(self._claims.pop(key, {})):
+            self._store.remove(_claim_key(key, source_id))
 
     def of_type(self, model: type[SomeEvent]) -> list[SomeEvent]:
         """All upserts of a kind, by key."""
@@ -133,14 +174,52 @@ class Plant:
         return "EUR" if site is None else site.currency
 
     def customer(self, site_id: str, customer_id: str) -> CustomerUpserted | None:
-        """A customer of the site or of every site."""
+        """A customer of the site or of every site, with what the site's rules say of them over master data."""
+        key = (site_id, customer_id)
+        if key not in self._customers:
+            self._customers[key] = self._customer_under_rules(site_id, customer_id)
+        return self._customers[key]
+
+    def _customer_under_rules(self, site_id: str, customer_id: str) -> CustomerUpserted | None:
         event = self._local_or_shared("customer_upserted", site_id, customer_id)
-        return event if isinstance(event, CustomerUpserted) else None
+        known = event if isinstance(event, CustomerUpserted) else None
+        rules = self._local_or_shared("rules_updated", site_id, "rules_updated")
+        said = rules.rules.customer(customer_id) if isinstance(rules, RulesUpdated) else None
+        if said is None or rules is None:
+            return known
+        if known is None:  # the rules may speak of a customer before master data does
+            known = CustomerUpserted(
+                event_id=rules.event_id,
+                event_time=rules.event_time,
+                site_id=rules.site_id,
+                customer_id=customer_id,
+                name=customer_id,
+            )
+        given = {
+            name: value
+            for name, value in (
+                ("cannot_slip", said.cannot_slip),
+                ("weight", said.weight),
+                ("account_owner_id", said.account_owner_id),
+            )
+            if value is not None
+        }
+        return known.model_copy(update=given)
+
+    def station(self, site_id: str, station_id: str) -> StationUpserted | None:
+        """A station of the site."""
+        event = self._events.get((site_id, "station_upserted", station_id))
+        return event if isinstance(event, StationUpserted) else None
 
     def item(self, site_id: str, item_id: str) -> ItemUpserted | None:
         """An item of the site or of every site."""
         event = self._local_or_shared("item_upserted", site_id, item_id)
         return event if isinstance(event, ItemUpserted) else None
+
+    def bill(self, site_id: str, item_id: str) -> BillOfMaterialUpserted | None:
+        """The bill of material of an item of the site or of every site."""
+        event = self._local_or_shared("bill_of_material_upserted", site_id, item_id)
+        return event if isinstance(event, BillOfMaterialUpserted) else None
 
     def person(self, site_id: str, person_id: str) -> PersonUpserted | None:
         """A person of the site or of every site."""
@@ -193,6 +272,21 @@ class Plant:
         event = self._local_or_shared("penalty_rate_upserted", site_id, customer_id)
         return event.penalty_per_day if isinstance(event, PenaltyRateUpserted) else None
 
+    def work_order_closed(self, site_id: str, work_order_id: str) -> WorkOrderClosed | None:
+        """ERP's word that a work order is finished, unless it has spoken of it as open after that."""
+        closed = self._events.get((site_id, "work_order_closed", work_order_id))
+        opened = self._events.get((site_id, "work_order_upserted", work_order_id))
+        if not isinstance(closed, WorkOrderClosed):
+            return None
+        return None if opened is not None and opened.event_time > closed.event_time else closed
+
+    def routing_lines(self, site_id: str, item_id: str) -> list[str]:
+        """Lines that an item's routing names, by step and id."""
+        event = self._local_or_shared("routing_upserted", site_id, item_id)
+        if not isinstance(event, RoutingUpserted):
+            return []
+        return [step.line_id for step in sorted(event.steps, key=lambda step: (step.step, step.line_id))]
+
     def calendar(
         self, site_id: str, calendar_id: str | None, overtime: list[OvertimeWindowUpserted]
     ) -> WorkCalendar:
@@ -215,7 +309,8 @@ class Plant:
                 + exceptions,
             )
         else:
-            description = CalendarDescription(always=True, exceptions=exceptions)
+            # The zone says when its days begin.
+            description = CalendarDescription(zone=self.zone(site_id).key, always=True, exceptions=exceptions)
         calendar = self._calendars.get(description)
         if calendar is None:
             calendar = self._calendars[description] = WorkCalendar(description)

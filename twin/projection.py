@@ -4,17 +4,22 @@ Pure arithmetic on one line's queue; times are POSIX seconds, work is seconds of
 A run never starts before its plan (right-shift): what is projected is what happens if nobody acts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, sqrt
+from types import MappingProxyType
 
 import msgspec
 
 from twin.calendar import WorkCalendar
+from twin.materials import Gate
 from twin.runs import STOPPED, RunState
 
 SETUP_SPREAD = 0.15
 """Standard deviation of a setup over its planned time. Smaller makes far dates look surer than setups let them be."""
+
+
+NO_GATES: Mapping[str, Sequence[Gate]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +72,8 @@ class ProjectedRun(msgspec.Struct, frozen=True):
         bound_run_id: the run before it (queue) or the run that feeds it (feed).
         run_work_s: work to make what is left, at the line's pace; planned_work_s the same at planned pace.
         sd_work_s: standard deviation of the finish, in work.
+        wait_work_s: working time that it stands for want of material; waits_for: the item that it waits for last.
+        waits_until: when that comes; held_pcs: good pieces that cannot be made before.
     """
 
     run_id: str
@@ -77,10 +84,19 @@ class ProjectedRun(msgspec.Struct, frozen=True):
     run_work_s: float
     planned_work_s: float
     sd_work_s: float
+    wait_work_s: float = 0.0
+    waits_for: str | None = None
+    waits_until: float | None = None
+    held_pcs: float = 0.0
 
 
 def project_queue(
-    queue: Sequence[QueuedRun], calendar: WorkCalendar, pace: Pace, known_at: float, now: float
+    queue: Sequence[QueuedRun],
+    calendar: WorkCalendar,
+    pace: Pace,
+    known_at: float,
+    now: float,
+    gates: Mapping[str, Sequence[Gate]] = NO_GATES,
 ) -> list[ProjectedRun]:
     """Project every run of a line's queue, the one it is on first.
 
@@ -90,6 +106,7 @@ def project_queue(
         pace: the line's pace, taken to last.
         known_at: the last moment of which the line's progress is known.
         now: the shard's clock, for what should have begun and has not.
+        gates: material that runs have to wait for, by run.
 
     Returns:
         One projection a run, in order; finish_at is inf where the calendar has no time left.
@@ -115,6 +132,11 @@ def project_queue(
         finish = calendar.add_work(start, work_s) if start < inf else inf
         level_error_s += work_s * pace.level_sd / pace.level
         noise_var += pace.noise_sd_300**2 * 300.0 * work_s / pace.level**2
+        wait = _wait(run, gates[run.run_id], calendar, pace, start, finish) if run.run_id in gates else None
+        if wait is not None:
+            # What came before the material did no harm: only its own time and the rest of the run can err.
+            finish, level_error_s = wait.finish, wait.held_work_s * pace.level_sd / pace.level
+            noise_var = wait.sd_work_s**2 + pace.noise_sd_300**2 * 300.0 * wait.held_work_s / pace.level**2
         projected.append(
             ProjectedRun(
                 run_id=run.run_id,
@@ -125,6 +147,10 @@ def project_queue(
                 run_work_s=work_s,
                 planned_work_s=planned_work_s,
                 sd_work_s=sqrt(level_error_s**2 + noise_var),
+                wait_work_s=0.0 if wait is None else wait.work_s,
+                waits_for=None if wait is None else wait.gate.item_id,
+                waits_until=None if wait is None else wait.gate.at,
+                held_pcs=0.0 if wait is None else wait.held_pcs,
             )
         )
         free_at, previous = finish, run.run_id
@@ -158,3 +184,40 @@ def _begin(
     if run.fed_at is not None and run.fed_at > start:
         start, bound_by, bound_run = calendar.next_working(run.fed_at), "feed", run.fed_by
     return start, bound_by, bound_run
+
+
+@dataclass(frozen=True, slots=True)
+class _Wait:
+    """The gate that a run stands at: when it ends with it, how long it stands, and what is still to do then."""
+
+    gate: Gate
+    finish: float
+    work_s: float
+    held_pcs: float
+    held_work_s: float
+    sd_work_s: float
+
+
+def _wait(
+    run: QueuedRun, gates: Sequence[Gate], calendar: WorkCalendar, pace: Pace, start: float, finish: float
+) -> _Wait | None:
+    """The gate that decides when the run ends, None where none does: material that comes before it is needed."""
+    if finish == inf or run.remaining_pcs <= 0:
+        return None
+    decisive: Gate | None = None
+    latest, held_pcs, held_work_s = finish, 0.0, 0.0
+    for gate in gates:
+        if gate.at <= start:
+            continue
+        pieces = min(run.remaining_pcs, gate.after_pcs)
+        work_s = pieces / run.rate_pcs_per_h * 3600.0 / pace.level
+        ends = calendar.add_work(gate.at, work_s) if gate.at < inf else inf
+        if ends > latest:
+            decisive, latest, held_pcs, held_work_s = gate, ends, pieces, work_s
+    if decisive is None:
+        return None
+    work_s = calendar.work_between(finish, latest) if latest < inf else inf
+    if work_s <= 0.0:
+        return None
+    around_s = calendar.work_between(decisive.at - decisive.sd_s, decisive.at + decisive.sd_s) / 2.0
+    return _Wait(decisive, latest, work_s, held_pcs, held_work_s, around_s)

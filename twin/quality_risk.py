@@ -7,6 +7,7 @@ from math import inf
 from schemas import AffectedOrder, Cause, Confidence, CustomerUpserted, PathStep, QualityShift
 from twin.assessment import Assessment
 from twin.causes import quality_root
+from twin.doubts import caveats_of
 from twin.entities import Line, Run
 from twin.graph import node_id
 from twin.lateness import (
@@ -43,7 +44,7 @@ ORDERS_NAMED = 3
 """Orders that the text of a card names."""
 
 
-def watch(model: Model, now: float) -> Iterator[Root]:
+def watch(model: Model, before: float | None, now: float) -> Iterator[Root]:
     """Rises that have no card, as where nothing was queued when they were found."""
     for _, line in sorted(model.lines.items()):
         for series in line.quality.risen:
@@ -120,6 +121,7 @@ def judge(view: View) -> Risk | None:
                 (view.rules.quality_lead_id, "quality lead of the rules"),
                 (None if line.event is None else line.event.supervisor_id, f"supervisor of {line.name}"),
             ],
+            view.now,
         ),
         deadline=deadline,
         deadline_because=deadline_because,
@@ -137,6 +139,7 @@ def judge(view: View) -> Risk | None:
         margin_before=margin_of(late),
         path=_path(view, outlook),
         evidence=_evidence(view, outlook),
+        caveats=caveats_of(view.model, [each.assessment for each in late]),
         quality=QualityShift(
             station_id=series.station_id,
             item_id=series.item_id,

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from schemas import CardKind, split_key
+from twin.allocation import allocation_of
 from twin.card_board import CardBoard
 from twin.card_life import HELD_STATES, LIVE_STATES
 from twin.causes import blame
@@ -16,10 +17,12 @@ from twin.drift import DriftPhase, estimate
 from twin.entities import Line, SiteKey
 from twin.judging import JUDGES
 from twin.lookahead import assess_order, project_line
+from twin.materials import Gate
 from twin.model import Model
 from twin.projection import Pace, ProjectedRun
 from twin.restoring import restore_model
 from twin.risk import Risk, root_text
+from twin.shortfall import NEGLIGIBLE_SHARE, shortfall_of
 from twin.view import View
 
 
@@ -33,12 +36,16 @@ class Picture:
         roots: root that each late order blames, as its text; None where it is fine.
         risks: what each root that has a card, or late orders, would be judged as now, by its text: every number of a
             card; None where nothing is left of it.
+        gates: of each item that runs take: over-use, and material that runs have to wait for.
+        missing: of each such item that runs short: how much, from when on, order by when, how sure.
     """
 
     pace: dict[SiteKey, Pace]
     projected: dict[SiteKey, dict[str, ProjectedRun]]
     roots: dict[SiteKey, str | None]
     risks: dict[str, Risk | None]
+    gates: dict[SiteKey, tuple[float, dict[str, list[Gate]]]]
+    missing: dict[SiteKey, tuple[float, float, float | None, float]]
 
 
 def recompute(documents: Mapping[str, bytes], now: float) -> Picture:
@@ -53,22 +60,27 @@ def recompute(documents: Mapping[str, bytes], now: float) -> Picture:
     restore_model(model, {key: value for key, value in documents.items() if split_key(key)[1] != "queue"})
     for line in model.lines.values():
         _judge_pace(line)
+    _allocate_all(model, now)
     _project_all(model, now)
     return Picture(
         pace={key: line.state.pace for key, line in sorted(model.lines.items())},
         projected={key: line.projected for key, line in sorted(model.lines.items())},
         roots=_roots(model),
         risks=_risks(model, now),
+        gates=_gates(model),
+        missing=_missing(model, now),
     )
 
 
 def picture_of(model: Model, now: float) -> Picture:
-    """The picture that a twin holds at a moment."""
+    """The picture that a twin holds after a tick."""
     return Picture(
         pace={key: line.state.pace for key, line in sorted(model.lines.items())},
         projected={key: line.projected for key, line in sorted(model.lines.items())},
         roots={key: order.state.root for key, order in sorted(model.orders.items())},
         risks=_risks(model, now),
+        gates=_gates(model),
+        missing=_missing(model, now),
     )
 
 
@@ -80,6 +92,28 @@ def _judge_pace(line: Line) -> None:
     reading = estimate(line.buckets, since or 0.0)
     line.state.level, line.state.level_sd = reading.level, reading.level_sd
     line.state.noise_sd_300 = reading.noise_sd_300
+
+
+def _allocate_all(model: Model, now: float) -> None:
+    """Give supply to runs from stock, receipts and use alone, whatever the documents say that followed from them."""
+    for key in sorted(model.supply.items):
+        found = allocation_of(model, key, now)
+        model.supply.items[key].over_use = found.over_use.share
+        model.supply.put_gates(key, found.gates, found.hour)
+
+
+def _gates(model: Model) -> dict[SiteKey, tuple[float, dict[str, list[Gate]]]]:
+    items = sorted(model.supply.items.items())
+    return {key: (each.over_use, each.gates) for key, each in items if key in model.supply.users}
+
+
+def _missing(model: Model, now: float) -> dict[SiteKey, tuple[float, float, float | None, float]]:
+    missing = {}
+    for key in sorted(model.supply.items):
+        found = shortfall_of(model, key, now, NEGLIGIBLE_SHARE)
+        if found is not None:
+            missing[key] = (found.short_quantity, found.need_by, found.order_by, found.probability)
+    return missing
 
 
 def _project_all(model: Model, now: float) -> None:

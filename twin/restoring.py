@@ -19,6 +19,7 @@ from schemas import (
     split_key,
 )
 from twin.dedupe import IdChunk, SequenceWindow
+from twin.elements import Period
 from twin.entities import (
     BucketHour,
     CommandNote,
@@ -29,11 +30,12 @@ from twin.entities import (
     SiteKey,
 )
 from twin.graph import Edge
-from twin.model import AbsenceDocument, Model
+from twin.model import Model, SinceDocument
 from twin.quality_series import QualityHour, QualitySeries
 from twin.risk import root_of
 from twin.runs import RunProgress
 from twin.stops import LineStops
+from twin.supply_documents import Arrivals, ItemSupply, UseAccount
 
 Documents = Mapping[str, list[tuple[list[str], bytes]]]
 """Documents by type: the parts of their keys, and their bytes."""
@@ -61,14 +63,22 @@ def restore_model(model: Model, documents: Mapping[str, bytes]) -> None:
         run.progress = progress[key]
     _restore_lines(model, by_type)
     _restore_orders(model, by_type)
+    _restore_supply(model, by_type)
     for parts, value in by_type.get("sequence", []):
         window = msgspec.json.decode(value, type=SequenceWindow)
-        model.sequences[parts[0], parts[2], parts[3]] = (window, join_key(*parts))
+        model.adopt_sequence((parts[0], parts[2], parts[3]), window, join_key(*parts))
     for parts, value in by_type.get("card", []):
         model.adopt_card((parts[2], parts[3], parts[0], parts[4]), Card.model_validate_json(value))
     for parts, value in by_type.get("absent", []):
         root = (parts[2], parts[3], parts[0], parts[4])
-        model.adopt_absence(root, msgspec.json.decode(value, type=AbsenceDocument).since)
+        model.adopt_absence(root, msgspec.json.decode(value, type=SinceDocument).since)
+    for parts, value in by_type.get("suspect", []):
+        root = (parts[2], parts[3], parts[0], parts[4])
+        model.suspects[root] = msgspec.json.decode(value, type=SinceDocument).since
+    for parts, value in by_type.get("claim", []):
+        claimed = MODEL_OF_KIND[parts[2]].model_validate_json(value)
+        assert isinstance(claimed, Event)
+        model.plant.adopt_claim((parts[0], *parts[2:-1]), claimed)
     for parts, value in by_type.get("command", []):
         model.commands[parts[0], parts[2]] = msgspec.json.decode(value, type=CommandNote)
     _restore_edges(model, by_type)
@@ -102,6 +112,8 @@ def _restore_lines(model: Model, by_type: Documents) -> None:
     for parts, value in by_type.get("bucket_hour", []):
         line = model.line(parts[0], parts[2])
         line.buckets.extend(msgspec.json.decode(value, type=BucketHour).buckets)
+    for parts, value in by_type.get("shift", []):
+        model.line(parts[0], parts[2]).periods.append(msgspec.json.decode(value, type=Period))
     chunks: dict[SiteKey, list[IdChunk]] = {}
     for parts, value in by_type.get("ids", []):
         chunks.setdefault((parts[0], parts[2]), []).append(msgspec.json.decode(value, type=IdChunk))
@@ -112,6 +124,7 @@ def _restore_lines(model: Model, by_type: Documents) -> None:
         model.line(parts[0], parts[2]).projected = {run.run_id: run for run in runs}
     for line in model.lines.values():
         line.buckets.sort(key=lambda bucket: bucket.start_s)
+        line.periods.sort(key=lambda period: period.start_s)
         line.queue = None
 
 
@@ -135,6 +148,25 @@ def _restore_orders(model: Model, by_type: Documents) -> None:
         if order.state.root is not None:
             key = (order.site_id, order.order_id)
             model.members.setdefault(root_of(order.state.root), {})[key] = None
+
+
+def _restore_supply(model: Model, by_type: Documents) -> None:
+    """Stock and receipts are events of the plant; what runs used and what follows are documents of their own."""
+    model.supply.restore(
+        items={
+            (parts[0], parts[2]): msgspec.json.decode(value, type=ItemSupply)
+            for parts, value in by_type.get("supply", [])
+        },
+        accounts={
+            (parts[0], parts[2], parts[3]): msgspec.json.decode(value, type=UseAccount)
+            for parts, value in by_type.get("material_use", [])
+        },
+        arrivals={
+            (parts[0], parts[2]): msgspec.json.decode(value, type=Arrivals)
+            for parts, value in by_type.get("arrivals", [])
+        },
+        runs=model.runs,
+    )
 
 
 def _restore_edges(model: Model, by_type: Documents) -> None:

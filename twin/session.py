@@ -1,7 +1,7 @@
 """What the handlers of a twin share while one event is folded: the model, the clock, and what comes out."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from schemas import (
     ClockTicked,
@@ -13,6 +13,7 @@ from schemas import (
     OutputModel,
     topics,
 )
+from twin.conflicts import review
 from twin.entities import Line, Order
 from twin.evaluation import Evaluation
 from twin.graph import Edge, Node
@@ -74,9 +75,20 @@ class Session:
             return
         evaluation = Evaluation(self.model, self.now, self.cause)
         evaluation.lines(lines)
-        evaluation.orders(orders or [])
+        evaluation.orders(orders or [], roots)
+        self.publish(evaluation)
+
+    def judge(self, roots: Iterable[Root]) -> None:
+        """Judge these roots now, nothing else; before the first tick nobody knows what time it is."""
+        if self.now is None:
+            return
+        evaluation = Evaluation(self.model, self.now, self.cause)
         evaluation.roots(roots)
         self.publish(evaluation)
+
+    def review(self, root: Root, moment: float) -> None:
+        """Something was said about a root: two systems may contradict each other from the moment on, or agree again."""
+        review(self.model, root, moment if self.now is None else max(moment, self.now))
 
     def publish(self, evaluation: Evaluation) -> None:
         """Take over what an evaluation puts out."""

@@ -5,6 +5,7 @@ down_after_min of working time since: many a line goes on without one of its sta
 """
 
 from schemas import MachineEvent, PackmlState, Signal, StateChanged, join_key, topics
+from twin.busy_time import element_of, recount
 from twin.downtime import NO_PIECES_CONFIDENCE, down_root, expected_end, is_long, lasted_s, stopped_run
 from twin.entities import Line, Run
 from twin.model import Model
@@ -188,11 +189,13 @@ class Stoppages:
             return
         model = self._session.model
         advance(line, quiet_since)
+        counted_as = element_of(line)
         run.progress.state = RunState.SUSPENDED if station.is_external else RunState.HELD
         run.progress.state_since = quiet_since
         run.progress.state_event_id = station.event_id
         run.progress.stopped_until = None
         line.queue = None
+        recount(line, quiet_since, counted_as)
         stop = PresentStop(run.run_id, quiet_since, "station", station.event_id)
         line.stops.present = stop
         self._name_station(line, run, stop)

@@ -46,6 +46,8 @@ def cause_in_words(blamed: Blame, line: Line, since: float | None, zone: ZoneInf
     if blamed.signal == "late_start":
         run = blamed.chain[0].run.run_id if blamed.chain else "its run"
         return f"{run} on {line.name} should have begun{began.replace(' since', '')} and has not"
+    if blamed.signal == "overbooked":
+        return f"The plan books {line.name} for {lost} more than it has"
     if blamed.signal == "plan":
         return f"The plan itself ends too late, by {lost} of {line.name}"
     return f"{line.name} is {lost} behind its plan"

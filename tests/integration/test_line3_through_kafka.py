@@ -61,6 +61,7 @@ def check_the_card(found: dict[str, Card]) -> None:
     assert rescue is not None
 
     assert "4471" == worst.order_id
+    assert worst.ready_at is not None
     assert abs(worst.ready_at - datetime(2026, 11, 24, 17, 15, 39, tzinfo=BERLIN)) < timedelta(minutes=30)
     assert 2 * 86_400.0 == worst.slip_s
     assert datetime(2026, 11, 26, 12, tzinfo=BERLIN) == worst.ships_at

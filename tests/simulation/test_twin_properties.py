@@ -12,13 +12,16 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
-from schemas import Event, Facts
+from schemas import MODEL_OF_KIND, Event, Facts
 from tests.folding import Folded, absorb, at, count, event, fold_all, order, run, small_plant, wire
 from twin import Twin
+from twin.elements import total
+from twin.measures import elements_of_run, periods_of
 from twin.recompute import picture_of, recompute
 
 STEPS = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -26,18 +29,55 @@ RUNS = {"R1": "L1", "R2": "L2", "R3": "L1", "R4": "L2"}
 
 
 def beginning() -> list[Event]:
-    """Two lines with two runs each; R1 feeds R2, R3 feeds R4; three orders, one of them tight."""
+    """Two lines with two runs each; R1 feeds R2, R3 feeds R4; three orders, one of them tight; bolts are scarce."""
     return [
         *small_plant(),
         event("overtime_window_upserted", at(0, "00:00"), window_id="O1", line_id="L1", start_at=at(0, "22:00"), end_at=at(1, "02:00"), cost_per_h=50.0),
+        event("item_upserted", at(0, "00:00"), item_id="bolt", lead_time_days=2.0, buyer_id="sue"),
+        event("bill_of_material_upserted", at(0, "00:00"), item_id="red", components=[{"item_id": "bolt", "quantity_per": 2.0}, {"item_id": "glue", "quantity_per": 0.5}]),
+        event("bill_of_material_upserted", at(0, "00:00"), item_id="blue", components=[{"item_id": "bolt", "quantity_per": 1.0}]),
+        event("stock_reported", at(0, "04:00"), item_id="bolt", location_id="A", quantity=2_000.0),
         order("1", at(1, "12:00")),
         order("2", at(2, "12:00"), penalty_per_day=500.0),
         order("3", at(1, "12:00"), quantity=400.0),
-        run("R1", "L1", at(0, "06:00"), at(0, "14:00"), pegs=["3"], feeds_run_ids=["R2"]),
+        run("R1", "L1", at(0, "06:00"), at(0, "14:00"), pegs=["3"], feeds_run_ids=["R2"], work_order_id="W1"),
         run("R2", "L2", at(0, "14:00"), at(0, "22:00"), pegs=["1"]),
         run("R3", "L1", at(0, "14:00"), at(0, "22:00"), item_id="blue", feeds_run_ids=["R4"]),
         run("R4", "L2", at(1, "06:00"), at(1, "14:00"), item_id="blue", pegs=["2"]),
     ]  # fmt: skip
+
+
+MADE = [
+    "count",
+    "count",
+    "count",
+    "numbered",
+    "move",
+    "order",
+    "plan",
+    "correct",
+    "state",
+    "state",
+    "inspect",
+    "command",
+    "close",
+    "ship",
+    "rules",
+    "material",
+    "material",
+]
+"""What happens next; counts most often."""
+
+CARDS = [
+    "delivery_risk/S1/line/L1/1",
+    "delivery_risk/S1/line/L2/1",
+    "plan_infeasible/S1/order/1/1",
+    "plan_infeasible/S1/line/L2/1",
+    "line_down/S1/line/L1/1",
+    "data_stale/S1/line/L1/1",
+    "data_conflict/S1/run/R1/1",
+    "material_shortage/S1/item/bolt/1",
+]
 
 
 @st.composite
@@ -53,22 +93,7 @@ def histories(draw: st.DrawFn) -> list[list[Event] | datetime]:
             # Mostly now, sometimes late by up to three hours, rarely ahead.
             when = now + timedelta(minutes=draw(st.integers(-180, 10)))
             run_id = draw(st.sampled_from(sorted(RUNS)))
-            made = draw(
-                st.sampled_from(
-                    [
-                        "count",
-                        "count",
-                        "count",
-                        "move",
-                        "order",
-                        "plan",
-                        "correct",
-                        "state",
-                        "state",
-                        "inspect",
-                    ]
-                )
-            )
+            made = draw(st.sampled_from(MADE))
             events.append(_event(draw, made, f"e{number}", when, run_id))
         if draw(st.booleans()):  # a steady stretch, or one with many bad pieces
             bad = draw(st.sampled_from([0.0, 1.0, 25.0]))
@@ -90,6 +115,20 @@ def _event(draw: st.DrawFn, made: str, event_id: str, when: datetime, run_id: st
         if draw(st.booleans()):
             fields["station_id"] = f"{line_id}-a"  # type: ignore[assignment]
         return count(line_id, run_id, when, good, **fields, event_id=event_id)
+    if made == "numbered":
+        number = draw(st.integers(1, 9))
+        return count(
+            line_id, run_id, when, 1.0, event_id=event_id, source_id=f"gw-{line_id}", source_sequence=number
+        )
+    if made == "command":
+        return _command(draw, event_id, when, line_id)
+    if made == "close":
+        return event("work_order_closed", when, event_id, work_order_id="W1")
+    if made == "ship":
+        shipped = float(draw(st.sampled_from([100, 800])))
+        return event(
+            "order_shipped", when, event_id, order_id=draw(st.sampled_from(["1", "2"])), shipped_pcs=shipped
+        )
     if made == "move":
         kinds = [
             "setup_started",
@@ -103,6 +142,8 @@ def _event(draw: st.DrawFn, made: str, event_id: str, when: datetime, run_id: st
         kind = draw(st.sampled_from(kinds))
         other = draw(st.sampled_from(["L1", "L2", line_id, line_id]))
         return event(kind, when, event_id, line_id=other, run_id=run_id)
+    if made == "material":
+        return _material(draw, event_id, when, run_id)
     if made == "state":
         state = draw(st.sampled_from(["HELD", "EXECUTE", "SUSPENDED", "IDLE"]))
         station = draw(st.sampled_from([None, None, f"{line_id}-a", f"{line_id}-b"]))
@@ -125,13 +166,101 @@ def _event(draw: st.DrawFn, made: str, event_id: str, when: datetime, run_id: st
         delta, scrap = float(draw(st.integers(-30, 30))), float(draw(st.integers(-5, 30)))
         told = {"line_id": line_id, "run_id": run_id, "good_delta": delta, "scrap_delta": scrap}
         return event("count_corrected", when, event_id, **told)
+    if made == "rules":
+        if draw(st.booleans()):
+            until = when + timedelta(hours=draw(st.integers(0, 8)))
+            return event("person_upserted", when, event_id, person_id="sue", name="S.", absent_until=until)
+        acme = {
+            "customer_id": "acme",
+            "cannot_slip": draw(st.booleans()),
+            "min_margin_fraction": draw(st.sampled_from([0.0, 0.19])),
+        }
+        said = {
+            "version": event_id,
+            "raise_at_p_late": draw(st.sampled_from([0.5, 0.9])),
+            "customers": [acme],
+            "owners": [{"when": {"min_severity": "high"}, "owner_id": "boss"}],
+        }
+        return event("rules_updated", when, event_id, rules=said)
     if made == "order":
         order_id = draw(st.sampled_from(["1", "2", "3", "4"]))
         if draw(st.booleans()):
             return event("order_cancelled", when, event_id, order_id=order_id)
-        return order(order_id, at(draw(st.integers(0, 3)), "12:00"), when=when, event_id=event_id)
+        source_id = draw(st.sampled_from(["erp", "crm", None]))
+        promised = at(draw(st.integers(0, 3)), "12:00")
+        return order(order_id, promised, when=when, event_id=event_id, source_id=source_id)
     start = at(draw(st.integers(0, 1)), draw(st.sampled_from(["06:00", "12:00", "20:00"])))
     return run(run_id, line_id, start, start + timedelta(hours=8), pegs=["1"], when=when, event_id=event_id)
+
+
+def _command(draw: st.DrawFn, event_id: str, when: datetime, line_id: str) -> Event:
+    said = {"event_id": event_id, "command_id": draw(st.sampled_from([event_id, "again"])), "actor": "sue"}
+    if draw(st.integers(0, 3)) == 0:
+        return event("stop_duration_report", when, line_id=line_id, expected_duration_min=60.0, **said)
+    kind = draw(st.sampled_from(sorted(kind for kind in MODEL_OF_KIND if kind.startswith("card_"))))
+    more: dict[str, dict[str, Any]] = {
+        "card_assign": {"owner_id": "boss"},
+        "card_snooze": {"until": when + timedelta(hours=2)},
+        "card_dismiss": {"reason": "no"},
+    }
+    card_id, revision = draw(st.sampled_from(CARDS)), draw(st.integers(1, 4))
+    return event(kind, when, card_id=card_id, expected_revision=revision, **said, **more.get(kind, {}))
+
+
+def _material(draw: st.DrawFn, event_id: str, when: datetime, run_id: str) -> Event:
+    """Stock, receipts, use or another bill of material, of bolts or glue."""
+    item_id = draw(st.sampled_from(["bolt", "bolt", "glue"]))
+    kind = draw(st.sampled_from(["stock", "expected", "received", "used", "used", "bill", "item"]))
+    quantity = float(draw(st.integers(1, 1_500)))
+    receipt_id = f"{item_id}-{draw(st.integers(1, 2))}"
+    if kind == "stock":
+        location, disposition = draw(
+            st.sampled_from([("A", "unrestricted"), ("B", "unrestricted"), ("B", "blocked")])
+        )
+        return event(
+            "stock_reported",
+            when,
+            event_id,
+            item_id=item_id,
+            location_id=location,
+            quantity=quantity,
+            disposition=disposition,
+        )
+    if kind == "expected":
+        expected_at = when + timedelta(hours=draw(st.integers(-10, 60)))
+        return event(
+            "receipt_expected",
+            when,
+            event_id,
+            receipt_id=receipt_id,
+            item_id=item_id,
+            quantity=quantity,
+            expected_at=expected_at,
+        )
+    if kind == "received":
+        return event(
+            "receipt_received", when, event_id, receipt_id=receipt_id, item_id=item_id, quantity=quantity
+        )
+    if kind == "used":
+        return event(
+            "material_consumed",
+            when,
+            event_id,
+            line_id=RUNS[run_id],
+            run_id=run_id,
+            item_id=item_id,
+            quantity=quantity / 10.0,
+        )
+    if kind == "bill":
+        components = [{"item_id": item_id, "quantity_per": 0.5 + quantity / 1_000.0}]
+        return event(
+            "bill_of_material_upserted",
+            when,
+            event_id,
+            item_id=draw(st.sampled_from(["red", "blue"])),
+            components=components,
+        )
+    return event("item_upserted", when, event_id, item_id=item_id, lead_time_days=quantity / 300.0, buyer_id=draw(st.sampled_from(["sue", "boss"])))  # fmt: skip
 
 
 def begun() -> Folded:
@@ -238,6 +367,35 @@ def test_what_was_counted_is_conserved_and_no_edge_hangs_loose(history: list[lis
         assert all(first.end_s <= second.start_s for first, second in pairwise(line.buckets))
     ids = [output.output_id for output in folded.outputs]
     assert len(ids) == len(set(ids)), "an output id was used twice"
+
+
+@STEPS
+@given(histories())
+def test_every_second_and_every_piece_of_a_line_is_in_exactly_one_shift_and_element(
+    history: list[list[Event] | datetime],
+) -> None:
+    """Conservation: elements add up to the calendar's working time, shift by shift, whatever came late."""
+    folded = told(history)
+    model = folded.twin.model
+    for line in model.lines.values():
+        begun_at, mark = line.state.measured_from, line.state.marked_at
+        periods = periods_of(line)
+        assert all(first.end_s <= second.start_s for first, second in pairwise(periods))
+        for period in periods:
+            parts = period.elements
+            first, last = max(period.start_s, begun_at or mark or 0.0), min(period.end_s, mark or 0.0)
+            busy_s = line.calendar.work_between(first, last) if first < last else 0.0
+            assert abs(busy_s - parts.pbt_s) < 1e-3
+            assert min(parts.apt_s, parts.aust_s, parts.adet_s, parts.adot_s) > -1e-3
+        if begun_at is not None and mark is not None:
+            busy_s = line.calendar.work_between(begun_at, mark)
+            assert abs(busy_s - total(period.elements for period in periods).pbt_s) < 1e-3
+    made = sum(each.progress.made_pcs for each in model.runs.values())
+    in_shifts = sum(period.elements.made_pcs for line in model.lines.values() for period in periods_of(line))
+    assert abs(made - in_shifts) < 1e-6
+    of_runs = total(elements_of_run(each) for each in model.runs.values())
+    of_lines = total(period.elements for line in model.lines.values() for period in periods_of(line))
+    assert abs(of_runs.pbt_s - (of_lines.pbt_s - of_lines.adot_s)) < 1e-3
 
 
 def test_another_process_with_another_hash_seed_says_the_same_bytes() -> None:

@@ -13,7 +13,7 @@ from tests.folding import Folded, segment_of
 
 
 def test_the_cards_of_line_3_are_counted() -> None:
-    """One card opened at high, three updates as its rescue moved, one as it turned severe."""
+    """Opened at high, three updates as its rescue moved, one as nobody acknowledged it, one as it turned severe."""
     folded = Folded()
     for number, event in enumerate(line3_events(datetime(2026, 11, 19, 8, tzinfo=ZoneInfo("Europe/Berlin")))):
         folded.fold(Facts(group_id="plant-1", segments=[segment_of("story", number, event)]))
@@ -29,6 +29,7 @@ def test_the_cards_of_line_3_are_counted() -> None:
 
     assert 1.0 == value("cards_opened", site="plant-1", kind="delivery_risk", severity="high")
     assert 1.0 == value("card_updates", kind="delivery_risk", reason="severity")
-    assert len(cards) - 2.0 == value("card_updates", kind="delivery_risk", reason="rescue")
+    assert 1.0 == value("card_updates", kind="delivery_risk", reason="escalated")
+    assert len(cards) - 3.0 == value("card_updates", kind="delivery_risk", reason="rescue")
     assert value("cards_closed", site="plant-1", kind="delivery_risk", outcome="cleared") is None
     assert 403.0 == value("twin_events_applied", site="partition-0", kind="count_reported")

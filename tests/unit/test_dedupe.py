@@ -42,7 +42,7 @@ def test_numbers_may_come_out_of_order_once() -> None:
     window = SequenceWindow([])
     for number in (5, 6, 9, 7):
         assert Verdict.NEW is window.judge(number)
-        window.add(number)
+        window.add(number, 0.0)
 
     assert [[5, 7], [9, 9]] == window.ranges
     assert Verdict.NEW is window.judge(8)
@@ -53,7 +53,7 @@ def test_the_oldest_gap_is_given_up_first() -> None:
     """Every other number: 65 ranges would be one too many, so 0 and 2 become 0..2 and 1 is taken for a repeat."""
     window = SequenceWindow([])
     for number in range(0, 2 * (RANGES_PER_SOURCE + 1), 2):
-        window.add(number)
+        window.add(number, 0.0)
 
     assert RANGES_PER_SOURCE == len(window.ranges)
     assert (Verdict.REPEAT, Verdict.NEW) == (window.judge(1), window.judge(3))
@@ -65,7 +65,7 @@ def test_no_number_is_taken_twice_and_ranges_stay_apart(numbers: list[int]) -> N
     taken: list[int] = []
     for number in numbers:
         if window.judge(number) is Verdict.NEW:
-            window.add(number)
+            window.add(number, 0.0)
             taken.append(number)
 
     assert len(set(taken)) == len(taken)

@@ -252,7 +252,12 @@ def test_a_restored_twin_knows_the_commands_and_the_cards_it_had() -> None:
 def test_somebody_says_how_long_the_stop_will_last() -> None:
     """Not 24 hours but 4 from 09:00 on: 600 pieces from 13:00 are done at 19:00, in time for Tuesday's truck."""
     folded = held_line()
-    said = {"command_id": "d1", "actor": "sue", "line_id": "L1", "expected_duration_min": 240.0}
+    said: dict[str, Any] = {
+        "command_id": "d1",
+        "actor": "sue",
+        "line_id": "L1",
+        "expected_duration_min": 240.0,
+    }
     folded.tell(event("stop_duration_report", at(0, "09:00"), **said))
     folded.tick(at(0, "09:01"))
 
@@ -262,7 +267,12 @@ def test_somebody_says_how_long_the_stop_will_last() -> None:
 
 def test_a_duration_of_a_line_that_runs_is_refused() -> None:
     folded = held_line()
-    said = {"command_id": "d2", "actor": "sue", "line_id": "L2", "expected_duration_min": 240.0}
+    said: dict[str, Any] = {
+        "command_id": "d2",
+        "actor": "sue",
+        "line_id": "L2",
+        "expected_duration_min": 240.0,
+    }
     folded.tell(event("stop_duration_report", at(0, "09:00"), **said))
 
     assert ("rejected", "not_down") == (result_of(folded).outcome, result_of(folded).reason)

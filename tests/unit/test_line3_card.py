@@ -57,6 +57,7 @@ def test_the_card_on_thursday_says_what_paper_says() -> None:
         "Owner: R. Okafor. Decide by Fri 20 Nov 14:00 (overtime notice)." == card.summary
     )
     assert ["4471"] == [each.order_id for each in card.affected]
+    assert worst.ready_at is not None
     assert abs(worst.ready_at - nov(24, 17, 15) - timedelta(seconds=39)) < timedelta(seconds=2)
     assert nov(26, 12) == worst.ships_at
     assert 2 * 86_400.0 == worst.slip_s

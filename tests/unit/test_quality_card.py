@@ -201,6 +201,8 @@ def line() -> Folded:
     folded = Folded()
     folded.tell(
         *small_plant(),
+        # Counts come each half hour: that is no silence here.
+        event("rules_updated", at(0, "00:00"), rules={"stale_after_min": 600.0}),
         order("1", at(1, "15:00"), quantity=2400.0, route_id=None),
         run("R1", "L1", at(0, "06:00"), at(1, "14:00"), quantity=2400.0, pegs=["1"]),
     )

@@ -280,8 +280,8 @@ def test_the_clock_never_runs_back(plant: Folded) -> None:
 
 
 def test_a_command_nobody_carries_out_yet_is_answered(plant: Folded) -> None:
-    told = {"command_id": "c1", "actor": "pat", "card_id": "x"}
-    plant.tell(event("card_acknowledge", at(0, "06:00"), **told))
+    told = {"command_id": "c1", "actor": "pat", "proposal_id": "x"}
+    plant.tell(event("proposal_reject", at(0, "06:00"), **told))
     [result] = plant.on(topics.COMMAND_RESULTS)
 
     assert ("c1", "rejected", "not_supported") == (result.command_id, result.outcome, result.reason)
