@@ -15,6 +15,7 @@ from twin.lateness import (
 from twin.materials import DAY_S, HOUR_S
 from twin.owners import owner_of
 from twin.risk import Risk
+from twin.runs import RunState
 from twin.shortfall import NEGLIGIBLE_SHARE, RAISE_SHARE, Shortfall, evidence_of, shortfall_of
 from twin.view import View
 from twin.wording import SURE, money_in_words
@@ -128,9 +129,15 @@ def _deadline(view: View, found: Shortfall) -> tuple[float | None, str]:
     if found.order_by is not None and found.order_by > view.now:
         days = plural(found.lead.days, "day")
         return found.order_by, f"last moment to order at the normal price: {days} before it is needed"
-    if found.need_by > view.now:
+    if found.need_by > view.now and not _stands(found):
         return found.need_by, "it is needed then; until then a faster delivery helps"
     return None, "it is needed already: whatever comes, comes too late to keep the line going"
+
+
+def _stands(found: Shortfall) -> bool:
+    """Whether the first run is at work and has none left: a break before its next piece is no time to act."""
+    run = found.first.run
+    return run.progress.state is not RunState.PLANNED and found.gate.after_pcs >= run.remaining_pcs
 
 
 def _shortage(view: View, found: Shortfall, unit: str) -> Shortage:
