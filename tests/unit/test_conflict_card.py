@@ -28,7 +28,7 @@ def test_it_may_settle_for_half_an_hour() -> None:
 def test_then_it_says_which_value_from_whom_since_when() -> None:
     card = the_card("conflict", mon(9, 30))
 
-    assert "data_conflict/berlin/run/R-1/1" == card.card_id
+    assert "data_conflict/bremen/run/R-1/1" == card.card_id
     assert "Contradiction about quantity of R-1: mes says 1,000 pieces, erp says 1,200 pieces" == card.title
     assert (
         "mes says 1,000 pieces since Mon 2 Mar 09:00. erp says 1,200 pieces since Mon 2 Mar 08:00. "
@@ -48,9 +48,9 @@ def test_then_it_says_which_value_from_whom_since_when() -> None:
 
 def test_it_goes_when_they_agree_and_the_plan_that_is_left_is_judged() -> None:
     result = played("conflict", mon(10, 16))
-    settled = result.cards["data_conflict/berlin/run/R-1/1"]
+    settled = result.cards["data_conflict/bremen/run/R-1/1"]
     [left] = result.ranked()
 
     assert (CardState.CLEARED, "the systems agree again") == (settled.state, settled.update_reason)
-    assert ("plan_infeasible/berlin/order/7101/2", "plan") == (left.card_id, left.cause.signal)
+    assert ("plan_infeasible/bremen/order/7101/2", "plan") == (left.card_id, left.cause.signal)
     assert "The plan itself ends too late, by 1 working hour of Line 1" == left.cause.in_words

@@ -10,14 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from schemas import Card, CardState, Rules, RulesUpdated, Severity, UsageError
+from schemas import Card, CardState, Facts, Rules, RulesUpdated, Severity, UsageError
 from streams.dry_run import DryRun, Load, Story, compare, dry_run
 from streams.dry_run_text import dry_run_lines, dry_run_records
+from streams.recording import read_recording, write_recording
 from streams.simulator.line3 import line3_events
 from streams.simulator.line3_case import ZONE
+from tests.folding import segment_of
 from tests.unit.test_cli import foresite
 from tests.unit.test_line3_card import nov
 
+DAY = Path(__file__).resolve().parents[2] / "examples" / "day" / "day.ndjson.gz"
 CARD_ID = "delivery_risk/plant-1/line/L3/1"
 TITLE = "#4471 for Northwind will miss its truck of Tue 24 Nov: it ships Thu 26 Nov 12:00, 2 days late"
 
@@ -117,6 +120,24 @@ def test_a_day_without_events_is_said(tmp_path: Path) -> None:
 
     with pytest.raises(UsageError, match="no event"):
         dry_run(Rules(), [empty])
+
+
+def test_a_recording_of_the_log_is_a_day_too(tmp_path: Path) -> None:
+    """Five cards by default. The recording's own rules want no card at all, so that under the defaults five appear."""
+    own = RulesUpdated(
+        event_id="own", event_time=nov(16, 6), site_id="plant-1", rules=Rules(version="own", min_exposure=1e9)
+    )
+    log = [(0, 1 + number, facts) for number, facts in enumerate(read_recording(DAY)[0])]
+    first = Facts(group_id="plant-1", segments=[segment_of("own", 0, own)])
+    recorded = tmp_path / "own.ndjson"
+    write_recording(recorded, [(0, 0, first), *log])
+
+    assert {"appears": 0, "vanishes": 0, "changes": 0, "stays": 5} == dry_run(
+        Rules(version="2"), [DAY]
+    ).counts()
+    run = dry_run(Rules(version="2"), [recorded])
+    assert (["default own"], ["default 2"]) == (run.before.rules, run.after.rules)
+    assert 5 == run.counts()["appears"]
 
 
 def story(card: Card, episode: int, raised: datetime, cleared: datetime | None) -> Story:
