@@ -35,6 +35,7 @@ from schemas.decode import decode_batch
 from schemas.topics import CARDS, PLANT_MODEL
 from streams.adapters.mapping import Mapping
 from streams.recording import recordings_in, up_to
+from streams.routing import EVERYWHERE
 from streams.sources import ReadTally, RefusedRecord, SourceRecord, read_records
 
 BATCH_EVENTS: Final = 500
@@ -255,14 +256,20 @@ def _recorded(paths: Sequence[Path], result: ReplayResult) -> deque[Facts]:
     partitions = recordings_in(paths)
     if partitions is None:
         return deque()
-    if len(partitions) > 1:
+    # What concerns every site is in every partition; one that holds nothing else tells nothing.
+    of_sites = [records for _, records in sorted(partitions.items()) if any(map(_is_of_a_site, records))]
+    if len(of_sites) > 1:
         raise UsageError(
-            f"the recording holds {len(partitions)} partitions of facts, and a replay has one twin: record a single "
+            f"the recording holds {len(of_sites)} partitions of facts, and a replay has one twin: record a single "
             "site (foresite record --site), or ask foresite as-of"
         )
-    [records] = partitions.values()
+    records = of_sites[0] if of_sites else next(iter(partitions.values()))
     result.events = result.read.lines = sum(map(_events_in, records))
     return deque(records)
+
+
+def _is_of_a_site(facts: Facts) -> bool:
+    return any(event.site_id != EVERYWHERE for segment in facts.segments for event in segment.events)
 
 
 def _events_in(facts: Facts) -> int:

@@ -66,7 +66,11 @@ def _cards_like(picture: Picture, name: str, site_id: str | None) -> Iterator[Ex
 def _card(picture: Picture, card_id: str) -> Explanation:
     card = next(card for card in picture.cards if card.card_id == card_id)
     twin = next(
-        (twin for twin in picture.shards if any(key[0] == card.site_id for key in twin.model.lines)),
+        (
+            twin
+            for twin in picture.shards
+            if any(key[0] == card.site_id for key in (*twin.model.lines, *twin.model.orders))
+        ),
         picture.shards[0],
     )
     return why_card(twin.model, card, twin.now or 0.0)

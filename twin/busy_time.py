@@ -159,15 +159,14 @@ def _made_at(line: Line, moment: float, index: int) -> Period:
     found = line.calendar.shift_at(moment)
     if found.start_s == moment:
         found = line.calendar.shift_at(moment - 1.0)  # edges are minutes apart
+    starts = [found.start_s, *(each.end_s for each in line.periods[max(0, index - 1) : index])]
+    ends = [found.end_s, *(each.start_s for each in line.periods[index : index + 1])]
     current = line.state.period
-    before = [each.end_s for each in line.periods[max(0, index - 1) : index]]
-    after = [each.start_s for each in line.periods[index : index + 1]]
-    if current is not None:
-        (before if current.end_s < moment else after).append(
-            current.end_s if current.end_s < moment else current.start_s
-        )
-    start, end = max(found.start_s, *before, found.start_s), min(found.end_s, *after, found.end_s)
-    return Period(start, end, found.day, found.shift, Elements())
+    if current is not None and current.end_s < moment:
+        starts.append(current.end_s)
+    elif current is not None:
+        ends.append(current.start_s)
+    return Period(max(starts), min(ends), found.day, found.shift, Elements())
 
 
 def _add_time(elements: Elements, name: str, work_s: float) -> None:

@@ -4,6 +4,7 @@ Law: every number is read from the model or worked out by the functions that mad
 """
 
 from datetime import datetime
+from math import inf
 from zoneinfo import ZoneInfo
 
 from twin.assessment import DAY_S, LEAST_SD_S, Assessment, penalty_rate, ready_of
@@ -79,6 +80,7 @@ def order_steps(model: Model, order: Order) -> list[Step]:
     ]
     if not chain:
         steps = [_finished_step(each, zone)]
+    steps += _parts_steps(model, each, zone)
     steps += [_need_step(model, each, zone)]
     if chain:
         steps.append(_slack_step(model, each, chain, zone))
@@ -175,6 +177,33 @@ def _by_day(begin: float, end: float, zone: ZoneInfo) -> list[tuple[str, float]]
         parts.append((day_of(begin, zone), cut - begin))
         begin = cut
     return parts
+
+
+def _parts_steps(model: Model, each: Assessment, zone: ZoneInfo) -> list[Step]:
+    """All runs that an order over several runs is made of; the one that is ready last decides."""
+    runs = model.runs_of(each.order)
+    if len(runs) < 2:
+        return []
+    parts = []
+    for line, run in runs:
+        projected = line.projected.get(run.run_id)
+        end = run.progress.ended_at if projected is None else projected.finish_at
+        pegged = model.pegged[each.order.site_id, each.order.order_id][run.site_id, run.run_id]
+        decides = ", decides" if run is each.run else ""
+        ends = "ends nobody knows when" if end is None or end == inf else f"ends {exact_time(end, zone)}"
+        parts.append(
+            Step(
+                what=f"{run.run_id} on {line.name}: {run.progress.state.value}",
+                formula=f"{pieces(pegged)} of it for #{each.order.order_id}, {ends}{decides}",
+                numbers=(
+                    Number("pegged", pegged, "pcs"),
+                    *([] if end is None or end == inf else [moment_number("end", end)]),
+                ),
+                entity=node_id("run", run.site_id, run.run_id),
+                events=(run.plan.event_id,),
+            )
+        )
+    return [Step(what=f"all {len(parts)} runs that it is made of", steps=tuple(parts))]
 
 
 def _finished_step(each: Assessment, zone: ZoneInfo) -> Step:

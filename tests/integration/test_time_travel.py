@@ -12,11 +12,14 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient
 
-from schemas import TOPICS, Card, LineStatus, OrderProjection, OutputModel
-from schemas.topics import CARDS, LINES, ORDER_PROJECTIONS
+from schemas import TOPICS, Card, LineStatus, OrderProjection, OutputModel, UsageError
+from schemas.topics import CARDS, FACTS, LINES, ORDER_PROJECTIONS
 from streams.embedded_broker import EmbeddedBroker
 from streams.picture import Picture, picture_from_files, picture_from_kafka
+from streams.routing import facts_partition
 from streams.settings import Settings
 from streams.simulator import CommittedClock, Factory, FactorySettings, Player
 from streams.topic_admin import create_topics
@@ -149,3 +152,12 @@ def test_the_picture_of_then_is_what_was_published_then(embedded: Settings, tmp_
 @pytest.mark.kafka
 def test_so_it_is_on_apache_kafka(apache: Settings, tmp_path: Path) -> None:
     check_all(apache, played(apache), tmp_path)
+
+    # Retention takes the first facts: no picture is better than another one.
+    facts = apache.topic_prefix + FACTS
+    partition = facts_partition("plant-1", apache.facts_partitions)
+    admin = AdminClient(apache.client_config())
+    for done in admin.delete_records([TopicPartition(facts, partition, 5)]).values():
+        done.result(30)
+    with pytest.raises(UsageError, match="begins at offset 5: retention has taken its first records"):
+        picture_from_kafka(apache, None, "plant-1")

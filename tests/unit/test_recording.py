@@ -145,6 +145,14 @@ def test_a_replay_of_two_partitions_is_refused_with_the_way_out(tmp_path: Path) 
         replay([out], None, Twin)
 
 
+def test_partitions_that_hold_only_what_concerns_every_site_stand_in_no_one_s_way(tmp_path: Path) -> None:
+    out = tmp_path / "a.ndjson"
+    everywhere = [Facts(group_id="*", tick=Tick(now=at(0, "05:50")))]
+    write_recording(out, [*numbered(everywhere), *numbered(a_log(), partition=1)])
+
+    assert 20 == replay([out], None, Twin).events
+
+
 def test_since_leaves_out_what_machines_said_before(tmp_path: Path) -> None:
     out = tmp_path / "a.ndjson"
 

@@ -144,6 +144,24 @@ def test_a_queue_shows_whom_each_run_waits_for_and_where_a_stop_consumed_nothing
     assert "lost to stops on Line 1 (not blamed)" in whats
 
 
+def test_an_order_over_two_runs_shows_both_and_which_decides() -> None:
+    folded = Folded()
+    folded.tell(
+        *small_plant(),
+        order("1", at(1, "12:00"), quantity=1600.0),
+        run("R1", "L1", at(0, "06:00"), at(0, "14:00"), pegs=["1"]),
+        run("R2", "L2", at(0, "08:00"), at(0, "16:00"), pegs=["1"]),
+    )
+    folded.tick(at(0, "05:00"))
+    model = folded.twin.model
+    [runs] = [s for s in why_order(model, model.orders["S1", "1"], 0.0).steps if "2 runs" in s.what]
+
+    assert [
+        "800 of it for #1, ends Mon 2 Mar 14:00",
+        "800 of it for #1, ends Mon 2 Mar 16:00, decides",
+    ] == [step.formula for step in runs.steps]
+
+
 def test_an_order_without_a_projection_says_why() -> None:
     folded = Folded()
     folded.tell(*small_plant(), order("1", at(3, "12:00")))
