@@ -73,9 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if failed else 0
 
 
-def measure(
-    name: str, on: Broker | None, *, quick: bool, seed: int = DEFAULT_SEED
-) -> Iterator[Result]:
+def measure(name: str, on: Broker | None, *, quick: bool, seed: int = DEFAULT_SEED) -> Iterator[Result]:
     """The results of one benchmark."""
     if name in ALONE:
         return ALONE[name](this_machine(), quick=quick, seed=seed)

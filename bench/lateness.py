@@ -9,6 +9,7 @@ An order is late from a cause older than a day where what began in the last day 
 without those losses its goods would have been late all the same.
 """
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -121,7 +122,7 @@ class Causes:
             planned_late_s = calendar.work_between(self._need_by(said[0]), planned_s)
             if planned_late_s > 0.0:
                 losses.append(Loss("plan", truth.order_id, said[0].at_s, planned_late_s))
-            for before, after in zip(said, said[1:], strict=False):
+            for before, after in itertools.pairwise(said):
                 sooner_s = calendar.work_between(self._need_by(after), self._need_by(before))
                 if sooner_s > 0.0:
                     losses.append(Loss("promise", truth.order_id, after.at_s, sooner_s))
@@ -137,7 +138,9 @@ class Causes:
         return order.promised_at.timestamp() - loading_s
 
     def _last_run(self, order_id: str) -> RunTruth | None:
-        runs = [self._runs[run_id] for run_id in self._runs_of_order.get(order_id, ()) if run_id in self._runs]
+        runs = [
+            self._runs[run_id] for run_id in self._runs_of_order.get(order_id, ()) if run_id in self._runs
+        ]
         return max(runs, key=lambda run: run.finished_s, default=None)
 
     def _on_the_way(self, last: RunTruth) -> Iterator[Loss]:
@@ -151,7 +154,9 @@ class Causes:
             begun_s = _begun_s(run, self._month)
             ahead = self._before(run)
             feeders = [self._runs[each] for each in self._feeders.get(run.run_id, ()) if each in self._runs]
-            waited_for = [each for each in [*([ahead] if ahead else []), *feeders] if each.finished_s <= begun_s]
+            waited_for = [
+                each for each in [*([ahead] if ahead else []), *feeders] if each.finished_s <= begun_s
+            ]
             binding = max(waited_for, key=lambda each: each.finished_s, default=None)
             plan = _plan(self._month.runs[run.run_id][0]) if run.run_id in self._month.runs else None
             if binding is None or calendar.work_between(binding.finished_s, begun_s) > GAP_S:

@@ -117,7 +117,7 @@ class Referee:
 
     def _an_order_was_late(self, episode: Episode) -> bool | None:
         known = False
-        for (order_id, promised_at), _ in episode.affected().items():
+        for order_id, promised_at in episode.affected():
             shipped = self._shipped.get(order_id)
             if shipped is not None:
                 known = True
@@ -215,7 +215,7 @@ def new_cards_by_shift(cards: Iterable[Episode], month: Month) -> dict[datetime,
     """New cards of each eight-hour shift of the month, by its start; shifts without any are in it."""
     first = month.settings.start.replace(hour=FIRST_SHIFT_H, minute=0, second=0, microsecond=0).timestamp()
     length_s = SHIFT_H * HOUR_S
-    number = {index: 0 for index in range(int((month.settings.end_s - first) // length_s) + 1)}
+    number = dict.fromkeys(range(int((month.settings.end_s - first) // length_s) + 1), 0)
     for each in cards:
         index = int((each.opened_s - first) // length_s)
         number[index] = number.get(index, 0) + 1

@@ -2,7 +2,16 @@
 
 from typing import Any, TypeVar
 
-from schemas import Event, OrderUpserted, PackmlState, Peg, RunPlanned, StateChanged
+from schemas import (
+    Event,
+    OrderUpserted,
+    PackmlState,
+    Peg,
+    RunPlanned,
+    StateChanged,
+    WorkOrderClosed,
+    WorkOrderUpserted,
+)
 from streams.simulator.book import Order, Run
 from streams.simulator.clock import moment
 from streams.simulator.kernel import Kernel
@@ -75,9 +84,31 @@ class Erp(Voice):
             priority=order.priority,
         )
 
-    def tell_run(self, run: Run) -> None:
-        """Say a run as it is now planned."""
+    def tell_work_order(self, run: Run, quantity_pcs: int | None = None) -> None:
+        """Say the work order behind a run, if need be with a quantity that the run does not have."""
         zone = self._site.zone
+        self.tell(
+            WorkOrderUpserted,
+            work_order_id=run.work_order_id,
+            item_id=run.item.item_id,
+            quantity_pcs=float(run.quantity_pcs if quantity_pcs is None else quantity_pcs),
+            start_at=moment(run.start_s, zone),
+            end_at=moment(run.end_s, zone),
+            order_ids=[order.order_id for order, _ in run.pegs],
+        )
+
+    def close_work_order(self, run: Run) -> None:
+        """Say that the work order behind a run is finished; said once, unless it was opened again."""
+        if not run.is_closed:
+            run.is_closed = True
+            self.tell(WorkOrderClosed, work_order_id=run.work_order_id)
+
+    def tell_run(self, run: Run) -> None:
+        """Say a run as it is now planned, and its work order where that is new."""
+        zone = self._site.zone
+        if not run.has_work_order:
+            run.has_work_order = True
+            self.tell_work_order(run)
         self.tell(
             RunPlanned,
             run_id=run.run_id,
@@ -88,6 +119,7 @@ class Erp(Voice):
             planned_end_at=moment(run.end_s, zone),
             rate_pcs_per_h=run.line.rate_pcs_per_h,
             release_at=moment(run.release_s, zone),
+            work_order_id=run.work_order_id,
             pegs=[Peg(order_id=order.order_id, quantity_pcs=float(pieces)) for order, pieces in run.pegs],
             feeds_run_ids=[] if run.feeds is None else [run.feeds.run_id],
         )
