@@ -18,7 +18,7 @@ from datetime import datetime
 from bench.lateness import Causes, LateOrder
 from bench.month import Month, live_month
 from bench.results import Machine, Result, rounded, this_machine
-from bench.scoring import Episode, Foresight, Referee, episodes, flaps, foresight, new_cards_by_shift
+from bench.scoring import Episode, Foresight, Referee, episodes, flaps, foresight, new_cards_by_shift, returns
 from schemas import CardKind
 from streams.simulator import FactorySettings
 from streams.simulator.truth import OrderTruth
@@ -36,7 +36,7 @@ class Score:
         foresights: the orders that were late from an old cause.
         late: all orders that were late.
         shifts: new cards of each shift.
-        flapped: pairs of cards of one root within an hour.
+        flapped: pairs of cards of one root, raised, ended and raised within an hour; returned: ended and raised.
     """
 
     verdicts: list[tuple[Episode, bool | None]]
@@ -44,6 +44,7 @@ class Score:
     late: list[LateOrder]
     shifts: list[int]
     flapped: list[tuple[Episode, Episode]]
+    returned: list[tuple[Episode, Episode]]
 
 
 def score(month: Month) -> Score:
@@ -57,6 +58,7 @@ def score(month: Month) -> Score:
         late=late,
         shifts=[*new_cards_by_shift(cards, month).values()],
         flapped=flaps(cards),
+        returned=returns(cards),
     )
 
 
@@ -88,6 +90,7 @@ def rows(scored: Score, machine: Machine) -> Iterator[Result]:
     yield row("new_cards_a_shift_max", max(scored.shifts), "cards", shifts)
     yield row("new_cards_a_shift_mean", sum(scored.shifts) / shifts, "cards", shifts)
     yield row("flaps", len(scored.flapped), "cards", len(scored.verdicts))
+    yield row("cleared_and_raised_within_an_hour", len(scored.returned), "cards", len(scored.verdicts))
     for name in CardKind:
         yield from _precision_rows(f"precision_{name.value}", [name], tally, row)
 
@@ -164,8 +167,8 @@ def explain(month: Month, scored: Score) -> Iterator[str]:
             f"missed {order.order_id} truck {clock(order.truck_s)} ready {clock(order.ready_s)} "
             f"over by {order.overhang_s / 3600:.1f} h, old {order.old_overhang_s / 3600:.1f} h: {losses}"
         )
-    for before, after in scored.flapped:
-        yield f"flap {before.root} ended {clock(before.ended_s)}, raised {clock(after.opened_s)}"
+    for before, after in scored.returned:
+        yield f"{'flap' if (before, after) in scored.flapped else 'return'} {before.root} ended {clock(before.ended_s)}, raised {clock(after.opened_s)}"
 
 
 def main() -> None:

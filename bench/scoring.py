@@ -227,7 +227,12 @@ def new_cards_by_shift(cards: Iterable[Episode], month: Month) -> dict[datetime,
 
 
 def flaps(cards: Iterable[Episode]) -> list[tuple[Episode, Episode]]:
-    """Cards that ended and were raised anew, for the same root, within an hour of that end."""
+    """Cards that were raised, ended and raised anew for the same root, all within an hour."""
+    return [pair for pair in returns(cards) if pair[1].opened_s - pair[0].opened_s <= HOUR_S]
+
+
+def returns(cards: Iterable[Episode]) -> list[tuple[Episode, Episode]]:
+    """Cards that ended, however long they had stood, and were raised anew for the same root within an hour."""
     by_root: dict[Root, list[Episode]] = {}
     for each in cards:
         by_root.setdefault(each.root, []).append(each)

@@ -12,7 +12,7 @@ from bench.alerts import rows, score
 from bench.lateness import Causes, LateOrder, Loss
 from bench.month import Month, Told
 from bench.results import Machine
-from bench.scoring import Episode, Referee, episodes, flaps, foresight, new_cards_by_shift
+from bench.scoring import Episode, Referee, episodes, flaps, foresight, new_cards_by_shift, returns
 from schemas import Card, CardKind, CardState, OrderUpserted, Peg, RunPlanned
 from streams.simulator import FactorySettings
 from streams.simulator.plant import Line, Route
@@ -410,12 +410,15 @@ def test_cards_that_come_back_within_an_hour_flap() -> None:
 
     lived = [
         *life(1, at(0, "08:00"), at(0, "10:00")),
-        *life(2, at(0, "11:00"), at(0, "12:00")),  # an hour after the first: a flap
-        *life(3, at(0, "13:01"), None),  # an hour and a minute after the second: none
+        *life(2, at(0, "11:00"), at(0, "11:25")),  # an hour after the first ended
+        *life(3, at(0, "12:00"), at(0, "12:01")),  # an hour after the second was raised
+        *life(4, at(0, "13:02"), None),  # an hour and a minute after the third ended
     ]
-    pairs = flaps(episodes(lived))
+    cards = episodes(lived)
 
-    assert [(1, 2)] == [(before.first.episode, after.first.episode) for before, after in pairs]
+    assert [(2, 3)] == [(before.first.episode, after.first.episode) for before, after in flaps(cards)]
+    returned = [(before.first.episode, after.first.episode) for before, after in returns(cards)]
+    assert [(1, 2), (2, 3)] == returned
 
 
 def test_new_cards_are_counted_by_shifts_from_six_and_quiet_shifts_count_too() -> None:
