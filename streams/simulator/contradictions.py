@@ -1,6 +1,6 @@
-"""What ERP says of work orders that is not so: another quantity than the floor makes, or finished while the line goes on.
+"""Where two systems of a site contradict each other: a wrong quantity typed into the MES, a work order closed too soon.
 
-Somebody types a wrong number, somebody closes the wrong order, and somebody notices hours later. MES is right.
+Somebody notices hours later and puts it right. The floor makes what ERP has planned.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,13 +10,13 @@ from streams.simulator.book import Run
 from streams.simulator.floor import LineFloor
 from streams.simulator.surroundings import Surroundings
 from streams.simulator.truth import ConflictTruth, TruthRecord
-from streams.simulator.voices import Erp
+from streams.simulator.voices import Erp, Mes
 
 DAY_S = 86_400.0
 HOUR_S = 3_600.0
 
 CONTRADICTIONS_PER_LINE_AND_DAY = 0.04
-WRONG_BY = (0.05, 0.3)
+WRONG_BY = (0.05, 0.2)
 """Least and most share by which a quantity is wrong."""
 NOTICED_AFTER_H = (4.0, 36.0)
 CLOSED_SHARE = 0.4
@@ -28,7 +28,7 @@ class Contradictions:
     """Wrong words of the ERP of one site, at random moments.
 
     Args:
-        around: the site; erp: who says them; floors: its lines, by id.
+        around: the site; erp, mes: who say them; floors: its lines, by id.
         truth: takes note of each.
     """
 
@@ -36,11 +36,13 @@ class Contradictions:
         self,
         around: Surroundings,
         erp: Erp,
+        mes: Mes,
         floors: Mapping[str, LineFloor],
         truth: Callable[[TruthRecord], None],
     ) -> None:
         self._around = around
         self._erp = erp
+        self._mes = mes
         self._floors = [*floors.values()]
         self._truth = truth
         self._rng = Random(f"{around.settings.seed}/contradictions/{around.site.site_id}")
@@ -56,7 +58,7 @@ class Contradictions:
             at_s += rng.expovariate(1.0 / every_s)
 
     def _misquote(self, at_s: float) -> None:
-        """A work order that is not begun gets another quantity; its run keeps its own."""
+        """A run that is not begun gets another quantity in the MES."""
         rng = self._rng
         waiting = self._around.book.queues[rng.choice(self._floors).line.line_id]
         runs = [run for run in waiting if run.is_announced]
@@ -64,8 +66,8 @@ class Contradictions:
             return
         run = rng.choice(runs[:6])
         wrong = round(run.quantity_pcs * rng.choice((-1.0, 1.0)) * rng.uniform(*WRONG_BY))
-        self._erp.tell_work_order(run, max(1, run.quantity_pcs + wrong))
-        self._put_right(run, "quantity", at_s)
+        self._mes.tell_run(run, max(1, run.quantity_pcs + wrong))
+        self._put_right(run, "quantity", at_s, lambda: self._mes.tell_run(run))
 
     def _close(self, at_s: float) -> None:
         """The work order of a run that is being made is closed."""
@@ -75,10 +77,15 @@ class Contradictions:
         run = work.run
         if run.is_closed or run.quantity_pcs - work.good < LEAST_PCS_LEFT * run.quantity_pcs:
             return
-        self._erp.close_work_order(run)
-        self._put_right(run, "closed", at_s)
 
-    def _put_right(self, run: Run, what: str, began_s: float) -> None:
+        def open_again() -> None:
+            run.is_closed = False
+            self._erp.tell_work_order(run)
+
+        self._erp.close_work_order(run)
+        self._put_right(run, "closed", at_s, open_again)
+
+    def _put_right(self, run: Run, what: str, began_s: float, say: Callable[[], None]) -> None:
         noticed_s = began_s + self._rng.uniform(*NOTICED_AFTER_H) * HOUR_S
         order_ids = tuple(order.order_id for order, _ in run.pegs)
         self._truth(ConflictTruth(run.run_id, run.work_order_id, order_ids, what, began_s, noticed_s))
@@ -86,7 +93,6 @@ class Contradictions:
         def correct(_: float) -> None:
             if run.is_made or (run.pegs and all(order.is_cancelled for order, _ in run.pegs)):
                 return  # it was made or taken back before anybody noticed
-            run.is_closed = False
-            self._erp.tell_work_order(run)
+            say()
 
         self._around.kernel.at(noticed_s, correct)

@@ -31,7 +31,7 @@ from streams.simulator.supply import Supply
 from streams.simulator.surroundings import Surroundings
 from streams.simulator.troubles import Troubles
 from streams.simulator.truth import ConflictTruth, OutageTruth, TruthRecord, write_truth
-from streams.simulator.voices import Erp
+from streams.simulator.voices import Erp, Mes
 from twin.calendar import Interval
 
 FIRST_ORDER_NUMBER = 10_000
@@ -135,7 +135,7 @@ class Factory:
         if settings.disturbances:
             Changes(around, planner, erp, floors).start()
         if settings.troubles:
-            Contradictions(around, erp, floors, self._note_if_seen).start()
+            Contradictions(around, erp, Mes(kernel, site), floors, self._note_if_seen).start()
 
         def is_over() -> bool:
             past_s = kernel.now_s - settings.end_s

@@ -101,10 +101,9 @@ class OutageTruth:
 
 @dataclass(frozen=True, slots=True)
 class ConflictTruth:
-    """ERP said something of a run's work order that is not so, from start_s until it was put right at end_s.
+    """Two systems contradicted each other about a run, from start_s until it was put right at end_s.
 
-    what: quantity (ERP has said for it what MES has under run_planned said otherwise) or closed (ERP closed it while
-    the line went on).
+    what: quantity (MES has another one than ERP) or closed (ERP closed its work order while the line went on).
     """
 
     run_id: str

@@ -344,33 +344,30 @@ def test_an_outage_of_the_truth_holds_back_everything_that_its_gateway_says(
         assert held_back or outage.end_s > SPOILED.end_s
 
 
-def test_a_contradiction_of_the_truth_is_one_between_what_erp_says_and_the_run(
+def test_a_contradiction_of_the_truth_is_one_between_what_two_systems_say(
     spoiled: tuple[Factory, list[Event]],
 ) -> None:
     factory, events = spoiled
     conflicts = [record for record in factory.truth if isinstance(record, ConflictTruth)]
-    quantities = {event.run_id: event.quantity_pcs for event in events if isinstance(event, RunPlanned)}
     assert {"quantity", "closed"} == {conflict.what for conflict in conflicts}
     for conflict in conflicts:
-        said = [
-            event
-            for event in events
-            if isinstance(event, WorkOrderUpserted | WorkOrderClosed)
-            and event.work_order_id == conflict.work_order_id
-            and abs(event.event_time.timestamp() - conflict.start_s) < 0.01
+        of_run = [event for event in events if getattr(event, "run_id", None) == conflict.run_id]
+        of_order = [
+            event for event in events if getattr(event, "work_order_id", None) == conflict.work_order_id
         ]
-        (wrong,) = said
-        if isinstance(wrong, WorkOrderUpserted):
-            assert "quantity" == conflict.what
-            assert 0.05 <= abs(wrong.quantity_pcs / quantities[conflict.run_id] - 1.0) <= 0.31
+        if conflict.what == "quantity":
+            plans = [event for event in of_run if isinstance(event, RunPlanned)]
+            erp = {plan.quantity_pcs for plan in plans if plan.source_id == "erp-plant-1"}
+            mes = [plan for plan in plans if plan.source_id == "mes-plant-1"]
+            (planned,) = erp
+            assert 0.05 <= abs(mes[0].quantity_pcs / planned - 1.0) <= 0.21
+            assert abs(mes[0].event_time.timestamp() - conflict.start_s) < 0.01
+            assert all(plan.quantity_pcs == planned for plan in mes[1:])
         else:
-            assert "closed" == conflict.what
-            completed = [
-                event.event_time.timestamp()
-                for event in events
-                if isinstance(event, RunCompleted) and event.run_id == conflict.run_id
-            ]
-            assert all(at_s > conflict.start_s for at_s in completed)
+            closed = next(event for event in of_order if isinstance(event, WorkOrderClosed))
+            done = [event for event in of_run if isinstance(event, RunCompleted)]
+            assert abs(closed.event_time.timestamp() - conflict.start_s) < 0.01
+            assert all(event.event_time > closed.event_time for event in done)
 
 
 def test_each_run_has_a_work_order_that_says_the_same_and_is_closed_after_it() -> None:
