@@ -128,10 +128,12 @@ def _ratio(good: int, bad: int) -> float | None:
 
 
 def _tell_progress(share: float) -> None:
-    """Where somebody watches: how far the month is."""
+    """How far the month is, on standard error: in place where somebody watches, else a line each fifth."""
     if sys.stderr.isatty():
         sys.stderr.write(f"\rsimulated month: {share:4.0%}" + ("\n" if share >= 1.0 else ""))
-        sys.stderr.flush()
+    elif round(share * 100.0) % 20 == 0:
+        sys.stderr.write(f"simulated month: {share:.0%}\n")
+    sys.stderr.flush()
 
 
 def explain(month: Month, scored: Score) -> Iterator[str]:
