@@ -286,6 +286,39 @@ def verify(kafka: Kafka = None, as_json: AsJson = False) -> None:
     raise typer.Exit(0 if report.is_equal else 1)
 
 
+@app.command()
+def bench(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAME]...",
+            help="fold, ingest, twin, latency, detection, calibration, alerts; default: all there are.",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of everything random: same seed, same plants.")] = 1,
+    as_json: AsJson = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Tiny runs, to see that it works; no figures to quote.")
+    ] = False,
+    kafka: Annotated[
+        str | None, typer.Option("--kafka", metavar="HOST:PORT", help="Measure against this Kafka.")
+    ] = None,
+    embedded: Annotated[
+        bool, typer.Option("--embedded", help="Measure against the broker in memory.")
+    ] = False,
+) -> None:
+    """Measure, and print the figures: how fast, how soon drift is found, how often a card is right.
+
+    Needs a source checkout: the folder bench/ with its README is no part of the installed package.
+    """
+    from streams.benches import run_benches
+
+    options = ["--seed", str(seed)]
+    options += ["--json"] * as_json + ["--quick"] * quick + ["--embedded"] * embedded
+    options += [] if kafka is None else ["--kafka", kafka]
+    raise typer.Exit(run_benches([*(names or []), *options]))
+
+
 @topics_app.command("list")
 def list_topics(as_json: AsJson = False) -> None:
     """Print the table of topics: key, cleanup, who writes and reads."""
