@@ -152,7 +152,8 @@ class Shortage(OutputModel):
         runs_out_at: when the last unit is used; need_by: when the first missing unit is needed.
         order_by: need_by less the lead time: the last moment to have it at the normal price; None: no lead time known.
         lead_time_days, lead_time_because: as the item says, or as the rules assume.
-        next_receipt_id, next_receipt_at: the first receipt after need_by, if one is known.
+        next_receipt_id, next_receipt_at: the first receipt after need_by, if one is known, and when it is taken to
+            come; next_receipt_due_at: as it was announced.
         over_use: observed use over the bill of material, 0.03 = 3 % more.
     """
 
@@ -169,6 +170,7 @@ class Shortage(OutputModel):
     lead_time_because: str
     next_receipt_id: str | None
     next_receipt_at: datetime | None
+    next_receipt_due_at: datetime | None = None
     over_use: float
     uses: list[MaterialUse]
 

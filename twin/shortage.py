@@ -19,7 +19,7 @@ from twin.runs import RunState
 from twin.shortfall import NEGLIGIBLE_SHARE, RAISE_SHARE, Shortfall, evidence_of, shortfall_of
 from twin.view import View
 from twin.wording import SURE, money_in_words
-from twin.words import day_of, plural, time_of, utc
+from twin.words import day_of, money, plural, time_of, utc
 
 USES_ON_CARD = 20
 """Runs listed on a card, in the order in which they take the item."""
@@ -38,7 +38,6 @@ def judge(view: View) -> Risk | None:
     name = _name(view)
     deadline, deadline_because = _deadline(view, found)
     unit = _unit(view)
-    money = [money_in_words(penalty, margin, view.currency)] if late else ["No order is late by it so far."]
     probability, because = _probability(view, found, idle)
     item = view.model.plant.item(*key)
     line = found.first.line
@@ -50,7 +49,7 @@ def judge(view: View) -> Risk | None:
             f"{_cause_in_words(view, found, name, unit)}.",
             _supply_in_words(view, found),
             *_waits(found),
-            *money,
+            _money_in_words(view, penalty, idle, margin),
         ],
         cause=_cause(view, found, name, unit),
         probability=probability,
@@ -141,7 +140,7 @@ def _stands(found: Shortfall) -> bool:
 
 
 def _shortage(view: View, found: Shortfall, unit: str) -> Shortage:
-    following = found.next_supply
+    following, due = found.next_supply, _due(view, found)
     return Shortage(
         item_id=view.root[3],
         item_name=_name(view),
@@ -156,6 +155,7 @@ def _shortage(view: View, found: Shortfall, unit: str) -> Shortage:
         lead_time_because=_lead_in_words(found),
         next_receipt_id=None if following is None else following.receipt_id,
         next_receipt_at=None if following is None else utc(following.at),
+        next_receipt_due_at=None if due is None else utc(due),
         over_use=round(found.over_use.share, 4),
         uses=[
             MaterialUse(
@@ -216,12 +216,9 @@ def _lead_in_words(found: Shortfall) -> str:
 
 
 def _supply_in_words(view: View, found: Shortfall) -> str:
-    following = found.next_supply
-    if following is not None:
-        announced = view.model.supply.receipts[
-            view.site_id, following.receipt_id or ""
-        ].expected_at.timestamp()
-        overdue = f" (it was due {day_of(announced, view.zone)})" if announced < view.now else ""
+    following, due = found.next_supply, _due(view, found)
+    if following is not None and due is not None:
+        overdue = f" (it was due {day_of(due, view.zone)})" if due < view.now else ""
         return f"{following.receipt_id} comes {time_of(following.at, view.zone)}{overdue}."
     return f"Nothing more is on its way; what is ordered now takes {_lead_in_words(found)}."
 
@@ -230,9 +227,30 @@ def _waits(found: Shortfall) -> list[str]:
     return [
         f"{each.run.run_id} on {each.line.name} stands "
         f"{plural(round(each.projected.wait_work_s / HOUR_S, 1), 'working hour')} for it."
-        for each in found.uses
+        for each in found.uses[:USES_ON_CARD]
         if each.waits
     ][:3]
+
+
+def _money_in_words(view: View, penalty: float, idle: float, margin: float | None) -> str:
+    """What it costs: penalties of late orders, lines that stand, and what becomes of the margin."""
+    if idle <= 0:
+        return (
+            money_in_words(penalty, margin, view.currency) if view.late else "No order is late by it so far."
+        )
+    stand = f"lines that stand {money(idle, view.currency)}"
+    if not view.late:
+        return f"No order is late by it so far; {stand.replace('stand', 'stand cost')}."
+    becomes = "" if margin is None else f" (margin {margin:,.0f} becomes {margin - penalty - idle:,.0f})"
+    return f"Late costs {money(penalty, view.currency)} in penalty, {stand}{becomes}."
+
+
+def _due(view: View, found: Shortfall) -> float | None:
+    """When the next receipt was announced for."""
+    if found.next_supply is None or found.next_supply.receipt_id is None:
+        return None
+    receipt = view.model.supply.receipts[view.site_id, found.next_supply.receipt_id]
+    return receipt.expected_at.timestamp()
 
 
 def _amount(quantity: float, unit: str) -> str:

@@ -34,6 +34,7 @@ _WORDS_OF_SIGNAL = {
     "drift": "lost to pace under plan",
     "stop": "lost to stops",
     "late_start": "lost by beginning late",
+    "material": "lost to waiting for material",
     "overbooked": "planned on top of each other",
     "behind": "the rest that nothing explains",
 }
@@ -109,9 +110,38 @@ def _run_step(model: Model, link: Link, before: Link | None, zone: ZoneInfo) -> 
                     hour_number("work", projected.run_work_s),
                 ),
             ),
+            *_material_steps(model, link, zone),
             _walk_step(line, projected.start_at, projected.finish_at, zone),
         ),
     )  # fmt: skip
+
+
+def _material_steps(model: Model, link: Link, zone: ZoneInfo) -> tuple[Step, ...]:
+    """The material that decides when the run ends, where one does."""
+    run, projected = link.run, link.projected
+    if projected.waits_for is None or projected.waits_until is None:
+        return ()
+    until = exact_time(projected.waits_until, zone)
+    gates = model.supply.items[run.site_id, projected.waits_for].gates.get(run.run_id, [])
+    receipt_id = next((gate.receipt_id for gate in gates if gate.at == projected.waits_until), None)
+    receipt = None if receipt_id is None else model.supply.receipts.get((run.site_id, receipt_id))
+    comes = "with what is ordered now" if receipt_id is None else f"with {receipt_id}"
+    return (
+        Step(
+            what=f"waits for {projected.waits_for}, which comes {comes}",
+            formula=(
+                f"{pieces(projected.held_pcs)} of {pieces(run.remaining_pcs)} pieces not before {until}: "
+                f"{hours(projected.wait_work_s)} lost"
+            ),
+            numbers=(
+                Number("held", projected.held_pcs, "pcs"),
+                moment_number("until", projected.waits_until),
+                hour_number("lost", projected.wait_work_s),
+            ),
+            entity=node_id("item", run.site_id, projected.waits_for),
+            events=() if receipt is None else (receipt.event_id,),
+        ),
+    )
 
 
 def _waits_for(link: Link, before: Link | None, zone: ZoneInfo) -> str:

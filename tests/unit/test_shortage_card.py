@@ -33,6 +33,7 @@ from streams.replay import replay
 from tests.folding import Folded, event, segment_of
 from twin import Twin
 from twin.recompute import picture_of, recompute
+from twin.why_order import why_order
 
 CASE = Path(__file__).parents[2] / "examples" / "cases" / "shortage.ndjson"
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -74,7 +75,7 @@ def test_the_card_says_what_paper_says() -> None:
         "M-7 (Hinge): 10,816 pcs there and 0 pcs to come until Wed 25 Nov 18:00, "
         "used 4.0 % above the bill of material. PO-712 comes Fri 27 Nov 10:00. "
         "R-88 on Line 2 stands 24 working hours for it. R-91 on Line 5 stands 20 working hours for it. "
-        "Late costs 8,000 EUR in penalty (margin 12,800 becomes 4,800). Owner: K. Sato. "
+        "Late costs 8,000 EUR in penalty, lines that stand 4,080 EUR (margin 12,800 becomes 720). Owner: K. Sato. "
         "Decide by Tue 24 Nov 18:00 (last moment to order at the normal price: 1 day before it is needed)."
         == card.summary
     )
@@ -199,6 +200,19 @@ def test_before_the_receipt_was_put_off_nothing_was_said() -> None:
 
     assert ({}, []) == (folded.cards, folded.on(topics.SIGNALS))
     assert nov(26, 14).timestamp() == folded.twin.model.lines["P2", "L2"].projected["R-88"].finish_at
+
+
+def test_why_tells_what_the_run_waits_for() -> None:
+    folded = told()
+    now = folded.twin.now
+    assert now is not None
+    said = why_order(folded.twin.model, folded.twin.model.orders["P2", "4480"], now)
+    of_run = {step.what: step.formula for step in said.steps[0].steps}
+
+    assert (
+        "2,400 of 6,400 pieces not before Fri 27 Nov 10:00: 24.00 h lost"
+        == of_run["waits for M-7, which comes with PO-712"]
+    )
 
 
 def test_a_faster_delivery_clears_it() -> None:
