@@ -20,6 +20,7 @@ from tests.unit.test_line3_card import nov, the_card, told_until
 from twin.explanation import MOMENT, Explanation, Step
 from twin.why import why_card, why_line, why_order
 
+CASES = Path(__file__).resolve().parents[2] / "examples" / "cases"
 DAY = Path(__file__).resolve().parents[2] / "examples" / "day" / "day.ndjson.gz"
 
 
@@ -142,6 +143,19 @@ def test_a_queue_shows_whom_each_run_waits_for_and_where_a_stop_consumed_nothing
     whats = [step.what for step in walk(second.steps)]
     assert "R2 on Line 1: begins Mon 2 Mar 16:00, when R1 is through and the line is set up" in whats
     assert "lost to stops on Line 1 (not blamed)" in whats
+
+
+def test_an_order_that_waits_for_material_shows_the_wait_apart_from_the_work() -> None:
+    """The seed case: R-88 makes 4,000 of 6,400 pieces, stands until PO-712 comes, and makes 2,400 in 12 h more."""
+    picture = picture_from_files([CASES / "shortage.ndjson"], None, None)
+    explanation = explain(picture, "4480")
+    walked = [formula for formula in formulas(explanation) if "of waiting): ends" in formula]
+    parts = [step.what for step in walk(explanation.steps) if "(blamed)" in step.what]
+
+    assert ["waited for material on Line 2 (blamed)"] == parts
+    assert ["24.00 h of waiting" in formula for formula in walked] == [True]
+    assert walked[0].endswith("= 56.00 h (32.00 h of work, 24.00 h of waiting): ends Fri 27 Nov 22:00")
+    assert "14.00 h before - 24.00 h consumed = -10.00 h left" in formulas(explanation)
 
 
 def test_an_order_over_two_runs_shows_both_and_which_decides() -> None:
