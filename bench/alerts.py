@@ -9,6 +9,7 @@ scoring.py says when a card is right, lateness.py what an old cause is.
 """
 
 import argparse
+import statistics
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -82,6 +83,8 @@ def rows(scored: Score, machine: Machine) -> Iterator[Result]:
     yield row("recall", _ratio(foreseen, missed), "share of orders", len(scored.foresights))
     yield row("late_from_old_cause_with_card", foreseen, "orders", len(scored.foresights))
     yield row("late_from_old_cause_without_card", missed, "orders", len(scored.foresights))
+    warned = [each.warned_h for each in scored.foresights if each.warned_h is not None]
+    yield row("median_warning_h", statistics.median(warned) if warned else None, "hours", len(warned))
     for kind, (with_card, without) in _by_cause(scored.foresights).items():
         share = _ratio(with_card, without)
         yield row(f"recall_{kind}", share, "share of orders", with_card + without)

@@ -79,6 +79,17 @@ class Episode:
         until = [card for card in self.revisions if card.as_of.timestamp() <= at_s]
         return until[-1] if until and until[-1].state in OPEN_STATES else None
 
+    def lists(self, order_id: str) -> float | None:
+        """When it first listed an order, POSIX seconds; None where it never did."""
+        return next(
+            (
+                card.as_of.timestamp()
+                for card in self.revisions
+                if any(each.order_id == order_id for each in card.affected)
+            ),
+            None,
+        )
+
     def affected(self) -> dict[tuple[str, datetime], AffectedOrder]:
         """Every order that it ever listed, once for each promise that it named."""
         listed = [each for card in self.revisions if card.state in OPEN_STATES for each in card.affected]
@@ -187,10 +198,12 @@ class Foresight:
     Attributes:
         order: the order.
         had_card: whether it was listed on a card that was open then.
+        warned_h: hours before its truck at which a card first listed it; None: none ever did.
     """
 
     order: LateOrder
     had_card: bool
+    warned_h: float | None
 
 
 def foresight(orders: Iterable[LateOrder], cards: Sequence[Episode], month: Month) -> list[Foresight]:
@@ -207,7 +220,9 @@ def foresight(orders: Iterable[LateOrder], cards: Sequence[Episode], month: Mont
             continue
         listed = [card for card in (each.at(at_s) for each in cards) if card is not None]
         had_card = any(order.order_id == each.order_id for card in listed for each in card.affected)
-        told.append(Foresight(order, had_card))
+        listings = [at_s for at_s in (each.lists(order.order_id) for each in cards) if at_s is not None]
+        warned_h = (order.truck_s - min(listings)) / HOUR_S if listings else None
+        told.append(Foresight(order, had_card, warned_h))
     return told
 
 

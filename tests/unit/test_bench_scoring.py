@@ -385,6 +385,9 @@ def test_foreseen_is_who_stands_on_a_card_that_is_open_a_day_before_its_truck() 
         late = late_month()
         return [each.had_card for each in foresight([old_order("1")], episodes(cards), late)]
 
+    late = late_month()
+    (told,) = foresight([old_order("1")], episodes([raised]), late)
+    assert 24.0 == told.warned_h
     assert [True] == had_card(raised)
     assert [False] == had_card(too_late)
     assert [True] == had_card(before)
