@@ -37,6 +37,7 @@ from twin.lookahead import depends_on_clock
 from twin.model import Model
 from twin.office import Office
 from twin.plant import EVERYWHERE
+from twin.repeats import is_news
 from twin.restoring import restore_model
 from twin.session import Session
 from twin.stockroom import Stockroom
@@ -152,7 +153,7 @@ class Twin:
     def _fold(self, event: Event) -> None:
         handler = self._handlers.get(event.kind)
         if isinstance(event, MachineEvent):
-            if not self._floor.is_news(event):
+            if not is_news(self._session, event):
                 return
         elif self._session.is_in_future(event, event.event_time.timestamp()):
             return

@@ -20,7 +20,6 @@ from schemas import (
 )
 from twin.busy_time import element_of, recount
 from twin.conflicts import root_of_run
-from twin.dedupe import SequenceWindow, Verdict
 from twin.drift import DriftChange, DriftPhase, estimate, step
 from twin.entities import Line, Run
 from twin.inspection import Inspection
@@ -62,49 +61,6 @@ class Floor:
         for kind in RUN_TRANSITIONS[RunState.HELD]:
             table[kind] = self._on_run_event
         return table
-
-    def is_news(self, event: MachineEvent) -> bool:
-        """Whether a machine event is neither in the future, nor a repeat, nor too late to tell; notes it as seen."""
-        moment = event.event_time.timestamp()
-        if self._session.is_in_future(event, moment):
-            return False
-        line = self._session.model.lines.get((event.site_id, event.line_id))
-        if line is None:
-            self._session.reject(
-                event, "unknown_line", f"line {event.line_id} of site {event.site_id} is not known"
-            )
-            return False
-        if event.source_id is not None and event.source_sequence is not None:
-            return self._is_new_number(event, event.source_id, event.source_sequence)
-        verdict = line.ids.judge(event.event_id, moment)
-        if verdict is Verdict.REPEAT:
-            self._session.counters["duplicate", "event_id"] += 1
-            return False
-        if verdict is Verdict.TOO_LATE:
-            self._session.reject(
-                event, "too_late", "older than the window in which a repeat could be told, and not numbered"
-            )
-            return False
-        chunk, given_up = line.ids.add(event.event_id, moment)
-        self._session.model.store.put(f"{line.ids_key}/{chunk.number}", chunk)
-        if given_up is not None:
-            self._session.model.store.remove(f"{line.ids_key}/{given_up.number}")
-        return True
-
-    def _is_new_number(self, event: MachineEvent, source_id: str, number: int) -> bool:
-        key = (event.site_id, event.line_id, source_id)
-        model = self._session.model
-        kept = model.sequences.get(key)
-        if kept is None:
-            document_key = join_key(event.site_id, "sequence", event.line_id, source_id)
-            kept = model.adopt_sequence(key, SequenceWindow([]), document_key)
-        window, document_key = kept
-        if window.judge(number) is Verdict.REPEAT:
-            self._session.counters["duplicate", "sequence"] += 1
-            return False
-        window.add(number, event.event_time.timestamp())
-        model.store.put(document_key, window)
-        return True
 
     def _run_of(self, event: MachineEvent, run_id: str | None, line: Line) -> Run | None:
         """The run that the event speaks of; rejected where there is none."""

@@ -44,6 +44,6 @@ GONE: dict[CardKind, str] = {
 }
 """Why a card of a kind goes by itself, in words."""
 
-AT_ONCE: frozenset[CardKind] = frozenset({CardKind.DATA_STALE, CardKind.DATA_CONFLICT})
+AT_ONCE: frozenset[CardKind] = frozenset({CardKind.DATA_STALE, CardKind.DATA_CONFLICT, CardKind.LINE_DOWN})
 """Kinds whose cards go at once: a line that speaks again is not silent for another half hour, and both were given a
-grace before they were told."""
+grace before they were told. The judge of a line that is down waits by itself, and says so."""

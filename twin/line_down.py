@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from math import inf
 
-from schemas import Cause, Confidence, PathStep, Stop
+from schemas import Cause, Confidence, Owner, PathStep, Stop
 from twin.assessment import Assessment
 from twin.doubts import caveats_of
 from twin.downtime import (
@@ -55,13 +55,19 @@ def watch(model: Model, before: float | None, now: float) -> Iterator[Root]:
 
 
 def judge(view: View) -> Risk | None:
-    """The risk of a line that is down; None where it is not, or only for a moment that hits nobody."""
+    """The risk of a line that is down; None where it is not, or only for a moment that hits nobody.
+
+    A card that stands stays while the line is down, and for clear_after_min after that: a line that stops again at once
+    is the same trouble.
+    """
     line = view.line
     stop = None if line is None else present_stop(line)
-    if line is None or stop is None:
+    if line is None:
         return None
+    if stop is None:
+        return _aftermath(view, line) if view.is_open else None
     late = view.late
-    if not late and not is_long(line, view.rules, view.now):
+    if not late and not view.is_open and not is_long(line, view.rules, view.now):
         return None
     expected = expected_end(line, view.now)
     down_s = lasted_s(line, stop, view.now)
@@ -97,12 +103,7 @@ def judge(view: View) -> Risk | None:
         parts={**({"penalty": penalty} if late else {}), "idle_line": idle},
         severity_steps=[*lateness_steps(view, late), "the line is down"],
         mild="",
-        owner=owner_of(
-            view.model.plant,
-            view.site_id,
-            [(None if line.event is None else line.event.supervisor_id, f"supervisor of {line.name}")],
-            view.now,
-        ),
+        owner=_owner(view, line),
         deadline=deadline,
         deadline_because=deadline_because,
         confidence=Confidence(
@@ -132,6 +133,55 @@ def judge(view: View) -> Risk | None:
             remaining_h=remaining_h,
         ),
     )
+
+
+def _aftermath(view: View, line: Line) -> Risk | None:
+    """What a card says of a line that runs again, until it is clear that it does: no order is its any more."""
+    last = line.stops.past[-1] if line.stops.past else None
+    goes_at = 0.0 if last is None else last.ended_at + view.rules.clear_after_min * 60.0
+    if last is None or view.now >= goes_at:
+        return None
+    words = f"{line.name} runs again since {time_of(last.ended_at, view.zone)}"
+    down_h = round(last.work_s / 3600.0, 2)
+    return Risk(
+        title=words,
+        sentences=[
+            f"{words}, after {plural(down_h, 'working hour')}.",
+            "Orders that it still makes late are on the line's delivery card.",
+        ],
+        cause=Cause(
+            signal="down",
+            entity_type="line" if last.station_id is None else "station",
+            entity_id=line.line_id if last.station_id is None else last.station_id,
+            metric="down_h",
+            since=utc(last.at),
+            in_words=words,
+        ),
+        probability=0.0,
+        probability_because="it runs again",
+        parts={},
+        severity_steps=[],
+        mild="it runs again",
+        owner=_owner(view, line),
+        deadline=None,
+        deadline_because=f"this card goes {time_of(goes_at, view.zone)} if it still runs then",
+        confidence=Confidence(value=1.0, n=1, window_h=down_h),
+        stop=Stop(
+            station_id=last.station_id,
+            run_id=None,
+            since=utc(last.at),
+            expected_end_at=utc(last.ended_at),
+            expected_because="it runs again",
+            reason=last.reason,
+            down_h=down_h,
+            remaining_h=0.0,
+        ),
+    )
+
+
+def _owner(view: View, line: Line) -> Owner:
+    supervisor = None if line.event is None else line.event.supervisor_id
+    return owner_of(view.model.plant, view.site_id, [(supervisor, f"supervisor of {line.name}")], view.now)
 
 
 def _idle_cost_per_h(view: View, line: Line) -> float:

@@ -219,7 +219,7 @@ class Stoppages:
         stop = line.stops.present
         assert stop is not None
         work_s = lasted_s(line, stop, moment)
-        line.stops.close(work_s)
+        line.stops.close(moment, work_s)
         self._session.model.save_stops(line)
         if stop.is_told:
             self._signal(line, stop, "line_up", work_s, event_id)

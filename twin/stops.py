@@ -50,9 +50,10 @@ class PresentStop(msgspec.Struct):
 
 
 class PastStop(msgspec.Struct, frozen=True):
-    """A stop that is over. work_s: working time that it took."""
+    """A stop that is over: from and until when. work_s: working time that it took."""
 
     at: float
+    ended_at: float
     work_s: float
     reason: str | None
     station_id: str | None
@@ -75,13 +76,13 @@ class LineStops(msgspec.Struct):
         """JSON of the stops."""
         return msgspec.json.encode(self)
 
-    def close(self, at_work_s: float) -> None:
+    def close(self, moment: float, work_s: float) -> None:
         """The present stop is over after so much working time; one that took none leaves nothing to learn."""
         stop = self.present
         assert stop is not None
         self.present = None
-        if at_work_s > 0.0:
-            self.past.append(PastStop(stop.since, at_work_s, stop.reason, stop.station_id))
+        if work_s > 0.0:
+            self.past.append(PastStop(stop.since, moment, work_s, stop.reason, stop.station_id))
             del self.past[:-STOPS_KEPT]
 
     @property

@@ -131,7 +131,7 @@ def stop_signals(folded: Folded) -> list[str]:
 
 def test_history_says_that_half_of_those_that_lasted_longer_were_over_by_then() -> None:
     """Of 1, 2, 3, 10, 20, 30, 40, 50 min, five lasted longer than 5 min: their median is 30. Beyond 10 min: too few."""
-    past = [PastStop(0.0, minutes * 60.0, "jam", None) for minutes in (1, 2, 3, 10, 20, 30, 40, 50)]
+    past = [PastStop(0.0, 0.0, minutes * 60.0, "jam", None) for minutes in (1, 2, 3, 10, 20, 30, 40, 50)]
     found = expected_length(past, 300.0, None)
 
     assert found is not None
@@ -141,7 +141,7 @@ def test_history_says_that_half_of_those_that_lasted_longer_were_over_by_then() 
 
 def test_stops_of_the_same_reason_speak_first() -> None:
     """Five jams of 5 min and five gearboxes of 100 min: a gearbox takes 100, an unknown reason 52.5."""
-    past = [PastStop(0.0, 300.0, "jam", None)] * 5 + [PastStop(0.0, 6000.0, "gearbox", None)] * 5
+    past = [PastStop(0.0, 0.0, 300.0, "jam", None)] * 5 + [PastStop(0.0, 0.0, 6000.0, "gearbox", None)] * 5
 
     assert [6000.0, 3150.0] == [
         found.work_s for reason in ("gearbox", "rope") if (found := expected_length(past, 0.0, reason))
@@ -226,6 +226,25 @@ def test_a_station_down_stops_its_line_when_no_pieces_come(line: Folded) -> None
     assert RunState.RUNNING is line.twin.model.runs["S1", "R1"].progress.state
 
 
+def test_a_line_that_stops_again_at_once_keeps_its_card_and_one_that_runs_on_loses_it(line: Folded) -> None:
+    """Down 07:00-07:40, again 07:50-07:55: one card throughout, until 08:25."""
+    states = []
+    for clock, kind in (
+        ("07:00", "run_held"),
+        ("07:40", "run_resumed"),
+        ("07:50", "run_held"),
+        ("07:55", "run_resumed"),
+    ):
+        line.tick(at(0, clock))
+        line.tell(event(kind, at(0, clock), line_id="L1", run_id="R1"))
+    for clock in ("08:24", "08:25"):
+        line.tick(at(0, clock))
+        [card] = line.cards.values()
+        states.append((card.state, card.episode))
+
+    assert [(CardState.OPEN, 1), (CardState.CLEARED, 1)] == states
+
+
 def test_a_line_that_goes_on_without_its_station_is_not_down(line: Folded) -> None:
     line.tell(event("state_changed", at(0, "07:05"), line_id="L1", station_id="ST", state="HELD"))
     for minutes in range(10, 60, 10):
@@ -270,8 +289,15 @@ def test_what_is_lost_to_a_stop_that_is_over_belongs_to_the_delivery_card(line: 
     line.tick(at(1, "08:00"))
     assert "down" == line.cards["line_down/S1/line/L1/1"].cause.signal
     line.tell(event("run_resumed", at(1, "08:00"), line_id="L1", run_id="R1"))
-    card = line.cards["delivery_risk/S1/line/L1/1"]
+    card, before = (line.cards[f"{kind}/S1/line/L1/1"] for kind in ("delivery_risk", "line_down"))
 
+    # At once, so that the money of an order is never on two cards.
+    assert ("Line 1 runs again since Tue 3 Mar 08:00", [], 0.0) == (
+        before.title,
+        before.affected,
+        before.impact.exposure,
+    )
+    assert "this card goes Tue 3 Mar 08:30 if it still runs then" == before.deadline_because
     assert ("stop", ["1"], at(0, "07:00")) == (
         card.cause.signal,
         [each.order_id for each in card.affected],
