@@ -12,7 +12,7 @@ from schemas import LineUpserted, OrderUpserted, OvertimeWindowUpserted, RunPlan
 from twin.calendar import CalendarDescription, WorkCalendar
 from twin.dedupe import IdWindow
 from twin.drift import Bucket, DriftState
-from twin.projection import Pace, ProjectedRun
+from twin.projection import Pace, ProjectedRun, QueuedRun
 from twin.runs import FINISHED, RunProgress, RunState
 
 SiteKey = tuple[str, str]
@@ -161,6 +161,7 @@ class Run:
     planned_end: float
     rate_pcs_per_h: float = 1.0
     expected_yield: float = 1.0
+    order_keys: tuple[SiteKey, ...] = ()  # orders that it is for, known or not, by id
 
     @property
     def run_id(self) -> str:
@@ -196,6 +197,7 @@ class Line:
     overtime: list[OvertimeWindowUpserted] = field(default_factory=list)
     runs: dict[str, Run] = field(default_factory=dict)
     queue: list[Run] | None = None  # runs in the order the line takes them; None = to be sorted again
+    items: list[QueuedRun] | None = None  # the queue as projections read it; None = to be made again
     projected: dict[str, ProjectedRun] = field(default_factory=dict)
     buckets: list[Bucket] = field(default_factory=list)
     drift: DriftState = field(default_factory=DriftState)
@@ -224,6 +226,7 @@ class Line:
     def queued(self) -> list[Run]:
         """Unfinished runs: the one it is on, those begun before, then by planned start."""
         if self.queue is None:
+            self.items = None
             current = self.state.run_id
             self.queue = sorted(
                 (run for run in self.runs.values() if not run.is_finished),

@@ -18,7 +18,7 @@ from schemas import (
 )
 from twin.conflicts import root_of_run
 from twin.dedupe import SequenceWindow, Verdict
-from twin.drift import DriftChange, DriftPhase, estimate, step
+from twin.drift import DriftChange, judge
 from twin.entities import Line, Run
 from twin.progress import BUCKETS_KEPT, add_pieces, advance, close_bucket, hour_of
 from twin.runs import FINISHED, RUN_TRANSITIONS, STOPPED, RunState
@@ -187,6 +187,8 @@ class Floor:
         is_current = line.state.run_id == run.run_id
         if is_current:
             advance(line, moment)  # line and run are saved below
+        else:
+            line.items = None  # a run that waits has pieces: what is known of it changed
         changed = add_pieces(line, run, moment, good, scrap, rework)
         if is_current:
             closed = close_bucket(line, moment)
@@ -329,12 +331,10 @@ class Floor:
 
     def _judge_pace(self, line: Line, event: MachineEvent) -> None:
         """A bucket closed or was corrected: drift and pace are judged anew."""
-        state, change = step(line.drift, line.buckets)
+        state, change, reading = judge(line.drift, line.buckets)
         if state != line.drift:
             line.drift = state
             self._session.model.save_drift(line)
-        since = state.level_since_s if state.phase is DriftPhase.DRIFTING else state.evidence_from_s
-        reading = estimate(line.buckets, since or 0.0)
         line.state.level = reading.level
         line.state.level_sd = reading.level_sd
         line.state.noise_sd_300 = reading.noise_sd_300

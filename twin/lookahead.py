@@ -21,11 +21,7 @@ def project_line(line: Line, model: Model, now: float) -> dict[str, ProjectedRun
     marked = line.state.marked_at
     # A line never heard of is taken to have been free for long: it begins as planned.
     known_at = queue[0].planned_start - LONG_AGO_S if marked is None else marked
-    items: list[QueuedRun] = []
-    family = line.state.family
-    for index, run in enumerate(queue):
-        items.append(_queued_run(line, model, run, family, is_first=index == 0))
-        family = model.family_of(run) or family
+    items = _items(line, model, queue)
     # Whole minutes: a waiting line would otherwise move with every tick of the clock.
     minute = now - now % 60.0
     return {
@@ -39,8 +35,8 @@ def depends_on_clock(line: Line, now: float) -> bool:
         state = run.progress.state
         if state in STOPPED or state is RunState.SETUP:
             return True
-        if index == 0 and state is RunState.PLANNED:
-            return run.planned_start < now
+        if state is RunState.PLANNED:  # those that have begun stand before those that have not
+            return index == 0 and run.planned_start < now
     return False
 
 
@@ -56,12 +52,34 @@ def assess_order(order: Order, model: Model) -> Assessment | None:
     return assess(order, ready, route, penalty_rate(order, customer, agreed))
 
 
-def _queued_run(line: Line, model: Model, run: Run, family: str | None, *, is_first: bool) -> QueuedRun:
-    plan, progress = run.plan, run.progress
-    if plan.setup_min is not None:
-        setup_s = plan.setup_min * 60.0
+def _items(line: Line, model: Model, queue: list[Run]) -> list[QueuedRun]:
+    """The queue as projections read it, kept on the line: by themselves change only runs that have begun or are fed."""
+    kept = line.items
+    if kept is None:
+        items: list[QueuedRun] = []
+        family = line.state.family
+        for index, run in enumerate(queue):
+            items.append(_queued_run(line, model, run, _setup_s(line, model, run, family), is_first=index == 0))
+            family = model.family_of(run) or family
     else:
-        setup_s = model.plant.setup_s(run.site_id, line.line_id, family, model.family_of(run))
+        items = [
+            item
+            if run.progress.state is RunState.PLANNED and not model.feeders.get((run.site_id, run.run_id))
+            else _queued_run(line, model, run, item.setup_s, is_first=index == 0)
+            for index, (run, item) in enumerate(zip(queue, kept, strict=True))
+        ]
+    line.items = items
+    return items
+
+
+def _setup_s(line: Line, model: Model, run: Run, family: str | None) -> float:
+    if run.plan.setup_min is not None:
+        return run.plan.setup_min * 60.0
+    return model.plant.setup_s(run.site_id, line.line_id, family, model.family_of(run))
+
+
+def _queued_run(line: Line, model: Model, run: Run, setup_s: float, *, is_first: bool) -> QueuedRun:
+    plan, progress = run.plan, run.progress
     earliest = run.planned_start
     if plan.release_at is not None:
         earliest = max(earliest, plan.release_at.timestamp())

@@ -128,6 +128,7 @@ class Model:
         """Work out calendar and run rates anew."""
         calendar_id = None if line.event is None else line.event.calendar_id
         line.calendar = self.plant.calendar(line.site_id, calendar_id, line.overtime)
+        line.items = None
         for run in line.runs.values():
             self._refresh_run(line, run)
 
@@ -255,8 +256,7 @@ class Model:
 
     def orders_of(self, run: Run) -> list[Order]:
         """Orders that the run is for, by id."""
-        keys = {(peg.order_site_id or run.site_id, peg.order_id) for peg in run.plan.pegs}
-        return [self.orders[key] for key in sorted(keys) if key in self.orders]
+        return [self.orders[key] for key in run.order_keys if key in self.orders]
 
     def family_of(self, run: Run) -> str | None:
         """Setup family of what the run makes."""
@@ -518,6 +518,8 @@ class Model:
         self._refresh_run(line, run)
         for fed_id in run.plan.feeds_run_ids:
             self.feeders.setdefault((run.site_id, fed_id), {})[run.site_id, run.run_id] = None
+        for fed in self.lines_fed_by(run):
+            fed.items = None
 
     def lines_fed_by(self, run: Run) -> list[Line]:
         """Lines of the runs that need what this one makes."""
@@ -527,6 +529,8 @@ class Model:
     def _take_off(self, line: Line, run: Run, *, keep_place: bool = False) -> None:
         """Undo _place; with keep_place the line stays on the run that it is on."""
         line.queue = None
+        for fed in self.lines_fed_by(run):
+            fed.items = None
         for fed_id in run.plan.feeds_run_ids:
             self.feeders.get((run.site_id, fed_id), {}).pop((run.site_id, run.run_id), None)
         if keep_place:
@@ -551,6 +555,9 @@ class Model:
         run.expected_yield = max(0.01, 1.0 - item.expected_scrap) if item is not None else 1.0
 
     def _peg(self, run: Run) -> None:
+        run.order_keys = tuple(
+            sorted({(peg.order_site_id or run.site_id, peg.order_id) for peg in run.plan.pegs})
+        )
         for peg in run.plan.pegs:
             order_key = (peg.order_site_id or run.site_id, peg.order_id)
             pegs = self.pegged.setdefault(order_key, {})

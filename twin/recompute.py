@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from schemas import split_key
 from twin.causes import blame
-from twin.drift import DriftPhase, estimate
+from twin.drift import estimate, level_from_s
 from twin.entities import Line, SiteKey
 from twin.lookahead import assess_order, project_line
 from twin.model import Model
@@ -65,9 +65,7 @@ def picture_of(model: Model) -> Picture:
 def _judge_pace(line: Line) -> None:
     if not line.buckets:
         return
-    drift = line.drift
-    since = drift.level_since_s if drift.phase is DriftPhase.DRIFTING else drift.evidence_from_s
-    reading = estimate(line.buckets, since or 0.0)
+    reading = estimate(line.buckets, level_from_s(line.drift))
     line.state.level, line.state.level_sd = reading.level, reading.level_sd
     line.state.noise_sd_300 = reading.noise_sd_300
 
