@@ -65,11 +65,35 @@ def _items(line: Line, model: Model, queue: list[Run]) -> list[QueuedRun]:
         items = [
             item
             if run.progress.state is RunState.PLANNED and not model.feeders.get((run.site_id, run.run_id))
-            else _queued_run(line, model, run, item.setup_s, is_first=index == 0)
+            else _anew(item, line, model, run, is_first=index == 0)
             for index, (run, item) in enumerate(zip(queue, kept, strict=True))
         ]
     line.items = items
     return items
+
+
+def _anew(item: QueuedRun, line: Line, model: Model, run: Run, *, is_first: bool) -> QueuedRun:
+    """The item of a run that has begun or is fed; the one before where nothing about it moved."""
+    if run.progress.state is RunState.PLANNED and _feed(model, run) == (
+        item.fed_at,
+        item.fed_by,
+        item.fed_work_var,
+    ):
+        return item
+    return _queued_run(line, model, run, item.setup_s, is_first=is_first)
+
+
+def _feed(model: Model, run: Run) -> tuple[float | None, str | None, float]:
+    """Latest finish of the runs that feed this one, which of them, and its variance of work."""
+    fed_at, fed_by, fed_var = None, None, 0.0
+    for feeder_key in sorted(model.feeders.get((run.site_id, run.run_id), ())):
+        feeder = model.runs.get(feeder_key)
+        if feeder is None or feeder.is_finished:
+            continue
+        projected = model.line_of_run[feeder_key].projected.get(feeder.run_id)
+        if projected is not None and (fed_at is None or projected.finish_at > fed_at):
+            fed_at, fed_by, fed_var = projected.finish_at, feeder.run_id, projected.sd_work_s**2
+    return fed_at, fed_by, fed_var
 
 
 def _setup_s(line: Line, model: Model, run: Run, family: str | None) -> float:
@@ -83,14 +107,7 @@ def _queued_run(line: Line, model: Model, run: Run, setup_s: float, *, is_first:
     earliest = run.planned_start
     if plan.release_at is not None:
         earliest = max(earliest, plan.release_at.timestamp())
-    fed_at, fed_by, fed_var = None, None, 0.0
-    for feeder_key in sorted(model.feeders.get((run.site_id, run.run_id), {})):
-        feeder = model.runs.get(feeder_key)
-        if feeder is None or feeder.is_finished:
-            continue
-        projected = model.line_of_run[feeder_key].projected.get(feeder.run_id)
-        if projected is not None and (fed_at is None or projected.finish_at > fed_at):
-            fed_at, fed_by, fed_var = projected.finish_at, feeder.run_id, projected.sd_work_s**2
+    fed_at, fed_by, fed_var = _feed(model, run)
     return QueuedRun(
         run_id=run.run_id,
         state=progress.state,

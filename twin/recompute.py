@@ -7,15 +7,21 @@ memory (hysteresis, revisions, what was published) is checked by folding the log
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import msgspec
+
 from schemas import split_key
 from twin.causes import blame
 from twin.drift import estimate, level_from_s
-from twin.entities import Line, SiteKey
+from twin.entities import Line, QueueDocument, SiteKey
 from twin.lookahead import assess_order, project_line
 from twin.model import Model
-from twin.projection import Pace, ProjectedRun
+from twin.projection import Pace, ProjectedRun, settle
 from twin.restoring import restore_model
 from twin.risk import root_text
+
+
+MOST_TOLERANCES = 3.0
+"""A finish may be off by the tolerance of its own line and those of lines that feed it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +52,7 @@ def recompute(documents: Mapping[str, bytes], now: float) -> Picture:
     for line in model.lines.values():
         _judge_pace(line)
     _project_all(model, now)
+    _settle(model, documents)
     return Picture(
         pace={key: line.state.pace for key, line in sorted(model.lines.items())},
         projected={key: line.projected for key, line in sorted(model.lines.items())},
@@ -68,6 +75,15 @@ def _judge_pace(line: Line) -> None:
     reading = estimate(line.buckets, level_from_s(line.drift))
     line.state.level, line.state.level_sd = reading.level, reading.level_sd
     line.state.noise_sd_300 = reading.noise_sd_300
+
+
+def _settle(model: Model, documents: Mapping[str, bytes]) -> None:
+    """What was said stands where the answer is not beyond the tolerance of it; feeding lines may add theirs."""
+    for parts, value in ((split_key(key), value) for key, value in sorted(documents.items())):
+        if parts[1] == "queue":
+            line = model.line(parts[0], parts[2])
+            said = {run.run_id: run for run in msgspec.json.decode(value, type=QueueDocument).runs}
+            line.projected = settle(said, line.projected, MOST_TOLERANCES)
 
 
 def _project_all(model: Model, now: float) -> None:
