@@ -59,7 +59,9 @@ def _items(line: Line, model: Model, queue: list[Run]) -> list[QueuedRun]:
         items: list[QueuedRun] = []
         family = line.state.family
         for index, run in enumerate(queue):
-            items.append(_queued_run(line, model, run, _setup_s(line, model, run, family), is_first=index == 0))
+            items.append(
+                _queued_run(line, model, run, _setup_s(line, model, run, family), is_first=index == 0)
+            )
             family = model.family_of(run) or family
     else:
         items = [

@@ -19,7 +19,6 @@ from twin.projection import Pace, ProjectedRun, settle
 from twin.restoring import restore_model
 from twin.risk import root_text
 
-
 MOST_TOLERANCES = 3.0
 """A finish may be off by the tolerance of its own line and those of lines that feed it."""
 
