@@ -12,6 +12,7 @@ from schemas import LineUpserted, OrderUpserted, OvertimeWindowUpserted, RunPlan
 from twin.calendar import CalendarDescription, WorkCalendar
 from twin.dedupe import IdWindow
 from twin.drift import Bucket, DriftState
+from twin.experience import LineRecord
 from twin.projection import Pace, ProjectedRun, QueuedRun
 from twin.runs import FINISHED, RunProgress, RunState
 
@@ -43,6 +44,7 @@ class LineState(msgspec.Struct):
         dirty: something happened since the last evaluation; evaluated_at: the shard's clock at that evaluation.
         last_event_at, last_event_id: the youngest event seen.
         usual_gap_s: working time between two events as it usually is, a moving average; None before the second one.
+        produced_s: production that its record does not hold yet.
         drift_confidence: how sure the drift was when it was last reported.
         published: what the last published line status said, for materiality.
     """
@@ -66,6 +68,7 @@ class LineState(msgspec.Struct):
     last_event_id: str = ""
     drift_confidence: float = 0.0
     usual_gap_s: float | None = None
+    produced_s: float = 0.0
     published: StatusReading | None = None
 
     def encode(self) -> bytes:
@@ -201,6 +204,7 @@ class Line:
     projected: dict[str, ProjectedRun] = field(default_factory=dict)
     buckets: list[Bucket] = field(default_factory=list)
     drift: DriftState = field(default_factory=DriftState)
+    record: LineRecord = field(default_factory=LineRecord)
     ids: IdWindow = field(default_factory=IdWindow)
     ids_key: str = ""  # begins the keys of the window's documents
 

@@ -282,6 +282,8 @@ class Floor:
                 line.state.down_work_s = 0.0  # ahead of the plan again: stops of the past delay nothing
             line.state.run_id = run.run_id
         progress = run.progress
+        if progress.state in STOPPED and state not in STOPPED and line.state.run_id == run.run_id:
+            self._note_stop(line, progress.state_since, moment)
         if state is RunState.SETUP and progress.state is not RunState.SETUP:
             progress.setup_since = moment
         if state is RunState.RUNNING:
@@ -304,6 +306,12 @@ class Floor:
         self._note_seen(line, moment, event)
         self._session.review(root_of_run(run), moment)
         self._session.mark_dirty(line)
+
+    def _note_stop(self, line: Line, since: float | None, moment: float) -> None:
+        """A stop of the line is over: forecasts go by how often and how long it stops."""
+        if since is not None and moment > since:
+            line.record.note_stop(line.calendar.work_between(since, moment))
+            self._session.model.save_record(line)
 
     def _advance(self, line: Line, moment: float) -> None:
         """Count production and down time up to the moment."""
@@ -333,6 +341,10 @@ class Floor:
         """A bucket closed or was corrected: drift and pace are judged anew."""
         state, change, reading = judge(line.drift, line.buckets)
         if state != line.drift:
+            was_since_s = line.drift.since_s
+            if was_since_s is not None and was_since_s != state.since_s and change is not None:
+                line.record.note_drift(max(0.0, line.calendar.work_between(was_since_s, change.at_s)))
+                self._session.model.save_record(line)
             line.drift = state
             self._session.model.save_drift(line)
         line.state.level = reading.level

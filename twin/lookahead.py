@@ -1,6 +1,9 @@
 """From the model to what is projected of a line and of an order. Answers from scratch, remembers nothing."""
 
+from msgspec import structs
+
 from twin.assessment import Assessment, assess, penalty_rate, ready_of
+from twin.drift import DriftPhase
 from twin.entities import Line, Order, Run
 from twin.model import Model
 from twin.projection import ProjectedRun, QueuedRun, project_queue
@@ -24,9 +27,11 @@ def project_line(line: Line, model: Model, now: float) -> dict[str, ProjectedRun
     items = _items(line, model, queue)
     # Whole minutes: a waiting line would otherwise move with every tick of the clock.
     minute = now - now % 60.0
-    return {
-        each.run_id: each for each in project_queue(items, line.calendar, line.state.pace, known_at, minute)
-    }
+    habits = model.experience_of(line.site_id).of(line.line_id)
+    if line.drift.phase is not DriftPhase.DRIFTING:
+        habits = structs.replace(habits, drift_ends_per_s=0.0)
+    projected = project_queue(items, line.calendar, line.state.pace, known_at, minute, habits)
+    return {each.run_id: each for each in projected}
 
 
 def depends_on_clock(line: Line, now: float) -> bool:
@@ -49,7 +54,8 @@ def assess_order(order: Order, model: Model) -> Assessment | None:
     route = None if event.route_id is None else model.plant.route(order.site_id, event.route_id)
     customer = model.plant.customer(order.site_id, event.customer_id)
     agreed = model.plant.agreed_penalty(order.site_id, event.customer_id)
-    return assess(order, ready, route, penalty_rate(order, customer, agreed))
+    experience = model.experience_of(ready[0].site_id)
+    return assess(order, ready, route, penalty_rate(order, customer, agreed), experience)
 
 
 def _items(line: Line, model: Model, queue: list[Run]) -> list[QueuedRun]:
@@ -76,26 +82,33 @@ def _items(line: Line, model: Model, queue: list[Run]) -> list[QueuedRun]:
 
 def _anew(item: QueuedRun, line: Line, model: Model, run: Run, *, is_first: bool) -> QueuedRun:
     """The item of a run that has begun or is fed; the one before where nothing about it moved."""
-    if run.progress.state is RunState.PLANNED and _feed(model, run) == (
-        item.fed_at,
-        item.fed_by,
-        item.fed_work_var,
-    ):
-        return item
+    if run.progress.state is RunState.PLANNED:
+        feed = _feed(model, run)
+        if (
+            feed is not None
+            and (item.fed_by, item.fed_at, item.fed_work_var)
+            == (
+                feed.run_id,
+                feed.finish_at,
+                feed.sd_work_s**2,
+            )
+            and (item.fed_at_risk, item.fed_open_stop) == (feed.at_risk, feed.open_stop)
+        ):
+            return item
     return _queued_run(line, model, run, item.setup_s, is_first=is_first)
 
 
-def _feed(model: Model, run: Run) -> tuple[float | None, str | None, float]:
-    """Latest finish of the runs that feed this one, which of them, and its variance of work."""
-    fed_at, fed_by, fed_var = None, None, 0.0
+def _feed(model: Model, run: Run) -> ProjectedRun | None:
+    """The run that ends last of those that feed this one, as projected."""
+    last: ProjectedRun | None = None
     for feeder_key in sorted(model.feeders.get((run.site_id, run.run_id), ())):
         feeder = model.runs.get(feeder_key)
         if feeder is None or feeder.is_finished:
             continue
         projected = model.line_of_run[feeder_key].projected.get(feeder.run_id)
-        if projected is not None and (fed_at is None or projected.finish_at > fed_at):
-            fed_at, fed_by, fed_var = projected.finish_at, feeder.run_id, projected.sd_work_s**2
-    return fed_at, fed_by, fed_var
+        if projected is not None and (last is None or projected.finish_at > last.finish_at):
+            last = projected
+    return last
 
 
 def _setup_s(line: Line, model: Model, run: Run, family: str | None) -> float:
@@ -109,7 +122,7 @@ def _queued_run(line: Line, model: Model, run: Run, setup_s: float, *, is_first:
     earliest = run.planned_start
     if plan.release_at is not None:
         earliest = max(earliest, plan.release_at.timestamp())
-    fed_at, fed_by, fed_var = _feed(model, run)
+    feed = _feed(model, run)
     return QueuedRun(
         run_id=run.run_id,
         state=progress.state,
@@ -119,9 +132,12 @@ def _queued_run(line: Line, model: Model, run: Run, setup_s: float, *, is_first:
         setup_since=progress.setup_since,
         stopped_until=progress.stopped_until if is_first else None,
         earliest_start=earliest,
-        fed_at=fed_at,
-        fed_by=fed_by,
-        fed_work_var=fed_var,
+        fed_at=None if feed is None else feed.finish_at,
+        fed_by=None if feed is None else feed.run_id,
+        fed_work_var=0.0 if feed is None else feed.sd_work_s**2,
+        fed_at_risk=() if feed is None else feed.at_risk,
+        fed_open_stop=None if feed is None else feed.open_stop,
+        stopped_since=progress.state_since if is_first and progress.state in STOPPED else None,
     )
 
 

@@ -35,6 +35,7 @@ from twin.entities import (
     Run,
     SiteKey,
 )
+from twin.experience import UNKNOWN, Experience, LineRecord, learned
 from twin.graph import PlantGraph, node_id
 from twin.plant import Plant
 from twin.risk import Root, root_of, root_text
@@ -83,6 +84,7 @@ class Model:
         ] = {}  # site -> pegs for its orders; at others nobody says what a run is for
         self.members: dict[Root, dict[SiteKey, None]] = {}  # root -> late orders it is blamed for
         self.cards: dict[Root, Card] = {}
+        self.experience: dict[str, Experience] = {}  # by site, as of last midnight
         self.roots_of_cards: dict[str, Root] = {}  # card_id of the last episode -> root
         self.lines_of_source: dict[SiteKey, dict[str, None]] = {}  # (site, source) -> lines that it speaks of
         self.sources_of_line: dict[SiteKey, dict[str, None]] = {}  # (site, line) -> sources that speak of it
@@ -159,6 +161,34 @@ class Model:
     def save_drift(self, line: Line) -> None:
         """The memory of the line's drift changed."""
         self.store.put(join_key(line.site_id, "drift", line.line_id), DriftDocument(line.drift))
+
+    def save_record(self, line: Line) -> None:
+        """Something that the line's record holds happened."""
+        self.store.put(join_key(line.site_id, "record", line.line_id), line.record)
+
+    def experience_of(self, site_id: str) -> Experience:
+        """What forecasts of a site go by."""
+        return self.experience.get(site_id, UNKNOWN)
+
+    def learn(self, days: float) -> None:
+        """Take over, site by site, what lines have noted; what is older fades by so many days."""
+        records: dict[str, dict[str, LineRecord]] = {}
+        drifting_s: dict[str, float] = {}
+        for (site_id, line_id), line in sorted(self.lines.items()):
+            record, state = line.record, line.state
+            record.fade(days)
+            record.produced_s += state.produced_s
+            state.produced_s = 0.0
+            self.save_record(line)
+            self.save_line(line)
+            records.setdefault(site_id, {})[line_id] = record
+            since_s = line.drift.since_s
+            if since_s is not None and state.marked_at is not None:
+                lasted_s = line.calendar.work_between(since_s, state.marked_at)
+                drifting_s[site_id] = drifting_s.get(site_id, 0.0) + max(0.0, lasted_s)
+        for site_id, of_site in records.items():
+            self.experience[site_id] = learned(of_site, drifting_s.get(site_id, 0.0))
+            self.store.put(join_key(site_id, "experience", site_id), self.experience[site_id])
 
     def save_bucket_hour(self, line: Line, hour: int) -> None:
         """Buckets of an hour changed; an hour without any is removed."""

@@ -37,6 +37,7 @@ def advance(line: Line, moment: float) -> None:
                     state.opened_at = line.calendar.next_working(mark)
                 progress.apt_s += worked
                 state.apt_s += worked
+                state.produced_s += worked
                 state.expected_pcs += worked * run.rate_pcs_per_h / run.expected_yield / 3600.0
         elif progress.state in STOPPED:
             down = line.calendar.work_between(mark, moment)

@@ -11,10 +11,31 @@ from math import inf, sqrt
 import msgspec
 
 from twin.calendar import WorkCalendar
+from twin.experience import CALM, Habits, lasting_s, lasting_var
 from twin.runs import STOPPED, RunState
 
 SETUP_SPREAD = 0.15
 """Standard deviation of a setup over its planned time. Smaller makes far dates look surer than setups let them be."""
+
+GUESS_SPREAD = 0.3
+"""Standard deviation of a stop over the length that people on the line expect it to have."""
+
+NEAR_AIR_S = 3600.0
+NEAR_AIR = 0.25
+"""Stops that have nearly the same air before them, within an hour or a quarter, are told together."""
+
+RISK_MOVED = 0.05
+"""Expected stops that must be added or passed before a projection counts as moved: at most so much of P(late)."""
+
+ELAPSED_MOVED = 0.1
+ELAPSED_MOVED_S = 300.0
+"""A stop of unknown length must have lasted so much longer."""
+
+AtRisk = tuple[tuple[float, float], ...]
+"""Stops that may come, as (how many are expected, working time in which such a stop delays nothing)."""
+
+OpenStop = tuple[float, float]
+"""A stop of which nobody knows how long it lasts: (working time so far, working time in which it delays nothing)."""
 
 
 MOVED_SD = 0.05
@@ -37,6 +58,9 @@ class QueuedRun:
         stopped_until: when a held run is expected to go on, None if it is not held or nobody knows.
         earliest_start: its planned start or material release, whichever is later.
         fed_at, fed_by, fed_work_var: latest finish of the runs that feed it, which, and its variance of work.
+        fed_at_risk, fed_open_stop: stops that may delay that finish.
+        stopped_since: when it was held, None if it is not.
+        extra_work_s, extra_work_var: working time that something else is expected to cost it, and the variance of that.
     """
 
     run_id: str
@@ -50,6 +74,11 @@ class QueuedRun:
     fed_at: float | None = None
     fed_by: str | None = None
     fed_work_var: float = 0.0
+    fed_at_risk: AtRisk = ()
+    fed_open_stop: OpenStop | None = None
+    stopped_since: float | None = None
+    extra_work_s: float = 0.0
+    extra_work_var: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +102,11 @@ class ProjectedRun(msgspec.Struct, frozen=True):
     Attributes:
         bound_by: what decided the start: plan, queue, feed, now, or running.
         bound_run_id: the run before it (queue) or the run that feeds it (feed).
-        run_work_s: work to make what is left, at the line's pace; planned_work_s the same at planned pace.
-        sd_work_s: standard deviation of the finish, in work.
+        run_work_s: work to make what is left, at the line's pace, a drift ending when drifts here end; planned_work_s
+            the same at planned pace.
+        sd_work_s: standard deviation of the finish, in work, long stops left out.
+        stop_work_s: what short stops usually cost it.
+        at_risk, open_stop: stops that may delay the finish.
     """
 
     run_id: str
@@ -85,19 +117,28 @@ class ProjectedRun(msgspec.Struct, frozen=True):
     run_work_s: float
     planned_work_s: float
     sd_work_s: float
+    stop_work_s: float = 0.0
+    at_risk: AtRisk = ()
+    open_stop: OpenStop | None = None
 
 
 def project_queue(
-    queue: Sequence[QueuedRun], calendar: WorkCalendar, pace: Pace, known_at: float, now: float
+    queue: Sequence[QueuedRun],
+    calendar: WorkCalendar,
+    pace: Pace,
+    known_at: float,
+    now: float,
+    habits: Habits = CALM,
 ) -> list[ProjectedRun]:
     """Project every run of a line's queue, the one it is on first.
 
     Args:
         queue: runs in the order in which the line takes them.
         calendar: the line's working time, committed overtime included.
-        pace: the line's pace, taken to last.
+        pace: the line's pace; it lasts, or as long as habits say.
         known_at: the last moment of which the line's progress is known.
         now: the shard's clock, for what should have begun and has not.
+        habits: what usually happens to the line; its drift_ends_per_s is 0 where the pace is no drift.
 
     Returns:
         One projection a run, in order; finish_at is inf where the calendar has no time left.
@@ -106,6 +147,9 @@ def project_queue(
     free_at = known_at
     level_error_s = 0.0  # errors of the pace add up: the same error on every run
     noise_var = 0.0  # everything else is independent
+    at_risk: AtRisk = ()
+    open_stop: OpenStop | None = None
+    ahead_s = 0.0  # production before the run
     previous: str | None = None
     for run in queue:
         began = run.state is not RunState.PLANNED
@@ -113,16 +157,34 @@ def project_queue(
             start, bound_by, bound_run = _resume(run, calendar, known_at, now), "running", None
             if previous is not None and start < free_at:
                 start, bound_by, bound_run = free_at, "queue", previous
+            if run.stopped_since is not None:
+                noise_var, open_stop = _stopped(run, run.stopped_since, calendar, now, noise_var)
         else:
-            start, bound_by, bound_run = _begin(run, calendar, free_at, previous, now)
+            start, bound_by, bound_run, air_s = _begin(run, calendar, free_at, previous, now)
             noise_var += (SETUP_SPREAD * run.setup_s) ** 2
+            if air_s > 0.0:
+                at_risk = tuple((number, air + air_s) for number, air in at_risk)
+                open_stop = None if open_stop is None else (open_stop[0], open_stop[1] + air_s)
             if bound_by == "feed":
                 noise_var = max(noise_var, run.fed_work_var)
+                at_risk = _together([*at_risk, *run.fed_at_risk])
+                open_stop = run.fed_open_stop or open_stop
         planned_work_s = run.remaining_pcs / run.rate_pcs_per_h * 3600.0
         work_s = planned_work_s / pace.level
-        finish = calendar.add_work(start, work_s) if start < inf else inf
+        slow = 1.0 - pace.level
+        before_s, ahead_s = ahead_s, ahead_s + work_s
+        ends = habits.drift_ends_per_s
+        if ends > 0.0:
+            # Of the time that a drift costs, only the part in which it still goes on is lost.
+            noise_var += slow * slow * (lasting_var(ends, ahead_s) - lasting_var(ends, before_s))
+            work_s -= slow * (work_s - (lasting_s(ends, ahead_s) - lasting_s(ends, before_s)))
+        stop_work_s = habits.short_share * work_s
+        finish = calendar.add_work(start, work_s + stop_work_s + run.extra_work_s) if start < inf else inf
         level_error_s += work_s * pace.level_sd / pace.level
         noise_var += pace.noise_sd_300**2 * 300.0 * work_s / pace.level**2
+        noise_var += habits.short_var_s * work_s + run.extra_work_var
+        if habits.stops_per_s > 0.0:
+            at_risk = _together([*at_risk, (habits.stops_per_s * work_s, 0.0)])
         projected.append(
             ProjectedRun(
                 run_id=run.run_id,
@@ -133,6 +195,9 @@ def project_queue(
                 run_work_s=work_s,
                 planned_work_s=planned_work_s,
                 sd_work_s=sqrt(level_error_s**2 + noise_var),
+                stop_work_s=stop_work_s,
+                at_risk=at_risk,
+                open_stop=open_stop,
             )
         )
         free_at, previous = finish, run.run_id
@@ -170,7 +235,53 @@ def _moved(old: ProjectedRun, new: ProjectedRun, tolerances: float) -> bool:
         or abs(old.sd_work_s - new.sd_work_s) > limit_s
         or abs(old.run_work_s - new.run_work_s) > limit_s
         or abs(old.planned_work_s - new.planned_work_s) > limit_s
+        or _risk_moved(old, new, tolerances)
     )
+
+
+def _risk_moved(old: ProjectedRun, new: ProjectedRun, tolerances: float) -> bool:
+    if (old.open_stop is None) != (new.open_stop is None):
+        return True
+    if old.open_stop is not None and new.open_stop is not None:
+        limit_s = tolerances * (ELAPSED_MOVED * sum(old.open_stop) + ELAPSED_MOVED_S)
+        if any(abs(a - b) > limit_s for a, b in zip(old.open_stop, new.open_stop, strict=True)):
+            return True
+    # Putting neighbours together changes neither sum, so that they tell whether the risk itself moved.
+    number = sum(each for each, _ in old.at_risk)
+    if abs(number - sum(each for each, _ in new.at_risk)) > tolerances * RISK_MOVED:
+        return True
+    air_s = sum(each * air for each, air in old.at_risk)
+    limit_s = tolerances * (NEAR_AIR * air_s + RISK_MOVED * NEAR_AIR_S)
+    return abs(air_s - sum(each * air for each, air in new.at_risk)) > limit_s
+
+
+def _together(risks: list[tuple[float, float]]) -> AtRisk:
+    """Risks by their air, least first; neighbours with nearly the same air are one with their mean."""
+    risks.sort(key=_air_of)
+    merged: list[tuple[float, float]] = []
+    for number, air_s in risks:
+        if merged and air_s - merged[-1][1] <= max(NEAR_AIR_S, NEAR_AIR * air_s):
+            other, other_air_s = merged[-1]
+            both = other + number
+            merged[-1] = (both, (other * other_air_s + number * air_s) / both if both > 0.0 else air_s)
+        else:
+            merged.append((number, air_s))
+    return tuple(merged)
+
+
+def _air_of(risk: tuple[float, float]) -> float:
+    return risk[1]
+
+
+def _stopped(
+    run: QueuedRun, since: float, calendar: WorkCalendar, now: float, noise_var: float
+) -> tuple[float, OpenStop | None]:
+    """What the stop of a run adds to the variance where its end was told, else the open stop."""
+    lasted_s = calendar.work_between(since, now)
+    if run.stopped_until is not None and run.stopped_until > now:
+        told_s = lasted_s + calendar.work_between(now, run.stopped_until)
+        return noise_var + (GUESS_SPREAD * told_s) ** 2, None
+    return noise_var, (lasted_s, 0.0)
 
 
 def _resume(run: QueuedRun, calendar: WorkCalendar, known_at: float, now: float) -> float:
@@ -186,8 +297,8 @@ def _resume(run: QueuedRun, calendar: WorkCalendar, known_at: float, now: float)
 
 def _begin(
     run: QueuedRun, calendar: WorkCalendar, free_at: float, previous: str | None, now: float
-) -> tuple[float, str, str | None]:
-    """When a planned run can begin, and what decides it."""
+) -> tuple[float, str, str | None, float]:
+    """When a planned run can begin, what decides it, and the working time that the line then has waited for it."""
     start, bound_by, bound_run = calendar.next_working(run.earliest_start), "plan", None
     # Nobody sets up a line in the past: an idle line that is behind its plan begins now at the earliest.
     free_from = (
@@ -199,4 +310,5 @@ def _begin(
         bound_by, bound_run = ("queue", previous) if previous is not None else ("now", None)
     if run.fed_at is not None and run.fed_at > start:
         start, bound_by, bound_run = calendar.next_working(run.fed_at), "feed", run.fed_by
-    return start, bound_by, bound_run
+    air_s = 0.0 if bound_by in ("queue", "now") else calendar.work_between(after_setup, start)
+    return start, bound_by, bound_run, air_s
