@@ -1,4 +1,4 @@
-"""The benchmarks: `python -m bench [ingest] [twin] [latency] [detection] [fold]`, or `make bench` for all.
+"""The benchmarks: `python -m bench [ingest] [twin] [latency] [detection] [fold] [calibration]`, or `make bench` for all.
 
 Against Apache Kafka of its own where Java and the jars can be had, else against the embedded broker, and it says which.
 """
@@ -11,12 +11,16 @@ from contextlib import ExitStack
 from confluent_kafka import KafkaException
 from rich.console import Console
 
-from bench import committed, detection, fold, ingest, latency
+from bench import calibration, committed, detection, fold, ingest, latency
 from bench.brokers import BenchFailed, Broker, broker
 from bench.results import Machine, Result, print_table, this_machine
 from schemas import ForesiteError
 
-ALONE: dict[str, Callable[..., Iterator[Result]]] = {"fold": fold.measure, "detection": detection.measure}
+ALONE: dict[str, Callable[..., Iterator[Result]]] = {
+    "fold": fold.measure,
+    "detection": detection.measure,
+    "calibration": calibration.measure,
+}
 """Benchmarks that need no broker."""
 
 WITH_BROKER: dict[str, Callable[..., Iterator[Result]]] = {
@@ -27,7 +31,7 @@ WITH_BROKER: dict[str, Callable[..., Iterator[Result]]] = {
 
 TABLE_WIDTH = 130
 
-ORDER = ("fold", "ingest", "twin", "latency", "detection")
+ORDER = ("fold", "ingest", "twin", "latency", "detection", "calibration")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
