@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from heapq import heappop, heappush
+from typing import Any
 
 from rich.console import Console
 
@@ -138,9 +139,13 @@ class _Desk:
 def _record(events: Sequence[Event], offset: int) -> Facts:
     """Facts as ingest would write them; the simulator's events are models already and are not validated again."""
     positions = [(offset + index, 0) for index in range(len(events))]
-    segment = Segment.model_construct(
-        topic="simulated", partition=0, positions=positions, events=list(events)
-    )
+    fields: dict[str, Any] = {
+        "topic": "simulated",
+        "partition": 0,
+        "positions": positions,
+        "events": list(events),
+    }
+    segment = Segment.model_construct(**fields)
     return Facts.model_construct(group_id="simulated", segments=[segment], tick=None)
 
 

@@ -203,6 +203,10 @@ class Line:
     items: list[QueuedRun] | None = None  # the queue as projections read it; None = to be made again
     projected: dict[str, ProjectedRun] = field(default_factory=dict)
     buckets: list[Bucket] = field(default_factory=list)
+    lost: tuple[float, float] | None = (
+        None  # since when, and production time lost since; None = to be worked out
+    )
+    window_apt_s: float | None = None  # production time in closed buckets; None = to be worked out
     drift: DriftState = field(default_factory=DriftState)
     record: LineRecord = field(default_factory=LineRecord)
     ids: IdWindow = field(default_factory=IdWindow)

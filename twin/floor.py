@@ -20,7 +20,7 @@ from twin.conflicts import root_of_run
 from twin.dedupe import SequenceWindow, Verdict
 from twin.drift import DriftChange, judge
 from twin.entities import Line, Run
-from twin.progress import BUCKETS_KEPT, add_pieces, advance, close_bucket, hour_of
+from twin.progress import BUCKETS_KEPT, add_pieces, advance, buckets_changed, close_bucket, hour_of
 from twin.runs import FINISHED, RUN_TRANSITIONS, STOPPED, RunState
 from twin.session import Session
 from twin.silence import note_gap
@@ -335,6 +335,7 @@ class Floor:
     def _drop_old_buckets(self, line: Line) -> None:
         while len(line.buckets) > BUCKETS_KEPT:
             old = line.buckets.pop(0)
+            buckets_changed(line)
             self._session.model.save_bucket_hour(line, hour_of(old.start_s))
 
     def _judge_pace(self, line: Line, event: MachineEvent) -> None:
