@@ -176,9 +176,9 @@ class Model:
         drifting_s: dict[str, float] = {}
         for (site_id, line_id), line in sorted(self.lines.items()):
             record, state = line.record, line.state
-            record.fade(days)
             record.produced_s += state.produced_s
             state.produced_s = 0.0
+            record.fade(days)
             self.save_record(line)
             self.save_line(line)
             records.setdefault(site_id, {})[line_id] = record
