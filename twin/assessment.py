@@ -10,8 +10,9 @@ from math import ceil, erf, exp, inf, sqrt
 from schemas import CustomerUpserted
 from twin.entities import Line, Order, Run
 from twin.experience import LONG_STOP_S, UNKNOWN, Experience
-from twin.projection import AtRisk, OpenStop, ProjectedRun
+from twin.projection import ProjectedRun
 from twin.shipping import SEARCH_DAYS, Route
+from twin.stop_risk import AtRisk, OpenStop
 
 DAY_S = 86_400.0
 LEAST_SD_S = 60.0

@@ -13,30 +13,13 @@ import msgspec
 from twin.calendar import WorkCalendar
 from twin.experience import CALM, Habits, lasting_s, lasting_var
 from twin.runs import STOPPED, RunState
+from twin.stop_risk import AtRisk, OpenStop, risk_moved, together, with_air, with_stops
 
 SETUP_SPREAD = 0.15
 """Standard deviation of a setup over its planned time. Smaller makes far dates look surer than setups let them be."""
 
 GUESS_SPREAD = 0.3
 """Standard deviation of a stop over the length that people on the line expect it to have."""
-
-NEAR_AIR_S = 3600.0
-NEAR_AIR = 0.25
-"""Stops that have nearly the same air before them, within an hour or a quarter, are told together."""
-
-RISK_MOVED = 0.05
-"""Expected stops that must be added or passed before a projection counts as moved: at most so much of P(late)."""
-
-ELAPSED_MOVED = 0.1
-ELAPSED_MOVED_S = 300.0
-"""A stop of unknown length must have lasted so much longer."""
-
-AtRisk = tuple[tuple[float, float], ...]
-"""Stops that may come, as (how many are expected, working time in which such a stop delays nothing)."""
-
-OpenStop = tuple[float, float]
-"""A stop of which nobody knows how long it lasts: (working time so far, working time in which it delays nothing)."""
-
 
 MOVED_SD = 0.05
 """A projected finish that moved by less than this share of its own standard deviation stays as it was said, and so do
@@ -163,11 +146,11 @@ def project_queue(
             start, bound_by, bound_run, air_s = _begin(run, calendar, free_at, previous, now)
             noise_var += (SETUP_SPREAD * run.setup_s) ** 2
             if air_s > 0.0:
-                at_risk = tuple((number, air + air_s) for number, air in at_risk)
+                at_risk = with_air(at_risk, air_s)
                 open_stop = None if open_stop is None else (open_stop[0], open_stop[1] + air_s)
             if bound_by == "feed":
                 noise_var = max(noise_var, run.fed_work_var)
-                at_risk = _together([*at_risk, *run.fed_at_risk])
+                at_risk = together([*at_risk, *run.fed_at_risk])
                 open_stop = run.fed_open_stop or open_stop
         planned_work_s = run.remaining_pcs / run.rate_pcs_per_h * 3600.0
         work_s = planned_work_s / pace.level
@@ -184,7 +167,7 @@ def project_queue(
         noise_var += pace.noise_sd_300**2 * 300.0 * work_s / pace.level**2
         noise_var += habits.short_var_s * work_s + run.extra_work_var
         if habits.stops_per_s > 0.0:
-            at_risk = _together([*at_risk, (habits.stops_per_s * work_s, 0.0)])
+            at_risk = with_stops(at_risk, habits.stops_per_s * work_s)
         projected.append(
             ProjectedRun(
                 run_id=run.run_id,
@@ -235,42 +218,8 @@ def _moved(old: ProjectedRun, new: ProjectedRun, tolerances: float) -> bool:
         or abs(old.sd_work_s - new.sd_work_s) > limit_s
         or abs(old.run_work_s - new.run_work_s) > limit_s
         or abs(old.planned_work_s - new.planned_work_s) > limit_s
-        or _risk_moved(old, new, tolerances)
+        or risk_moved((old.at_risk, old.open_stop), (new.at_risk, new.open_stop), tolerances)
     )
-
-
-def _risk_moved(old: ProjectedRun, new: ProjectedRun, tolerances: float) -> bool:
-    if (old.open_stop is None) != (new.open_stop is None):
-        return True
-    if old.open_stop is not None and new.open_stop is not None:
-        limit_s = tolerances * (ELAPSED_MOVED * sum(old.open_stop) + ELAPSED_MOVED_S)
-        if any(abs(a - b) > limit_s for a, b in zip(old.open_stop, new.open_stop, strict=True)):
-            return True
-    # Putting neighbours together changes neither sum, so that they tell whether the risk itself moved.
-    number = sum(each for each, _ in old.at_risk)
-    if abs(number - sum(each for each, _ in new.at_risk)) > tolerances * RISK_MOVED:
-        return True
-    air_s = sum(each * air for each, air in old.at_risk)
-    limit_s = tolerances * (NEAR_AIR * air_s + RISK_MOVED * NEAR_AIR_S)
-    return abs(air_s - sum(each * air for each, air in new.at_risk)) > limit_s
-
-
-def _together(risks: list[tuple[float, float]]) -> AtRisk:
-    """Risks by their air, least first; neighbours with nearly the same air are one with their mean."""
-    risks.sort(key=_air_of)
-    merged: list[tuple[float, float]] = []
-    for number, air_s in risks:
-        if merged and air_s - merged[-1][1] <= max(NEAR_AIR_S, NEAR_AIR * air_s):
-            other, other_air_s = merged[-1]
-            both = other + number
-            merged[-1] = (both, (other * other_air_s + number * air_s) / both if both > 0.0 else air_s)
-        else:
-            merged.append((number, air_s))
-    return tuple(merged)
-
-
-def _air_of(risk: tuple[float, float]) -> float:
-    return risk[1]
 
 
 def _stopped(
