@@ -61,7 +61,10 @@ class OrderProjection(OutputModel):
         status: projected; no_runs (nothing is planned for it); unreachable (its line has no working time left);
             shipped; cancelled.
         ready_at, ships_at, slip_s, slack_s, p_late: as on the card; None where there is no projection.
-        ready_sd_h: standard deviation of the ready time, in working hours of its line.
+        ready_sd_h: standard deviation of the ready time, in working hours of its line, long stops left out.
+        p_pace, long_stops, p_stop_lasts: what p_late is made of: 1 - (1 - p_pace) x exp(-long_stops) x (1 -
+            p_stop_lasts). Late by pace and short stops alone; how many long stops are expected that eat the room; that
+            the present stop of unknown length does.
         binding: the run and line that decide, and what consumed the slack.
         caveats: what it rests on that cannot be trusted, in words.
     """
@@ -79,6 +82,9 @@ class OrderProjection(OutputModel):
     slip_days: int | None = None
     slack_s: float | None = None
     p_late: float | None = None
+    p_pace: float | None = None
+    long_stops: float | None = None
+    p_stop_lasts: float | None = None
     ready_sd_h: float | None = None
     binding_run_id: str | None = None
     binding_line_id: str | None = None

@@ -5,12 +5,14 @@ Every function here is pure and answers from the projections of lines; times are
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from math import ceil, erf, inf, sqrt
+from math import ceil, erf, exp, inf, sqrt
 
 from schemas import CustomerUpserted
 from twin.entities import Line, Order, Run
+from twin.experience import LONG_STOP_S, UNKNOWN, Experience
 from twin.projection import ProjectedRun
 from twin.shipping import SEARCH_DAYS, Route
+from twin.stop_risk import AtRisk, OpenStop
 
 DAY_S = 86_400.0
 LEAST_SD_S = 60.0
@@ -31,7 +33,10 @@ class Assessment:
         ships_at: first departure from ready_at on; late_ships_at: when it leaves if it misses on_time_slot.
         slip_s: how late it ships, never negative; slip_days: started days late if it misses on_time_slot.
         slack_s: from ready_at to need_by; overhang_s: working time from need_by to ready_at, negative = room.
+        p_late: probability of missing on_time_slot; p_pace: by pace and short stops alone; long_stops: how many stops are
+            expected that delay it beyond need_by; p_open_stop: that the present stop does.
         penalty: cost of slip_days; margin_before: without it; None where prices are unknown.
+        experience: of its line's site, which its probabilities go by.
     """
 
     order: Order
@@ -48,8 +53,12 @@ class Assessment:
     slack_s: float
     overhang_s: float
     p_late: float
+    p_pace: float
+    long_stops: float
+    p_open_stop: float
     penalty: float
     margin_before: float | None
+    experience: Experience = UNKNOWN
 
     @property
     def margin_if_late(self) -> float | None:
@@ -101,8 +110,16 @@ def assess(
     ready: tuple[Line, Run, ProjectedRun | None],
     route: Route | None,
     penalty_per_day: float | None,
+    experience: Experience = UNKNOWN,
 ) -> Assessment | None:
     """Judge one order from the run that is ready last.
+
+    Args:
+        order: what was promised.
+        ready: its last run, that run's line and its projection, None where it is finished.
+        route: its trucks.
+        penalty_per_day: money a started day late.
+        experience: of the line's site.
 
     Returns:
         None where it is never ready: its line has no working time left.
@@ -138,6 +155,12 @@ def assess(
         if event.unit_price is None or event.unit_cost is None
         else round(event.quantity_pcs * (event.unit_price - event.unit_cost), 2)
     )
+    room_s = max(0.0, -overhang_s)
+    p_pace = probability_late(overhang_s, need_by - ready_at, sd_work_s)
+    long_stops = p_open_stop = 0.0
+    if projection is not None:
+        long_stops = long_stops_expected(projection.at_risk, room_s, experience)
+        p_open_stop = probability_not_over(projection.open_stop, room_s, experience)
     return Assessment(
         order=order,
         run=run,
@@ -152,14 +175,18 @@ def assess(
         slip_days=slip_days,
         slack_s=need_by - ready_at,
         overhang_s=overhang_s,
-        p_late=probability_late(overhang_s, need_by - ready_at, sd_work_s),
+        p_late=_within_belief(1.0 - (1.0 - p_pace) * exp(-long_stops) * (1.0 - p_open_stop)),
+        p_pace=_within_belief(p_pace),
+        long_stops=round(long_stops, 4),
+        p_open_stop=round(p_open_stop, 3),
         penalty=round(slip_days * (penalty_per_day or 0.0), 2),
         margin_before=margin,
+        experience=experience,
     )
 
 
 def probability_late(overhang_s: float, slack_s: float, sd_work_s: float) -> float:
-    """Probability that the goods are not ready in time: normal in working time, 3 decimals.
+    """Probability that the goods are not ready in time by pace and short stops alone: normal in working time.
 
     Args:
         overhang_s: working time from the need to the projected end; 0 also where the need lies in a pause.
@@ -170,8 +197,27 @@ def probability_late(overhang_s: float, slack_s: float, sd_work_s: float) -> flo
         # Ready and needed in the same pause of the line: no work lies between, yet one comes first.
         overhang_s = -LEAST_SD_S if slack_s > 0 else LEAST_SD_S
     z = overhang_s / max(sd_work_s, LEAST_SD_S)
-    p_late = 0.5 * (1.0 + erf(z / sqrt(2.0)))
-    return round(min(SUREST, max(1.0 - SUREST, p_late)), 3)
+    return 0.5 * (1.0 + erf(z / sqrt(2.0)))
+
+
+def long_stops_expected(at_risk: AtRisk, room_s: float, experience: Experience) -> float:
+    """How many stops are expected to come that are long enough to eat the room to the need, and what air is before it."""
+    return sum(
+        number * experience.share_longer(max(LONG_STOP_S, room_s + air_s)) for number, air_s in at_risk
+    )
+
+
+def probability_not_over(open_stop: OpenStop | None, room_s: float, experience: Experience) -> float:
+    """Probability that a stop of unknown length, which has lasted for a while, goes on beyond the room."""
+    if open_stop is None:
+        return 0.0
+    lasted_s, air_s = open_stop
+    return experience.share_longer(lasted_s + room_s + air_s) / experience.share_longer(lasted_s)
+
+
+def _within_belief(probability: float) -> float:
+    """3 decimals, and neither certain nor impossible."""
+    return round(min(SUREST, max(1.0 - SUREST, probability)), 3)
 
 
 def penalty_rate(order: Order, customer: CustomerUpserted | None, agreed: float | None) -> float | None:

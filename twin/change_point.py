@@ -139,7 +139,11 @@ def estimate(
         since_s: buckets that start before this moment do not speak for the level; POSIX seconds.
         settings: for what too few buckets are.
     """
-    series = series_of(buckets[-settings.max_buckets :])
+    return estimate_from(series_of(buckets[-settings.max_buckets :]), since_s, settings)
+
+
+def estimate_from(series: Series, since_s: float, settings: DriftSettings) -> Estimate:
+    """What estimate says, on a prepared series."""
     noise_sd_300 = math.sqrt(series.variance)
     part = series.since(since_s)
     weight = sum(part.weights)

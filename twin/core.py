@@ -30,6 +30,7 @@ from schemas import (
 )
 from twin.card_life import HELD_STATES, LIVE_STATES
 from twin.desk import Desk
+from twin.entities import Order
 from twin.evaluation import Evaluation
 from twin.floor import Floor
 from twin.judging import WATCHES
@@ -47,7 +48,9 @@ CATCHING_UP_LAG_S = 60.0
 """From this lag of ingest on, the passing of time alone says nothing: what seems late may still be on its way."""
 
 
-COMMANDS_KEPT_S = 7 * 86_400.0
+DAY_S = 86_400.0
+
+COMMANDS_KEPT_S = 7 * DAY_S
 """How long a command sent twice is known. Shorter than a retry takes, and it is carried out twice."""
 
 
@@ -221,8 +224,15 @@ class Twin:
             ]
             for watch in WATCHES:
                 roots += watch(self._session.model, before, now)
+        orders: list[Order] = []
+        if before is not None and now // DAY_S != before // DAY_S:
+            self._forget_the_old(now)
+            self._session.model.learn(now // DAY_S - before // DAY_S)
+            lines = [line for _, line in sorted(self._session.model.lines.items())]
+            orders = self._session.model.open_orders(EVERYWHERE)
         evaluation = Evaluation(self._session.model, now, self._session.cause)
         evaluation.lines(lines)
+        evaluation.orders(orders)
         self._stockroom.tell(items, now)
         evaluation.roots(roots)
         self._session.publish(evaluation)
@@ -234,7 +244,7 @@ class Twin:
         model.forget_commands(now - COMMANDS_KEPT_S)
         for key in sorted(model.orders):
             order = model.orders[key]
-            keep_s = model.plant.rules(key[0]).retention_days * 86_400.0
+            keep_s = model.plant.rules(key[0]).retention_days * DAY_S
             if order.state.closed_at is not None and order.state.closed_at < now - keep_s:
                 model.drop_order(order)
                 self._session.outputs.append(
@@ -255,7 +265,7 @@ class Twin:
             model.supply.forget_old(site_id, now - model.plant.rules(site_id).retention_days * 86_400.0)
         for key in sorted(model.runs):
             run = model.runs[key]
-            keep_s = model.plant.rules(key[0]).retention_days * 86_400.0
+            keep_s = model.plant.rules(key[0]).retention_days * DAY_S
             ended = run.progress.ended_at
             if (
                 ended is not None

@@ -19,6 +19,7 @@ from twin.lateness import (
     weight_of,
 )
 from twin.owners import owner_for
+from twin.progress import window_apt_s
 from twin.risk import Risk
 from twin.view import View
 from twin.wording import cause_in_words, money_in_words, rescue_in_words, title_of
@@ -59,7 +60,7 @@ def judge(view: View) -> Risk | None:
         confidence=Confidence(
             value=round(line.state.drift_confidence, 3) if is_drift else worst.assessment.p_late,
             n=line.state.buckets_n,
-            window_h=round(sum(bucket.apt_s for bucket in line.buckets) / 3600.0, 2),
+            window_h=round(window_apt_s(line) / 3600.0, 2),
         ),
         affected=affected_orders(late),
         affected_total=len(late),

@@ -18,10 +18,11 @@ from twin.change_point import (
     change_in,
     detect,
     estimate,
+    estimate_from,
     is_enough,
     sd_of_mean,
 )
-from twin.noise import Bucket, series_of
+from twin.noise import Bucket, Series, series_of
 
 __all__ = [
     "DRIFT_TRANSITIONS",
@@ -35,6 +36,8 @@ __all__ = [
     "Estimate",
     "detect",
     "estimate",
+    "judge",
+    "level_from_s",
     "step",
 ]
 
@@ -89,6 +92,25 @@ class DriftChange:
     detection: Detection
 
 
+def judge(
+    state: DriftState, buckets: Sequence[Bucket], settings: DriftSettings = DEFAULT_SETTINGS
+) -> tuple[DriftState, DriftChange | None, Estimate]:
+    """What step says and the pace since then, from one reading of the buckets.
+
+    Returns:
+        The new state, the change to report if any, and the pace of the present level.
+    """
+    series = series_of(buckets[-settings.max_buckets :])
+    state, change = _step(state, series, settings)
+    return state, change, estimate_from(series, level_from_s(state), settings)
+
+
+def level_from_s(state: DriftState) -> float:
+    """Since when buckets speak for the present level: the last change point, or when a drift was over."""
+    since = state.level_since_s if state.phase is DriftPhase.DRIFTING else state.evidence_from_s
+    return since or 0.0
+
+
 def step(
     state: DriftState, buckets: Sequence[Bucket], settings: DriftSettings = DEFAULT_SETTINGS
 ) -> tuple[DriftState, DriftChange | None]:
@@ -105,7 +127,12 @@ def step(
     Returns:
         The new state and the change to report, if any.
     """
-    series = series_of(buckets[-settings.max_buckets :])
+    return _step(state, series_of(buckets[-settings.max_buckets :]), settings)
+
+
+def _step(
+    state: DriftState, series: Series, settings: DriftSettings
+) -> tuple[DriftState, DriftChange | None]:
     if state.phase is DriftPhase.NONE:
         found = change_in(series.since(state.evidence_from_s), settings, 1.0)
         if found is None:

@@ -14,7 +14,8 @@ from twin.calendar import CalendarDescription, WorkCalendar
 from twin.dedupe import IdWindow
 from twin.drift import Bucket, DriftState
 from twin.elements import Period
-from twin.projection import Pace, ProjectedRun
+from twin.experience import LineRecord
+from twin.projection import Pace, ProjectedRun, QueuedRun
 from twin.quality_series import LineQuality
 from twin.runs import FINISHED, RunProgress, RunState
 from twin.stops import LineStops
@@ -47,6 +48,7 @@ class LineState(msgspec.Struct):
         dirty: something happened since the last evaluation; evaluated_at: the shard's clock at that evaluation.
         last_event_at, last_event_id: the youngest event seen.
         usual_gap_s: working time between two events as it usually is, a moving average; None before the second one.
+        produced_s: production that its record does not hold yet.
         drift_confidence: how sure the drift was when it was last reported.
         published: what the last published line status said, for materiality.
         period: elements of the present shift; measured_from: the first moment that is counted in any.
@@ -72,6 +74,7 @@ class LineState(msgspec.Struct):
     last_event_id: str = ""
     drift_confidence: float = 0.0
     usual_gap_s: float | None = None
+    produced_s: float = 0.0
     published: StatusReading | None = None
     period: Period | None = None
     measured_from: float | None = None
@@ -171,6 +174,7 @@ class Run:
     rate_pcs_per_h: float = 1.0
     expected_yield: float = 1.0
     use_known_at: float = -inf  # counts up to then change what is known of the material it used; derived
+    order_keys: tuple[SiteKey, ...] = ()  # orders that it is for, known or not, by id
 
     @property
     def run_id(self) -> str:
@@ -206,11 +210,17 @@ class Line:
     overtime: list[OvertimeWindowUpserted] = field(default_factory=list)
     runs: dict[str, Run] = field(default_factory=dict)
     queue: list[Run] | None = None  # runs in the order the line takes them; None = to be sorted again
+    items: list[QueuedRun] | None = None  # the queue as projections read it; None = to be made again
     projected: dict[str, ProjectedRun] = field(default_factory=dict)
     buckets: list[Bucket] = field(default_factory=list)
+    lost: tuple[float, float] | None = (
+        None  # since when, and production time lost since; None = to be worked out
+    )
+    window_apt_s: float | None = None  # production time in closed buckets; None = to be worked out
     drift: DriftState = field(default_factory=DriftState)
     stops: LineStops = field(default_factory=LineStops)
     quality: LineQuality = field(default_factory=LineQuality)
+    record: LineRecord = field(default_factory=LineRecord)
     ids: IdWindow = field(default_factory=IdWindow)
     periods: list[Period] = field(
         default_factory=list
@@ -240,6 +250,7 @@ class Line:
     def queued(self) -> list[Run]:
         """Unfinished runs: the one it is on, those begun before, then by planned start."""
         if self.queue is None:
+            self.items = None
             current = self.state.run_id
             self.queue = sorted(
                 (run for run in self.runs.values() if not run.is_finished),

@@ -17,6 +17,7 @@ from twin.entities import Line, Order, SiteKey
 from twin.line_status import line_status
 from twin.lookahead import assess_order, project_line
 from twin.model import Model
+from twin.projection import settle
 from twin.risk import Root, root_of
 from twin.words import utc
 
@@ -111,7 +112,7 @@ class Evaluation:
             passes[key] = passes.get(key, 0) + 1
             line = model.lines[key]
             before = line.projected
-            after = project_line(line, model, self.now)
+            after = settle(before, project_line(line, model, self.now))
             if [*before] != [*after]:
                 gone = [run_id for run_id in before if run_id not in after]
                 model.link_queue(line, gone, self.now, self.cause)
@@ -121,7 +122,7 @@ class Evaluation:
             line.projected = after
             model.save_queue(line)
             for run_id in {**before, **after}:
-                if before.get(run_id) == after.get(run_id):
+                if before.get(run_id) is after.get(run_id):
                     continue
                 run = model.runs.get((line.site_id, run_id))
                 if run is None:
@@ -137,10 +138,12 @@ class Evaluation:
 
     def _touch_late(self, line: Line) -> None:
         """Late orders are looked at even where no finish moved: what is to blame may have."""
-        for run in line.queued():
-            for order in self.model.orders_of(run):
-                if order.state.root is not None:
-                    self._orders[order.site_id, order.order_id] = order
+        model = self.model
+        for members in model.members.values():
+            for key in members:
+                for run_key in model.pegged.get(key, {}):
+                    if model.line_of_run[run_key] is line and not model.runs[run_key].is_finished:
+                        self._orders[key] = model.orders[key]
 
     # Orders
 
@@ -215,6 +218,9 @@ def _projected_fields(each: Assessment, blamed: Blame | None) -> dict[str, objec
         "slip_days": each.slip_days if each.slip_s > 0 else 0,
         "slack_s": round(each.slack_s, 3),
         "p_late": each.p_late,
+        "p_pace": each.p_pace,
+        "long_stops": each.long_stops,
+        "p_stop_lasts": each.p_open_stop,
         "ready_sd_h": round(each.sd_work_s / 3600.0, 4),
         "binding_run_id": each.run.run_id,
         "binding_line_id": each.line.line_id,

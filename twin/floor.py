@@ -20,10 +20,10 @@ from schemas import (
 )
 from twin.busy_time import element_of, recount
 from twin.conflicts import root_of_run
-from twin.drift import DriftChange, DriftPhase, estimate, step
+from twin.drift import DriftChange, judge
 from twin.entities import Line, Run
 from twin.inspection import Inspection
-from twin.progress import BUCKETS_KEPT, add_pieces, advance, close_bucket, hour_of
+from twin.progress import BUCKETS_KEPT, add_pieces, advance, buckets_changed, close_bucket, hour_of
 from twin.runs import FINISHED, RUN_TRANSITIONS, STOPPED, RunState
 from twin.session import Session
 from twin.silence import note_gap
@@ -144,6 +144,8 @@ class Floor:
         is_current = line.state.run_id == run.run_id
         if is_current:
             advance(line, moment)  # line and run are saved below
+        else:
+            line.items = None  # a run that waits has pieces: what is known of it changed
         if moment <= run.use_known_at:
             self._stockroom.on_late_count(run, moment, good, good + scrap + rework)
         changed = add_pieces(line, run, moment, good, scrap, rework)
@@ -278,6 +280,8 @@ class Floor:
                 line.state.down_work_s = 0.0  # ahead of the plan again: stops of the past delay nothing
             line.state.run_id = run.run_id
         progress = run.progress
+        if progress.state in STOPPED and state not in STOPPED and line.state.run_id == run.run_id:
+            self._note_stop(line, progress.state_since, moment)
         if state is RunState.SETUP and progress.state is not RunState.SETUP:
             progress.setup_since = moment
         if state is RunState.RUNNING:
@@ -306,6 +310,12 @@ class Floor:
         self._session.review(root_of_run(run), moment)
         self._session.mark_dirty(line)
 
+    def _note_stop(self, line: Line, since: float | None, moment: float) -> None:
+        """A stop of the line is over: forecasts go by how often and how long it stops."""
+        if since is not None and moment > since:
+            line.record.note_stop(line.calendar.work_between(since, moment))
+            self._session.model.save_record(line)
+
     def _advance(self, line: Line, moment: float) -> None:
         """Count production and down time up to the moment."""
         run = line.run
@@ -328,16 +338,19 @@ class Floor:
     def _drop_old_buckets(self, line: Line) -> None:
         while len(line.buckets) > BUCKETS_KEPT:
             old = line.buckets.pop(0)
+            buckets_changed(line)
             self._session.model.save_bucket_hour(line, hour_of(old.start_s))
 
     def _judge_pace(self, line: Line, event: MachineEvent) -> None:
         """A bucket closed or was corrected: drift and pace are judged anew."""
-        state, change = step(line.drift, line.buckets)
+        state, change, reading = judge(line.drift, line.buckets)
         if state != line.drift:
+            was_since_s = line.drift.since_s
+            if was_since_s is not None and was_since_s != state.since_s and change is not None:
+                line.record.note_drift(max(0.0, line.calendar.work_between(was_since_s, change.at_s)))
+                self._session.model.save_record(line)
             line.drift = state
             self._session.model.save_drift(line)
-        since = state.level_since_s if state.phase is DriftPhase.DRIFTING else state.evidence_from_s
-        reading = estimate(line.buckets, since or 0.0)
         line.state.level = reading.level
         line.state.level_sd = reading.level_sd
         line.state.noise_sd_300 = reading.noise_sd_300

@@ -111,7 +111,7 @@ def rescue_by_overtime(
     rescue = Rescue(
         overtime_h=overtime.hours,
         cost=overtime.cost,
-        probability=rules.rescue_probability,
+        probability=overtime.probability,
         notice_by=utc(overtime.notice_by),
         windows=overtime.windows,
         exposure_avoided=exposure,

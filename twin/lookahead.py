@@ -1,7 +1,10 @@
 """From the model to what is projected of a line and of an order. Answers from scratch, remembers nothing."""
 
+from msgspec import structs
+
 from twin.assessment import Assessment, assess, penalty_rate, ready_of
 from twin.downtime import expected_end, stopped_run
+from twin.drift import DriftPhase
 from twin.entities import Line, Order, Run
 from twin.model import Model
 from twin.projection import ProjectedRun, QueuedRun, project_queue
@@ -26,13 +29,12 @@ def project_line(line: Line, model: Model, now: float) -> dict[str, ProjectedRun
     marked = line.state.marked_at
     # A line never heard of is taken to have been free for long: it begins as planned.
     known_at = queue[0].planned_start - LONG_AGO_S if marked is None else marked
-    items: list[QueuedRun] = []
-    family = line.state.family
-    for index, run in enumerate(queue):
-        items.append(_queued_run(line, model, run, family, stopped_until if index == 0 else None))
-        family = model.family_of(run) or family
+    items = _items(line, model, queue, stopped_until)
+    habits = model.experience_of(line.site_id).of(line.line_id)
+    if line.drift.phase is not DriftPhase.DRIFTING:
+        habits = structs.replace(habits, drift_ends_per_s=0.0)
     gates = model.supply.gates_of(line.site_id)
-    projected = project_queue(items, line.calendar, line.state.pace, known_at, minute, gates)
+    projected = project_queue(items, line.calendar, line.state.pace, known_at, minute, habits, gates)
     return {each.run_id: each for each in projected}
 
 
@@ -42,8 +44,8 @@ def depends_on_clock(line: Line, now: float) -> bool:
         state = run.progress.state
         if state in STOPPED or state is RunState.SETUP:
             return True
-        if index == 0 and state is RunState.PLANNED:
-            return run.planned_start < now
+        if state is RunState.PLANNED:  # those that have begun stand before those that have not
+            return index == 0 and run.planned_start < now
     return False
 
 
@@ -56,7 +58,8 @@ def assess_order(order: Order, model: Model) -> Assessment | None:
     route = None if event.route_id is None else model.plant.route(order.site_id, event.route_id)
     customer = model.plant.customer(order.site_id, event.customer_id)
     agreed = model.plant.agreed_penalty(order.site_id, event.customer_id)
-    return assess(order, ready, route, penalty_rate(order, customer, agreed))
+    experience = model.experience_of(ready[0].site_id)
+    return assess(order, ready, route, penalty_rate(order, customer, agreed), experience)
 
 
 def setup_s(line: Line, model: Model, run: Run, family: str | None) -> float:
@@ -66,33 +69,85 @@ def setup_s(line: Line, model: Model, run: Run, family: str | None) -> float:
     return model.plant.setup_s(run.site_id, line.line_id, family, model.family_of(run))
 
 
+def _items(line: Line, model: Model, queue: list[Run], stopped_until: float | None) -> list[QueuedRun]:
+    """The queue as projections read it, kept on the line: by themselves change only runs that have begun or are fed."""
+    kept = line.items
+    if kept is None:
+        items: list[QueuedRun] = []
+        family = line.state.family
+        for index, run in enumerate(queue):
+            items.append(
+                _queued_run(
+                    line, model, run, setup_s(line, model, run, family), stopped_until if index == 0 else None
+                )
+            )
+            family = model.family_of(run) or family
+    else:
+        items = [
+            item
+            if run.progress.state is RunState.PLANNED and not model.feeders.get((run.site_id, run.run_id))
+            else _anew(item, line, model, run, stopped_until if index == 0 else None)
+            for index, (run, item) in enumerate(zip(queue, kept, strict=True))
+        ]
+    line.items = items
+    return items
+
+
+def _anew(item: QueuedRun, line: Line, model: Model, run: Run, stopped_until: float | None) -> QueuedRun:
+    """The item of a run that has begun or is fed; the one before where nothing about it moved."""
+    if run.progress.state is RunState.PLANNED:
+        feed = _feed(model, run)
+        if (
+            feed is not None
+            and (item.fed_by, item.fed_at, item.fed_work_var)
+            == (
+                feed.run_id,
+                feed.finish_at,
+                feed.sd_work_s**2,
+            )
+            and (item.fed_at_risk, item.fed_open_stop) == (feed.at_risk, feed.open_stop)
+        ):
+            return item
+    return _queued_run(line, model, run, item.setup_s, stopped_until)
+
+
+def _feed(model: Model, run: Run) -> ProjectedRun | None:
+    """The run that ends last of those that feed this one, as projected."""
+    last: ProjectedRun | None = None
+    for feeder_key in sorted(model.feeders.get((run.site_id, run.run_id), ())):
+        feeder = model.runs.get(feeder_key)
+        if feeder is None or feeder.is_finished:
+            continue
+        projected = model.line_of_run[feeder_key].projected.get(feeder.run_id)
+        if projected is not None and (last is None or projected.finish_at > last.finish_at):
+            last = projected
+    return last
+
+
 def _queued_run(
-    line: Line, model: Model, run: Run, family: str | None, stopped_until: float | None
+    line: Line, model: Model, run: Run, setup_work_s: float, stopped_until: float | None
 ) -> QueuedRun:
     plan, progress = run.plan, run.progress
     earliest = run.planned_start
     if plan.release_at is not None:
         earliest = max(earliest, plan.release_at.timestamp())
-    fed_at, fed_by, fed_var = None, None, 0.0
-    for feeder_key in sorted(model.feeders.get((run.site_id, run.run_id), {})):
-        feeder = model.runs.get(feeder_key)
-        if feeder is None or feeder.is_finished:
-            continue
-        projected = model.line_of_run[feeder_key].projected.get(feeder.run_id)
-        if projected is not None and (fed_at is None or projected.finish_at > fed_at):
-            fed_at, fed_by, fed_var = projected.finish_at, feeder.run_id, projected.sd_work_s**2
+    feed = _feed(model, run)
+    is_first = line.queued()[0] is run
     return QueuedRun(
         run_id=run.run_id,
         state=progress.state,
         remaining_pcs=run.remaining_pcs,
         rate_pcs_per_h=run.rate_pcs_per_h * _yield_ratio(line, run),
-        setup_s=setup_s(line, model, run, family),
+        setup_s=setup_work_s,
         setup_since=progress.setup_since,
         stopped_until=stopped_until,
         earliest_start=earliest,
-        fed_at=fed_at,
-        fed_by=fed_by,
-        fed_work_var=fed_var,
+        fed_at=None if feed is None else feed.finish_at,
+        fed_by=None if feed is None else feed.run_id,
+        fed_work_var=0.0 if feed is None else feed.sd_work_s**2,
+        fed_at_risk=() if feed is None else feed.at_risk,
+        fed_open_stop=None if feed is None else feed.open_stop,
+        stopped_since=progress.state_since if is_first and progress.state in STOPPED else None,
     )
 
 

@@ -35,6 +35,7 @@ from twin.entities import (
     Run,
     SiteKey,
 )
+from twin.experience import UNKNOWN, Experience, LineRecord, learned
 from twin.graph import PlantGraph, node_id
 from twin.plant import Plant
 from twin.quality_series import QualityHour, QualitySeries, Series, SeriesKey
@@ -86,6 +87,7 @@ class Model:
         ] = {}  # site -> pegs for its orders; at others nobody says what a run is for
         self.members: dict[Root, dict[SiteKey, None]] = {}  # root -> late orders it is blamed for
         self.cards: dict[Root, Card] = {}
+        self.experience: dict[str, Experience] = {}  # by site, as of last midnight
         self.roots_of_cards: dict[str, Root] = {}  # card_id of the last episode -> root
         self.lines_of_source: dict[SiteKey, dict[str, None]] = {}  # (site, source) -> lines that it speaks of
         self.sources_of_line: dict[SiteKey, dict[str, None]] = {}  # (site, line) -> sources that speak of it
@@ -132,6 +134,7 @@ class Model:
         """Work out calendar and run rates anew."""
         calendar_id = None if line.event is None else line.event.calendar_id
         line.calendar = self.plant.calendar(line.site_id, calendar_id, line.overtime)
+        line.items = None
         for run in line.runs.values():
             self._refresh_run(line, run)
 
@@ -200,6 +203,34 @@ class Model:
         self.store.remove(series.document_key)
         del line.quality.series[series.key]
         line.quality.note_phases()
+
+    def save_record(self, line: Line) -> None:
+        """Something that the line's record holds happened."""
+        self.store.put(join_key(line.site_id, "record", line.line_id), line.record)
+
+    def experience_of(self, site_id: str) -> Experience:
+        """What forecasts of a site go by."""
+        return self.experience.get(site_id, UNKNOWN)
+
+    def learn(self, days: float) -> None:
+        """Take over, site by site, what lines have noted; what is older fades by so many days."""
+        records: dict[str, dict[str, LineRecord]] = {}
+        drifting_s: dict[str, float] = {}
+        for (site_id, line_id), line in sorted(self.lines.items()):
+            record, state = line.record, line.state
+            record.produced_s += state.produced_s
+            state.produced_s = 0.0
+            record.fade(days)
+            self.save_record(line)
+            self.save_line(line)
+            records.setdefault(site_id, {})[line_id] = record
+            since_s = line.drift.since_s
+            if since_s is not None and state.marked_at is not None:
+                lasted_s = line.calendar.work_between(since_s, state.marked_at)
+                drifting_s[site_id] = drifting_s.get(site_id, 0.0) + max(0.0, lasted_s)
+        for site_id, of_site in records.items():
+            self.experience[site_id] = learned(of_site, drifting_s.get(site_id, 0.0))
+            self.store.put(join_key(site_id, "experience", site_id), self.experience[site_id])
 
     def save_bucket_hour(self, line: Line, hour: int) -> None:
         """Buckets of an hour changed; an hour without any is removed."""
@@ -299,8 +330,7 @@ class Model:
 
     def orders_of(self, run: Run) -> list[Order]:
         """Orders that the run is for, by id."""
-        keys = {(peg.order_site_id or run.site_id, peg.order_id) for peg in run.plan.pegs}
-        return [self.orders[key] for key in sorted(keys) if key in self.orders]
+        return [self.orders[key] for key in run.order_keys if key in self.orders]
 
     def family_of(self, run: Run) -> str | None:
         """Setup family of what the run makes."""
@@ -562,6 +592,8 @@ class Model:
         self._refresh_run(line, run)
         for fed_id in run.plan.feeds_run_ids:
             self.feeders.setdefault((run.site_id, fed_id), {})[run.site_id, run.run_id] = None
+        for fed in self.lines_fed_by(run):
+            fed.items = None
 
     def lines_fed_by(self, run: Run) -> list[Line]:
         """Lines of the runs that need what this one makes."""
@@ -571,6 +603,8 @@ class Model:
     def _take_off(self, line: Line, run: Run, *, keep_place: bool = False) -> None:
         """Undo _place; with keep_place the line stays on the run that it is on."""
         line.queue = None
+        for fed in self.lines_fed_by(run):
+            fed.items = None
         for fed_id in run.plan.feeds_run_ids:
             self.feeders.get((run.site_id, fed_id), {}).pop((run.site_id, run.run_id), None)
         if keep_place:
@@ -595,6 +629,9 @@ class Model:
         run.expected_yield = max(0.01, 1.0 - item.expected_scrap) if item is not None else 1.0
 
     def _peg(self, run: Run) -> None:
+        run.order_keys = tuple(
+            sorted({(peg.order_site_id or run.site_id, peg.order_id) for peg in run.plan.pegs})
+        )
         for peg in run.plan.pegs:
             order_key = (peg.order_site_id or run.site_id, peg.order_id)
             pegs = self.pegged.setdefault(order_key, {})

@@ -40,6 +40,7 @@ def advance(line: Line, moment: float) -> None:
                     state.opened_at = line.calendar.next_working(mark)
                 progress.apt_s += worked
                 state.apt_s += worked
+                state.produced_s += worked
                 state.expected_pcs += worked * run.rate_pcs_per_h / run.expected_yield / 3600.0
         elif progress.state in STOPPED:
             progress.down_work_s += worked
@@ -83,6 +84,7 @@ def close_bucket(line: Line, moment: float) -> Bucket | None:
         expected_pcs=state.expected_pcs,
     )
     line.buckets.append(bucket)
+    buckets_changed(line)
     state.opened_at = None
     state.apt_s = state.made_pcs = state.expected_pcs = 0.0
     return bucket
@@ -102,11 +104,27 @@ def attainment(line: Line, run: Run, moment: float) -> float | None:
 
 def lost_work_s(line: Line, since: float) -> float:
     """Production time lost to low effectiveness since a moment, in closed buckets."""
-    return sum(
-        (1.0 - bucket.made_pcs / bucket.expected_pcs) * bucket.apt_s
-        for bucket in line.buckets
-        if bucket.start_s >= since and bucket.expected_pcs > 0
-    )
+    known = line.lost
+    if known is None or known[0] != since:
+        lost_s = sum(
+            (1.0 - bucket.made_pcs / bucket.expected_pcs) * bucket.apt_s
+            for bucket in line.buckets
+            if bucket.start_s >= since and bucket.expected_pcs > 0
+        )
+        known = line.lost = (since, lost_s)
+    return known[1]
+
+
+def window_apt_s(line: Line) -> float:
+    """Production time in closed buckets."""
+    if line.window_apt_s is None:
+        line.window_apt_s = sum(bucket.apt_s for bucket in line.buckets)
+    return line.window_apt_s
+
+
+def buckets_changed(line: Line) -> None:
+    """What was worked out from the closed buckets is to be worked out anew."""
+    line.lost = line.window_apt_s = None
 
 
 def _add_to_closed(line: Line, moment: float, made: float) -> float | None:
@@ -115,6 +133,7 @@ def _add_to_closed(line: Line, moment: float, made: float) -> float | None:
     if index >= len(buckets) or moment <= buckets[index].start_s:
         return None
     old = buckets[index]
+    buckets_changed(line)
     buckets[index] = Bucket(
         start_s=old.start_s,
         end_s=old.end_s,

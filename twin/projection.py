@@ -12,11 +12,23 @@ from types import MappingProxyType
 import msgspec
 
 from twin.calendar import WorkCalendar
+from twin.experience import CALM, Habits, lasting_s, lasting_var
 from twin.materials import Gate
 from twin.runs import STOPPED, RunState
+from twin.stop_risk import AtRisk, OpenStop, risk_moved, together, with_air, with_stops
 
 SETUP_SPREAD = 0.15
 """Standard deviation of a setup over its planned time. Smaller makes far dates look surer than setups let them be."""
+
+GUESS_SPREAD = 0.3
+"""Standard deviation of a stop over the length that people on the line expect it to have."""
+
+MOVED_SD = 0.05
+"""A projected finish that moved by less than this share of its own standard deviation stays as it was said, and so do
+the orders that rest on it. Smaller: each count judges the whole queue again; larger: P(late) lags, by up to 0.4 of it."""
+
+MOVED_S = 0.1
+"""What moves less is the arithmetic of floats, also where nothing scatters."""
 
 
 NO_GATES: Mapping[str, Sequence[Gate]] = MappingProxyType({})
@@ -34,6 +46,9 @@ class QueuedRun:
         stopped_until: when a held run is expected to go on, None if it is not held or nobody knows.
         earliest_start: its planned start or material release, whichever is later.
         fed_at, fed_by, fed_work_var: latest finish of the runs that feed it, which, and its variance of work.
+        fed_at_risk, fed_open_stop: stops that may delay that finish.
+        stopped_since: when it was held, None if it is not.
+        extra_work_s, extra_work_var: working time that something else is expected to cost it, and the variance of that.
     """
 
     run_id: str
@@ -47,6 +62,11 @@ class QueuedRun:
     fed_at: float | None = None
     fed_by: str | None = None
     fed_work_var: float = 0.0
+    fed_at_risk: AtRisk = ()
+    fed_open_stop: OpenStop | None = None
+    stopped_since: float | None = None
+    extra_work_s: float = 0.0
+    extra_work_var: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +90,13 @@ class ProjectedRun(msgspec.Struct, frozen=True):
     Attributes:
         bound_by: what decided the start: plan, queue, feed, now, or running.
         bound_run_id: the run before it (queue) or the run that feeds it (feed).
-        run_work_s: work to make what is left, at the line's pace; planned_work_s the same at planned pace.
-        sd_work_s: standard deviation of the finish, in work.
+        run_work_s: work to make what is left, at the line's pace, a drift ending when drifts here end; planned_work_s
+            the same at planned pace.
+        sd_work_s: standard deviation of the finish, in work, long stops left out.
         wait_work_s: working time that it stands for want of material; waits_for: the item that it waits for last.
         waits_until: when that comes; held_pcs: good pieces that cannot be made before.
+        stop_work_s: what short stops usually cost it.
+        at_risk, open_stop: stops that may delay the finish.
     """
 
     run_id: str
@@ -88,6 +111,9 @@ class ProjectedRun(msgspec.Struct, frozen=True):
     waits_for: str | None = None
     waits_until: float | None = None
     held_pcs: float = 0.0
+    stop_work_s: float = 0.0
+    at_risk: AtRisk = ()
+    open_stop: OpenStop | None = None
 
 
 def project_queue(
@@ -96,6 +122,7 @@ def project_queue(
     pace: Pace,
     known_at: float,
     now: float,
+    habits: Habits = CALM,
     gates: Mapping[str, Sequence[Gate]] = NO_GATES,
 ) -> list[ProjectedRun]:
     """Project every run of a line's queue, the one it is on first.
@@ -103,9 +130,10 @@ def project_queue(
     Args:
         queue: runs in the order in which the line takes them.
         calendar: the line's working time, committed overtime included.
-        pace: the line's pace, taken to last.
+        pace: the line's pace; it lasts, or as long as habits say.
         known_at: the last moment of which the line's progress is known.
         now: the shard's clock, for what should have begun and has not.
+        habits: what usually happens to the line; its drift_ends_per_s is 0 where the pace is no drift.
         gates: material that runs have to wait for, by run.
 
     Returns:
@@ -115,6 +143,9 @@ def project_queue(
     free_at = known_at
     level_error_s = 0.0  # errors of the pace add up: the same error on every run
     noise_var = 0.0  # everything else is independent
+    at_risk: AtRisk = ()
+    open_stop: OpenStop | None = None
+    ahead_s = 0.0  # production before the run
     previous: str | None = None
     for run in queue:
         began = run.state is not RunState.PLANNED
@@ -122,21 +153,41 @@ def project_queue(
             start, bound_by, bound_run = _resume(run, calendar, known_at, now), "running", None
             if previous is not None and start < free_at:
                 start, bound_by, bound_run = free_at, "queue", previous
+            if run.stopped_since is not None:
+                noise_var, open_stop = _stopped(run, run.stopped_since, calendar, now, noise_var)
         else:
-            start, bound_by, bound_run = _begin(run, calendar, free_at, previous, now)
+            start, bound_by, bound_run, air_s = _begin(run, calendar, free_at, previous, now)
             noise_var += (SETUP_SPREAD * run.setup_s) ** 2
+            if air_s > 0.0:
+                at_risk = with_air(at_risk, air_s)
+                open_stop = None if open_stop is None else (open_stop[0], open_stop[1] + air_s)
             if bound_by == "feed":
                 noise_var = max(noise_var, run.fed_work_var)
+                at_risk = together([*at_risk, *run.fed_at_risk])
+                open_stop = run.fed_open_stop or open_stop
         planned_work_s = run.remaining_pcs / run.rate_pcs_per_h * 3600.0
         work_s = planned_work_s / pace.level
-        finish = calendar.add_work(start, work_s) if start < inf else inf
+        slow = 1.0 - pace.level
+        before_s, ahead_s = ahead_s, ahead_s + work_s
+        ends = habits.drift_ends_per_s
+        if ends > 0.0:
+            # Of the time that a drift costs, only the part in which it still goes on is lost.
+            noise_var += slow * slow * (lasting_var(ends, ahead_s) - lasting_var(ends, before_s))
+            work_s -= slow * (work_s - (lasting_s(ends, ahead_s) - lasting_s(ends, before_s)))
+        stop_work_s = habits.short_share * work_s
+        finish = calendar.add_work(start, work_s + stop_work_s + run.extra_work_s) if start < inf else inf
         level_error_s += work_s * pace.level_sd / pace.level
         noise_var += pace.noise_sd_300**2 * 300.0 * work_s / pace.level**2
+        noise_var += habits.short_var_s * work_s + run.extra_work_var
+        if habits.stops_per_s > 0.0:
+            at_risk = with_stops(at_risk, habits.stops_per_s * work_s)
         wait = _wait(run, gates[run.run_id], calendar, pace, start, finish) if run.run_id in gates else None
         if wait is not None:
             # What came before the material did no harm: only its own time and the rest of the run can err.
             finish, level_error_s = wait.finish, wait.held_work_s * pace.level_sd / pace.level
             noise_var = wait.sd_work_s**2 + pace.noise_sd_300**2 * 300.0 * wait.held_work_s / pace.level**2
+            at_risk = with_stops(with_air(at_risk, wait.work_s), habits.stops_per_s * wait.held_work_s)
+            open_stop = None if open_stop is None else (open_stop[0], open_stop[1] + wait.work_s)
         projected.append(
             ProjectedRun(
                 run_id=run.run_id,
@@ -151,10 +202,59 @@ def project_queue(
                 waits_for=None if wait is None else wait.gate.item_id,
                 waits_until=None if wait is None else wait.gate.at,
                 held_pcs=0.0 if wait is None else wait.held_pcs,
+                stop_work_s=stop_work_s,
+                at_risk=at_risk,
+                open_stop=open_stop,
             )
         )
         free_at, previous = finish, run.run_id
     return projected
+
+
+def settle(
+    before: dict[str, ProjectedRun], after: dict[str, ProjectedRun], tolerances: float = 1.0
+) -> dict[str, ProjectedRun]:
+    """The new projection of a line, run by run the old one where it did not move beyond the tolerance.
+
+    What is kept is what the next projection is compared with, so that small moves add up and are seen.
+
+    Args:
+        before: as it was said last.
+        after: as it is worked out now.
+        tolerances: how many of them count as no move; more than 1 is for those who check.
+    """
+    return {
+        run_id: old if (old := before.get(run_id)) is not None and not _moved(old, new, tolerances) else new
+        for run_id, new in after.items()
+    }
+
+
+def _moved(old: ProjectedRun, new: ProjectedRun, tolerances: float) -> bool:
+    if old is new:
+        return False
+    limit_s = tolerances * max(MOVED_S, MOVED_SD * old.sd_work_s)
+    start_s = abs(old.start_at - new.start_at)
+    is_bound_anew = (old.bound_by, old.bound_run_id) != (new.bound_by, new.bound_run_id)
+    return (
+        (is_bound_anew and (tolerances <= 1.0 or start_s > limit_s))
+        or (old.finish_at != new.finish_at and not abs(old.finish_at - new.finish_at) <= limit_s)
+        or (old.start_at != new.start_at and not start_s <= limit_s)
+        or abs(old.sd_work_s - new.sd_work_s) > limit_s
+        or abs(old.run_work_s - new.run_work_s) > limit_s
+        or abs(old.planned_work_s - new.planned_work_s) > limit_s
+        or risk_moved((old.at_risk, old.open_stop), (new.at_risk, new.open_stop), tolerances)
+    )
+
+
+def _stopped(
+    run: QueuedRun, since: float, calendar: WorkCalendar, now: float, noise_var: float
+) -> tuple[float, OpenStop | None]:
+    """What the stop of a run adds to the variance where its end was told, else the open stop."""
+    lasted_s = calendar.work_between(since, now)
+    if run.stopped_until is not None and run.stopped_until > now:
+        told_s = lasted_s + calendar.work_between(now, run.stopped_until)
+        return noise_var + (GUESS_SPREAD * told_s) ** 2, None
+    return noise_var, (lasted_s, 0.0)
 
 
 def _resume(run: QueuedRun, calendar: WorkCalendar, known_at: float, now: float) -> float:
@@ -170,8 +270,8 @@ def _resume(run: QueuedRun, calendar: WorkCalendar, known_at: float, now: float)
 
 def _begin(
     run: QueuedRun, calendar: WorkCalendar, free_at: float, previous: str | None, now: float
-) -> tuple[float, str, str | None]:
-    """When a planned run can begin, and what decides it."""
+) -> tuple[float, str, str | None, float]:
+    """When a planned run can begin, what decides it, and the working time that the line then has waited for it."""
     start, bound_by, bound_run = calendar.next_working(run.earliest_start), "plan", None
     # Nobody sets up a line in the past: an idle line that is behind its plan begins now at the earliest.
     free_from = (
@@ -183,7 +283,8 @@ def _begin(
         bound_by, bound_run = ("queue", previous) if previous is not None else ("now", None)
     if run.fed_at is not None and run.fed_at > start:
         start, bound_by, bound_run = calendar.next_working(run.fed_at), "feed", run.fed_by
-    return start, bound_by, bound_run
+    air_s = 0.0 if bound_by in ("queue", "now") else calendar.work_between(after_setup, start)
+    return start, bound_by, bound_run, air_s
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,22 +8,27 @@ root with a card is judged as: stops and bad pieces, exposure, deadline, everyth
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import msgspec
+
 from schemas import CardKind, split_key
 from twin.allocation import allocation_of
 from twin.card_board import CardBoard
 from twin.card_life import HELD_STATES, LIVE_STATES
 from twin.causes import blame
-from twin.drift import DriftPhase, estimate
-from twin.entities import Line, SiteKey
+from twin.drift import estimate, level_from_s
+from twin.entities import Line, QueueDocument, SiteKey
 from twin.judging import JUDGES
 from twin.lookahead import assess_order, project_line
 from twin.materials import Gate
 from twin.model import Model
-from twin.projection import Pace, ProjectedRun
+from twin.projection import Pace, ProjectedRun, settle
 from twin.restoring import restore_model
 from twin.risk import Risk, root_text
 from twin.shortfall import NEGLIGIBLE_SHARE, shortfall_of
 from twin.view import View
+
+MOST_TOLERANCES = 3.0
+"""A finish may be off by the tolerance of its own line and those of lines that feed it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,7 @@ def recompute(documents: Mapping[str, bytes], now: float) -> Picture:
         _judge_pace(line)
     _allocate_all(model, now)
     _project_all(model, now)
+    _settle(model, documents)
     return Picture(
         pace={key: line.state.pace for key, line in sorted(model.lines.items())},
         projected={key: line.projected for key, line in sorted(model.lines.items())},
@@ -87,9 +93,7 @@ def picture_of(model: Model, now: float) -> Picture:
 def _judge_pace(line: Line) -> None:
     if not line.buckets:
         return
-    drift = line.drift
-    since = drift.level_since_s if drift.phase is DriftPhase.DRIFTING else drift.evidence_from_s
-    reading = estimate(line.buckets, since or 0.0)
+    reading = estimate(line.buckets, level_from_s(line.drift))
     line.state.level, line.state.level_sd = reading.level, reading.level_sd
     line.state.noise_sd_300 = reading.noise_sd_300
 
@@ -114,6 +118,15 @@ def _missing(model: Model, now: float) -> dict[SiteKey, tuple[float, float, floa
         if found is not None:
             missing[key] = (found.short_quantity, found.need_by, found.order_by, found.probability)
     return missing
+
+
+def _settle(model: Model, documents: Mapping[str, bytes]) -> None:
+    """What was said stands where the answer is not beyond the tolerance of it; feeding lines may add theirs."""
+    for parts, value in ((split_key(key), value) for key, value in sorted(documents.items())):
+        if parts[1] == "queue":
+            line = model.line(parts[0], parts[2])
+            said = {run.run_id: run for run in msgspec.json.decode(value, type=QueueDocument).runs}
+            line.projected = settle(said, line.projected, MOST_TOLERANCES)
 
 
 def _project_all(model: Model, now: float) -> None:

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf
+from math import exp, inf
 from statistics import NormalDist
 
 from schemas import OvertimeWindowUpserted
-from twin.assessment import Assessment
+from twin.assessment import Assessment, long_stops_expected, probability_not_over
 from twin.entities import Line
 
 
@@ -16,6 +16,7 @@ class OvertimePlan:
 
     Attributes:
         hours: rounded to 0.01 h, so that hours x price is the cost on paper.
+        probability: that it is enough for the order that it leaves in most danger, long stops included.
         notice_by: the last moment at which all of it can still be ordered.
     """
 
@@ -23,6 +24,7 @@ class OvertimePlan:
     cost: float
     notice_by: float
     windows: list[str]
+    probability: float
 
 
 def overtime_plan(
@@ -33,7 +35,7 @@ def overtime_plan(
     Args:
         line: the line on which time is short.
         affected: orders that it makes late.
-        probability: of each order being ready by its need.
+        probability: of each order being ready by its need if no long stop comes.
         default_price: money an hour where a window names none.
         now: windows whose notice has passed are gone.
 
@@ -71,7 +73,18 @@ def overtime_plan(
         cost=round(cost, 2),
         notice_by=min(offer.notice_by for offer, _ in chosen),
         windows=[offer.window_id for offer, _ in chosen],
+        probability=round(probability * min(_unstopped(order, z) for order in affected), 2),
     )
+
+
+def _unstopped(order: Assessment, z: float) -> float:
+    """Probability that no stop eats the room which the rescue gives to an order."""
+    projection = order.line.projected.get(order.run.run_id)
+    if projection is None:
+        return 1.0
+    room_s = z * order.sd_work_s
+    stops = long_stops_expected(projection.at_risk, room_s, order.experience)
+    return exp(-stops) * (1.0 - probability_not_over(projection.open_stop, room_s, order.experience))
 
 
 @dataclass(frozen=True, slots=True)

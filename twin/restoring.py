@@ -29,6 +29,7 @@ from twin.entities import (
     QueueDocument,
     SiteKey,
 )
+from twin.experience import Experience, LineRecord
 from twin.graph import Edge
 from twin.model import Model, SinceDocument
 from twin.quality_series import QualityHour, QualitySeries
@@ -104,6 +105,10 @@ def _restore_plant(model: Model) -> None:
 
 
 def _restore_lines(model: Model, by_type: Documents) -> None:
+    for parts, value in by_type.get("record", []):
+        model.line(parts[0], parts[2]).record = msgspec.json.decode(value, type=LineRecord)
+    for parts, value in by_type.get("experience", []):
+        model.experience[parts[0]] = msgspec.json.decode(value, type=Experience)
     for parts, value in by_type.get("drift", []):
         model.line(parts[0], parts[2]).drift = msgspec.json.decode(value, type=DriftDocument).state
     for parts, value in by_type.get("stops", []):

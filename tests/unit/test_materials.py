@@ -101,7 +101,7 @@ def projected(gates: dict[str, list[Gate]]) -> list[ProjectedRun]:
         QueuedRun("R1", RunState.RUNNING, 400.0, 100.0, 0.0, None, None, 0.0),
         QueuedRun("R2", RunState.PLANNED, 100.0, 100.0, 0.0, None, None, 0.0),
     ]
-    return project_queue(queue, ALWAYS, Pace(1.0, 0.0, 0.0), 0.0, 0.0, gates)
+    return project_queue(queue, ALWAYS, Pace(1.0, 0.0, 0.0), 0.0, 0.0, gates=gates)
 
 
 def test_a_run_waits_from_the_piece_on_for_which_material_is_missing_and_the_queue_with_it() -> None:
