@@ -129,10 +129,10 @@ def check_names(rules: Rules, known: KnownNames, read: RulesFile) -> None:
 
 
 def _ids_in(rules: Rules) -> Iterator[tuple[str, Place, str]]:
-    for name in ("default_owner_id", "escalation_owner_id"):
+    for name in Rules.model_fields:
         value = getattr(rules, name)
-        if value is not None:
-            yield "person", (name,), value
+        if name.endswith("_id") and name != "rules_id" and value is not None:
+            yield "person", (name,), value  # whoever the rules name by an id of their own is somebody
     for number, customer in enumerate(rules.customers):
         place: Place = ("customers", number)
         yield "customer", (*place, "customer_id"), customer.customer_id

@@ -52,7 +52,7 @@ SECTIONS: Final = {
         "material_quantity_fraction",
         "material_rescue_h",
     ),
-    "Whose it is": ("owners", "default_owner_id", "escalate_at", "escalation_owner_id"),
+    "Whose it is": ("owners", "quality_lead_id", "default_owner_id", "escalate_at", "escalation_owner_id"),
     "Customers": ("customers",),
 }
 """How `show` orders the fields; those that stand nowhere here come last."""

@@ -33,7 +33,7 @@ from twin.lateness import (
 )
 from twin.lookahead import assess_order, setup_s
 from twin.model import Model
-from twin.owners import owner_of
+from twin.owners import owner_for
 from twin.risk import Risk, Root
 from twin.runs import RunState
 from twin.stops import PresentStop
@@ -181,7 +181,7 @@ def _aftermath(view: View, line: Line) -> Risk | None:
 
 def _owner(view: View, line: Line) -> Owner:
     supervisor = None if line.event is None else line.event.supervisor_id
-    return owner_of(view.model.plant, view.site_id, [(supervisor, f"supervisor of {line.name}")], view.now)
+    return owner_for(view, [(supervisor, f"supervisor of {line.name}")])
 
 
 def _idle_cost_per_h(view: View, line: Line) -> float:

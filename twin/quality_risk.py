@@ -23,7 +23,7 @@ from twin.lateness import (
 )
 from twin.lookahead import assess_order
 from twin.model import Model
-from twin.owners import owner_of
+from twin.owners import owner_for
 from twin.quality import QualityReading
 from twin.quality_series import LEAST_YIELD, Series, made_since
 from twin.risk import Risk, Root
@@ -114,14 +114,12 @@ def judge(view: View) -> Risk | None:
             *([f"{STEEP:g} times as many bad pieces as before"] if steep else []),
         ],
         mild="more bad pieces than before",
-        owner=owner_of(
-            view.model.plant,
-            view.site_id,
+        owner=owner_for(
+            view,
             [
                 (view.rules.quality_lead_id, "quality lead of the rules"),
                 (None if line.event is None else line.event.supervisor_id, f"supervisor of {line.name}"),
             ],
-            view.now,
         ),
         deadline=deadline,
         deadline_because=deadline_because,

@@ -13,7 +13,7 @@ from twin.lateness import (
     weight_of,
 )
 from twin.materials import DAY_S, HOUR_S
-from twin.owners import owner_of
+from twin.owners import owner_for
 from twin.risk import Risk
 from twin.runs import RunState
 from twin.shortfall import NEGLIGIBLE_SHARE, RAISE_SHARE, Shortfall, evidence_of, shortfall_of
@@ -57,14 +57,12 @@ def judge(view: View) -> Risk | None:
         parts={"penalty": penalty, "idle_line": idle} if idle > 0 else {"penalty": penalty},
         severity_steps=_severity_steps(view, found),
         mild="a part will run short",
-        owner=owner_of(
-            view.model.plant,
-            view.site_id,
+        owner=owner_for(
+            view,
             [
                 (None if item is None else item.buyer_id, f"buyer of {key[1]}"),
                 (None if line.event is None else line.event.supervisor_id, f"supervisor of {line.name}"),
             ],
-            view.now,
         ),
         deadline=deadline,
         deadline_because=deadline_because,

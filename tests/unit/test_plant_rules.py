@@ -58,8 +58,9 @@ OWNER_TABLE: list[tuple[dict[str, Any], str]] = [
     ({"customer_id": "acme"}, "A. Da"),
     ({"customer_id": "other"}, "S. Upervisor"),
     ({"kind": "material_shortage"}, "S. Upervisor"),
-    ({"min_severity": "medium"}, "A. Da"),
-    ({"min_severity": "high"}, "S. Upervisor"),
+    ({"kind": "line_down"}, "A. Da"),
+    ({"min_severity": "high"}, "A. Da"),
+    ({"min_severity": "critical"}, "S. Upervisor"),
     ({"line_id": "L1", "customer_id": "other"}, "S. Upervisor"),
 ]
 """Condition of the only owner rule, which names A. Da -> who owns the card of Line 1, supervised by S. Upervisor."""
@@ -69,7 +70,7 @@ OWNER_TABLE: list[tuple[dict[str, Any], str]] = [
 def test_an_owner_rule_holds_where_all_that_it_names_holds(when: dict[str, Any], expected: str) -> None:
     card = only_card(stopped(*PEOPLE, rules(at(0, "00:00"), owners=[{"when": when, "owner_id": "ada"}])))
 
-    assert (Severity.MEDIUM, expected) == (card.severity, card.owner.name)
+    assert (Severity.HIGH, expected) == (card.severity, card.owner.name)
 
 
 def owner_of(*said: Event) -> tuple[str, str]:
@@ -144,13 +145,19 @@ def test_the_account_owner_of_a_customer_that_cannot_slip_comes_before_the_site(
 
 
 def test_what_the_rules_say_of_a_customer_stands_over_master_data() -> None:
-    """Weight 3 and cannot slip: medium becomes high, and the score three times as much."""
+    """Weight 3 and cannot slip: high becomes critical, and the score three times as much."""
     plain = only_card(stopped())
     acme = {"customer_id": "acme", "cannot_slip": True, "weight": 3.0}
     ruled = only_card(stopped(rules(at(0, "00:00"), customers=[acme])))
 
-    assert (Severity.MEDIUM, "an order will be late") == (plain.severity, plain.severity_because)
-    assert (Severity.HIGH, "an order will be late; its customer cannot slip, as the rules say") == (
+    assert (Severity.HIGH, "an order will be late; the line is down") == (
+        plain.severity,
+        plain.severity_because,
+    )
+    assert (
+        Severity.CRITICAL,
+        "an order will be late; its customer cannot slip, as the rules say; the line is down",
+    ) == (
         ruled.severity,
         ruled.severity_because,
     )
@@ -162,7 +169,7 @@ def test_rules_speak_of_a_customer_that_master_data_does_not_know() -> None:
     said = rules(at(0, "00:00"), customers=[{"customer_id": "new", "cannot_slip": True}])
     card = only_card(stopped(said, customer={"customer_id": "new", "penalty_per_day": 10.0}))
 
-    assert ("new", Severity.HIGH) == (card.affected[0].customer_name, card.severity)
+    assert ("new", Severity.CRITICAL) == (card.affected[0].customer_name, card.severity)
 
 
 # Margin: the Line 3 case. Overtime leaves 62.20 = 0.05 % of 119,000; late costs 5,000, overtime 4,102.80.
@@ -282,7 +289,7 @@ def test_what_was_dismissed_comes_back_when_new_rules_make_it_worse() -> None:
 
     plant.tell(rules(at(1, "07:00"), customers=[{"customer_id": "acme", "cannot_slip": True}]))
     card = only_card(plant)
-    assert (CardState.OPEN, "worse than when it was dismissed: medium -> high") == (
+    assert (CardState.OPEN, "worse than when it was dismissed: high -> critical") == (
         card.state,
         card.update_reason,
     )
