@@ -71,6 +71,7 @@ def test_the_card_after_the_fitter_spoke_says_what_paper_says() -> None:
         stop.expected_end_at,
         stop.remaining_h,
     )
+    assert [("R-72", ["L8"])] == [(move.run_id, move.line_ids) for move in stop.moves]
     assert ("down", "station", "ST-2") == (card.cause.signal, card.cause.entity_type, card.cause.entity_id)
     assert ("station/plant-1/ST-2", "part_of", "line/plant-1/L7") == (
         card.path[0].from_id,
