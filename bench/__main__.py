@@ -1,4 +1,4 @@
-"""The benchmarks: `python -m bench [ingest] [twin] [latency] [detection] [fold] [calibration]`, or `make bench` for all.
+"""The benchmarks: `foresite bench NAME...` or `python -m bench NAME...`, without a name all of them.
 
 Against Apache Kafka of its own where Java and the jars can be had, else against the embedded broker, and it says which.
 """
@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from confluent_kafka import KafkaException
 from rich.console import Console
 
-from bench import calibration, committed, detection, fold, ingest, latency
+from bench import alerts, calibration, committed, detection, fold, ingest, latency, quality
 from bench.brokers import BenchFailed, Broker, broker
 from bench.results import Machine, Result, print_table, this_machine
 from schemas import ForesiteError
@@ -19,19 +19,24 @@ from schemas import ForesiteError
 ALONE: dict[str, Callable[..., Iterator[Result]]] = {
     "fold": fold.measure,
     "detection": detection.measure,
+    "quality": quality.measure,
     "calibration": calibration.measure,
+    "alerts": alerts.measure,
 }
-"""Benchmarks that need no broker."""
+"""Benchmarks that need no broker; everything random in them follows from the seed."""
 
 WITH_BROKER: dict[str, Callable[..., Iterator[Result]]] = {
     "ingest": ingest.measure,
     "twin": committed.measure,
     "latency": latency.measure,
 }
+"""Benchmarks against Kafka; their plant is made by arithmetic, nothing in it is random."""
+
+DEFAULT_SEED = 1
 
 TABLE_WIDTH = 130
 
-ORDER = ("fold", "ingest", "twin", "latency", "detection", "calibration")
+ORDER = ("fold", "ingest", "twin", "latency", "detection", "quality", "calibration", "alerts")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             notes.print(f"broker: {on.kind} at {on.servers}", highlight=False)
         for name in names:
             try:
-                for row in measure(name, on, quick=options.quick):
+                for row in measure(name, on, quick=options.quick, seed=options.seed):
                     results.append(row)
                     if options.json:
                         print(row.to_json(), flush=True)
@@ -70,10 +75,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if failed else 0
 
 
-def measure(name: str, on: Broker | None, *, quick: bool) -> Iterator[Result]:
+def measure(name: str, on: Broker | None, *, quick: bool, seed: int = DEFAULT_SEED) -> Iterator[Result]:
     """The results of one benchmark."""
     if name in ALONE:
-        return ALONE[name](this_machine(), quick=quick)
+        return ALONE[name](this_machine(), quick=quick, seed=seed)
     assert on is not None, f"{name} needs a broker"
     machine: Machine = this_machine(on.kind)
     return WITH_BROKER[name](on, machine, quick=quick)
@@ -85,6 +90,9 @@ def _parser() -> argparse.ArgumentParser:
         "benchmark", nargs="*", choices=[*ORDER, []], help="default: all", metavar="BENCHMARK"
     )
     parser.add_argument("--json", action="store_true", help="lines of JSON instead of a table")
+    parser.add_argument(
+        "--seed", type=int, default=DEFAULT_SEED, help="of everything random; same seed, same plants"
+    )
     parser.add_argument(
         "--quick", action="store_true", help="tiny runs, to see that it works; no figures to quote"
     )

@@ -3,10 +3,8 @@
 import ast
 import inspect
 import json
-import re
 import sys
 import textwrap
-from collections.abc import Iterator
 from enum import StrEnum
 from functools import cache
 from types import ModuleType
@@ -18,6 +16,7 @@ from pydantic_core import PydanticUndefined
 
 from docs.markdown import anchor, table, wrapped
 from schemas import INPUT_TOPICS, MODEL_OF_KIND, TOPICS, Event, base, plant_model, rules
+from schemas.field_words import field_words
 
 
 def events() -> str:
@@ -55,7 +54,7 @@ def _own_fields(model: type[BaseModel]) -> list[str]:
 
 
 def _fields_table(model: type[BaseModel], names: list[str] | None = None) -> str:
-    words = {"kind": "what it is: the headings below"} | _attributes(model)
+    words = {"kind": "what it is: the headings below"} | field_words(model)
     rows = []
     for name in model.model_fields if names is None else names:
         info = model.model_fields[name]
@@ -221,29 +220,3 @@ def _range(value: ast.expr) -> str:
 def _first_words(model: type[BaseModel]) -> str:
     text = inspect.getdoc(model) or ""
     return text.partition("\nAttributes:")[0].strip()
-
-
-def _attributes(model: type[BaseModel]) -> dict[str, str]:
-    """What the docstrings of a model and its ancestors say of each field."""
-    words: dict[str, str] = {}
-    for ancestor in reversed(model.__mro__):
-        section = (ancestor.__doc__ or "").partition("Attributes:\n")[2]
-        for names, text in _entries(textwrap.dedent(section)):
-            for name in names.split(", "):
-                words[name] = text
-    return words
-
-
-def _entries(section: str) -> Iterator[tuple[str, str]]:
-    """Names and words of an Attributes section; an entry goes on in deeper lines."""
-    names, lines = "", list[str]()
-    for line in section.splitlines():
-        found = re.match(r"([a-z_]+(?:, [a-z_]+)*): (.*)", line)
-        if found:
-            if names:
-                yield names, " ".join(lines)
-            names, lines = found[1], [found[2]]
-        elif line.strip():
-            lines.append(line.strip())
-    if names:
-        yield names, " ".join(lines)

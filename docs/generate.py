@@ -17,9 +17,11 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from docs.event_reference import events
 from docs.markdown import anchor, table, wrapped
-from schemas import TOPICS, Topic
+from schemas import TOPICS, CustomerRule, OwnerCondition, OwnerRule, Rules, Topic
+from schemas.field_words import field_words
 from streams.cli import app
 from streams.metrics import Metrics
+from streams.rules_text import in_sections, plain, rules_schema, unit_of
 from streams.settings import Settings
 
 DOCS = Path(__file__).resolve().parent
@@ -36,8 +38,12 @@ def generated() -> dict[Path, str]:
         "settings.md": _settings(),
         "metrics.md": _metrics(),
         "commands.md": _commands(),
+        "rules-reference.md": _rules(),
     }
-    return {DOCS / name: f"{_NOTE}\n\n{text.strip()}\n" for name, text in documents.items()}
+    return {
+        **{DOCS / name: f"{_NOTE}\n\n{text.strip()}\n" for name, text in documents.items()},
+        DOCS / "rules.schema.json": json.dumps(rules_schema(), indent=2) + "\n",
+    }
 
 
 def main() -> int:
@@ -157,6 +163,33 @@ def _metrics() -> str:
     return wrapped(parts)
 
 
+# Rules ------------------------------------------------------------------------------------------------------------
+
+
+def _rules() -> str:
+    words, defaults = field_words(Rules), Rules().model_dump(mode="json")
+    parts = [
+        "# Rules: every field",
+        (
+            "How to write, try and push them: [rules](rules.md). `foresite rules show` prints this as a file to begin with; "
+            "[rules.schema.json](rules.schema.json) is for editors. `rules_id` and `version` must be given, what else is "
+            "left out has its default."
+        ),
+    ]
+    for title, names in in_sections().items():
+        rows = [[f"`{name}`", unit_of(name), f"`{plain(defaults[name])}`", words[name]] for name in names]
+        parts += [f"## {title}", table(["field", "unit", "default", "meaning"], rows)]
+    for model in (CustomerRule, OwnerRule, OwnerCondition):
+        meanings = field_words(model)
+        rows = [
+            [f"`{name}`", "yes" if info.is_required() else "", meanings[name]]
+            for name, info in model.model_fields.items()
+        ]
+        parts += [f"## {model.__name__}", (model.__doc__ or "").partition("\n")[0]]
+        parts.append(table(["field", "must be given", "meaning"], rows))
+    return wrapped(parts)
+
+
 # Commands ---------------------------------------------------------------------------------------------------------
 
 
@@ -185,6 +218,8 @@ def commands(root: Any, words: str = "foresite") -> Iterator[tuple[str, Any]]:
     """Each command that does something, with the words that call it."""
     for name, command in root.commands.items():
         if hasattr(command, "commands"):
+            if command.invoke_without_command:
+                yield f"{words} {name}", command
             yield from commands(command, f"{words} {name}")
         else:
             yield f"{words} {name}", command

@@ -85,6 +85,14 @@ from schemas.master_data import (
     RoutingStep,
     RoutingUpserted,
 )
+from schemas.notices import (
+    CardNotices,
+    NoticeChannel,
+    NoticeItem,
+    NoticeOutcome,
+    Notification,
+    PendingNotice,
+)
 from schemas.orders import (
     AnyOrderEvent,
     OrderCancelled,
@@ -105,6 +113,7 @@ from schemas.outputs import (
     GraphNode,
     LedgerEntry,
     LineStatus,
+    Measures,
     OrderProjection,
     Signal,
 )
@@ -137,7 +146,7 @@ from schemas.plant_model import (
     WeeklySlot,
     WeeklySpan,
 )
-from schemas.rules import Rules
+from schemas.rules import CustomerRule, OwnerCondition, OwnerRule, Rules
 from schemas.topics import INPUT_TOPICS, MODEL_OF_KIND, TOPIC_OF_KIND, TOPICS, Topic, list_validator
 
 __all__ = [
@@ -167,6 +176,7 @@ __all__ = [
     "CardCommand",
     "CardDismissed",
     "CardKind",
+    "CardNotices",
     "CardReopened",
     "CardResolved",
     "CardSnoozed",
@@ -180,6 +190,7 @@ __all__ = [
     "Confidence",
     "CountCorrected",
     "CountReported",
+    "CustomerRule",
     "CustomerUpserted",
     "DataTrouble",
     "DeadLetter",
@@ -200,6 +211,11 @@ __all__ = [
     "MachineEvent",
     "MaterialConsumed",
     "MaterialUse",
+    "Measures",
+    "NoticeChannel",
+    "NoticeItem",
+    "NoticeOutcome",
+    "Notification",
     "OrderCancelled",
     "OrderEffect",
     "OrderProjection",
@@ -210,10 +226,13 @@ __all__ = [
     "OvertimeRateUpserted",
     "OvertimeWindowUpserted",
     "Owner",
+    "OwnerCondition",
+    "OwnerRule",
     "PackmlState",
     "PathStep",
     "Peg",
     "PenaltyRateUpserted",
+    "PendingNotice",
     "PersonUpserted",
     "PlanAcknowledged",
     "PlanChange",

@@ -60,6 +60,7 @@ class AffectedOrder(OutputModel):
     Attributes:
         run_id, line_id: the run that ends last for it, and where; None where nothing is planned for it.
         ready_at: projected end of that run, None without one; ships_at: the first slot from then on.
+        late_ships_at: the first slot after on_time_slot_at, with which it leaves if it misses that; None: none known.
         on_time_slot_at: the last departure that keeps the promise; need_by: goods must be ready by then.
         slip_s: seconds that it ships after the promise, never negative; slip_days: started days, as penalties count.
         slack_s: seconds from ready_at to need_by, negative when the slot is missed.
@@ -90,6 +91,7 @@ class AffectedOrder(OutputModel):
     exposure: float
     margin_before: float | None
     margin_if_late: float | None
+    late_ships_at: datetime | None = None
 
 
 class Rescue(OutputModel):
@@ -102,6 +104,10 @@ class Rescue(OutputModel):
         windows: ids of the overtime windows used, in time order.
         net_benefit: exposure avoided less cost.
         margin_after: margin of the affected orders after the cost; margin_after_fraction of their revenue.
+        min_margin_fraction, min_margin: what the rules keep of the affected orders' revenue, and in money; None: they
+            say nothing.
+        breaks_margin_rule: it leaves less than the rules keep.
+        cheaper_than_late: whether it costs less than being late; None where what late costs is unknown.
     """
 
     kind: Literal["overtime"] = "overtime"
@@ -114,6 +120,10 @@ class Rescue(OutputModel):
     net_benefit: float
     margin_after: float | None
     margin_after_fraction: float | None
+    min_margin_fraction: float | None = None
+    min_margin: float | None = None
+    breaks_margin_rule: bool = False
+    cheaper_than_late: bool | None = None
 
 
 class MaterialUse(OutputModel):
@@ -122,6 +132,7 @@ class MaterialUse(OutputModel):
     Attributes:
         needs: units for the pieces still to make, over-use and expected scrap included.
         covered: units of them that stock and the receipts in time cover; starts_at: projected start, or now.
+        waits_h: working hours that it stands for want of the item.
     """
 
     run_id: str
@@ -129,6 +140,7 @@ class MaterialUse(OutputModel):
     starts_at: datetime
     needs: float
     covered: float
+    waits_h: float = 0.0
 
 
 class Shortage(OutputModel):
@@ -140,7 +152,8 @@ class Shortage(OutputModel):
         runs_out_at: when the last unit is used; need_by: when the first missing unit is needed.
         order_by: need_by less the lead time: the last moment to have it at the normal price; None: no lead time known.
         lead_time_days, lead_time_because: as the item says, or as the rules assume.
-        next_receipt_id, next_receipt_at: the first receipt after need_by, if one is known.
+        next_receipt_id, next_receipt_at: the first receipt after need_by, if one is known, and when it is taken to
+            come; next_receipt_due_at: as it was announced.
         over_use: observed use over the bill of material, 0.03 = 3 % more.
     """
 
@@ -157,6 +170,7 @@ class Shortage(OutputModel):
     lead_time_because: str
     next_receipt_id: str | None
     next_receipt_at: datetime | None
+    next_receipt_due_at: datetime | None = None
     over_use: float
     uses: list[MaterialUse]
 
@@ -224,6 +238,7 @@ class DataTrouble(OutputModel):
         used: which of the values the forecasts use meanwhile, and why.
         usual_gap_min: of a silence: minutes of working time between two events of the line as it usually is.
         missing: of a gap in a sequence: how many numbers have not come.
+        assumed_until: of a silence, until when the line is taken to stand in what is said to be at stake.
     """
 
     subject: str
@@ -231,6 +246,7 @@ class DataTrouble(OutputModel):
     used: str
     usual_gap_min: float | None = None
     missing: int | None = None
+    assumed_until: datetime | None = None
 
 
 class Impact(OutputModel):
@@ -269,6 +285,7 @@ class Cause(OutputModel):
         since: when it began, not when it was noticed.
         method: how it was found.
         in_words: one clause for people.
+        lost_h: working hours that it cost the worst order; None where the cause is no loss of time.
     """
 
     signal: str
@@ -279,6 +296,7 @@ class Cause(OutputModel):
     since: datetime | None = None
     method: str | None = None
     in_words: str
+    lost_h: float | None = None
 
 
 class PathStep(OutputModel):

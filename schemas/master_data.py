@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from schemas.base import Event, Flag, Fraction, Id, PositiveQuantity, Price, Quantity, Text, WireModel
+from schemas.base import Event, Flag, Fraction, Id, PositiveQuantity, Price, Quantity, Text, Time, WireModel
 
 
 class CustomerUpserted(Event):
@@ -101,13 +101,20 @@ class RoutingUpserted(Event):
 
 
 class PersonUpserted(Event):
-    """Somebody who can own a card."""
+    """Somebody who can own a card.
+
+    Attributes:
+        role: what they are.
+        email: where they are written to.
+        absent_until: until then their cards go to who stands in for them.
+    """
 
     kind: Literal["person_upserted"] = "person_upserted"
     person_id: Id
     name: Text
     role: Text | None = None
     email: Text | None = None
+    absent_until: Time | None = None
 
     entity: ClassVar[tuple[str, ...]] = ("person_id",)
 

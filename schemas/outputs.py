@@ -93,6 +93,39 @@ class OrderProjection(OutputModel):
     caveats: list[str] = Field(default_factory=list)
 
 
+class Measures(OutputModel):
+    """ISO 22400 elements over some time, and their ratios; null, not 0 or 1, where a denominator is 0.
+
+    Elements of several lines or days may be added up; ratios may not, and are to be asked of the sums.
+
+    Attributes:
+        day: working day, ISO date, where the elements are of one.
+        since, until: the time that they cover; of a line, until the last moment of which progress is known.
+        pbt_s: planned busy time, each second of it in exactly one of apt_s (production), aust_s (setup), adet_s (delay:
+            on an order, not producing) and adot_s (down: on no order).
+        gq, sq, rq, pq: good, scrap, rework, and all of it.
+        availability: apt_s / pbt_s; effectiveness: planned run time per item x pq / apt_s, above 1 where it is faster
+            than planned; quality: gq / pq; oee: their product.
+    """
+
+    day: str | None = None
+    since: datetime | None
+    until: datetime | None
+    pbt_s: float
+    apt_s: float
+    aust_s: float
+    adet_s: float
+    adot_s: float
+    gq: float
+    sq: float
+    rq: float
+    pq: float
+    availability: float | None
+    effectiveness: float | None
+    quality: float | None
+    oee: float | None
+
+
 class LineStatus(OutputModel):
     """twin.lines.v1: a line as it stands; null where a denominator is 0 (ISO 22400).
 
@@ -100,6 +133,8 @@ class LineStatus(OutputModel):
         attainment: good pieces made over good pieces due by as_of, of the current run.
         level: good rate over planned good rate since the last change point, shrunk while evidence is thin.
         apt_s, made_pcs, good_pcs, scrap_pcs, rework_pcs: ISO 22400 elements of the current run.
+        elements: all elements of the current run over its whole life, and their ratios; None between runs.
+        day: the same of the line on its present working day; None before its first news.
     """
 
     output_id: str
@@ -119,6 +154,8 @@ class LineStatus(OutputModel):
     rework_pcs: float
     last_event_at: datetime | None
     as_of: datetime
+    elements: Measures | None = None
+    day: Measures | None = None
 
 
 class GraphNode(OutputModel):

@@ -74,6 +74,7 @@ class LineUpserted(Event):
         supervisor_id: the person who owns its risks.
         rate_pcs_per_h: planned good pieces an hour where neither run nor routing says.
         setup_family: family that it is set up for before its first run.
+        idle_cost_per_h: money lost an hour that it stands; None: the rules say.
     """
 
     kind: Literal["line_upserted"] = "line_upserted"
@@ -84,6 +85,7 @@ class LineUpserted(Event):
     supervisor_id: Id | None = None
     rate_pcs_per_h: Rate | None = None
     setup_family: Id | None = None
+    idle_cost_per_h: Price | None = None
 
     entity: ClassVar[tuple[str, ...]] = ("line_id",)
 

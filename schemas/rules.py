@@ -1,48 +1,123 @@
 """Rules are data: thresholds, materiality and owners, in the log as a fact, their version on every card."""
 
+from functools import cached_property
 from typing import Annotated
 
 from pydantic import Field
 
-from schemas.base import Fraction, Id, WireModel
+from schemas.base import Flag, Fraction, Id, Text, WireModel
+from schemas.cards import CardKind, Severity
 
 Positive = Annotated[float, Field(strict=True, gt=0, le=1e12, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(strict=True, ge=0, le=1e12, allow_inf_nan=False)]
+Weight = Annotated[float, Field(strict=True, gt=0, le=100, allow_inf_nan=False)]
+
+
+class CustomerRule(WireModel):
+    """What the plant says of one customer. It stands over master data; what is left out stays as master data has it.
+
+    Attributes:
+        customer_id: the customer.
+        cannot_slip: late is no option for this customer, whatever it costs.
+        weight: how much a late order of theirs counts in the rank, 1 = as any other.
+        account_owner_id: the person who answers for them.
+        min_margin_fraction: share of revenue that a rescue must leave on their orders, instead of that of the rules.
+    """
+
+    customer_id: Id
+    cannot_slip: Flag | None = None
+    weight: Weight | None = None
+    account_owner_id: Id | None = None
+    min_margin_fraction: Fraction | None = None
+
+
+class OwnerCondition(WireModel):
+    """Which cards an owner rule is for: all that is named must hold; what is left out holds for any card.
+
+    Attributes:
+        kind: the card's kind.
+        line_id: the card's line: its root, or else where its affected orders are made.
+        area_id: an area of these lines.
+        item_id: the card's item: its root, or else what its affected orders are of.
+        family: a setup family of these items.
+        customer_id: a customer of an affected order.
+        min_severity: the card's severity is this or above.
+    """
+
+    kind: CardKind | None = None
+    line_id: Id | None = None
+    area_id: Id | None = None
+    item_id: Id | None = None
+    family: Id | None = None
+    customer_id: Id | None = None
+    min_severity: Severity | None = None
+
+
+class OwnerRule(WireModel):
+    """Whose the cards are that meet a condition.
+
+    Attributes:
+        name: what the card calls the rule; None: its place in the list.
+        when: the condition; without one it holds for every card.
+        owner_id: the person.
+        fallback_id: who stands in while that person is not known or absent.
+    """
+
+    name: Text | None = None
+    when: OwnerCondition = OwnerCondition()
+    owner_id: Id
+    fallback_id: Id | None = None
 
 
 class Rules(WireModel):
     """Everything a plant may want to set; the defaults are what a card says it ran under as version "default".
 
     Attributes:
-        rules_id, version: name and version printed on each card.
-        raise_at_p_late, clear_below_p_late: a delivery risk is raised at the first and cleared below the second
-            probability; the gap between them keeps a card from flapping.
+        rules_id: name of the rules, printed on each card.
+        version: printed on each card beside the name; one version is one content.
+        raise_at_p_late: probability of being late at which a delivery risk is raised.
+        clear_below_p_late: probability below which it is cleared; the gap between the two keeps a card from flapping.
         min_exposure: money below which a late order raises no card; 0: every late order does, its penalty known or not.
         drift_delta: fraction under plan that counts for the lasting-drift rule (0.08 = 8 %).
         drift_working_days: working days after which such a drift makes its cards severe.
         rescue_probability: probability of being on time that rescue hours are computed for.
-        material_slip_days, material_exposure, material_exposure_fraction, material_p_late, material_quantity_fraction, material_rescue_h: how much
-            a card's number must move before the card is published again.
+        material_slip_days: a card is published again when its slip has moved by so many days.
+        material_exposure: or when its exposure has moved by so much money and by material_exposure_fraction.
+        material_exposure_fraction: or when its exposure has moved by this share of it and by material_exposure.
+        material_p_late: or when its probability has moved by so much.
+        material_quantity_fraction: or when its short or bad quantity has moved by this share of it.
+        material_rescue_h: or when its rescue has moved by so many hours.
         late_start_grace_min: minutes after its planned start before a run that has not begun counts as late.
         max_future_min: an event this far ahead of the shard's clock is rejected.
         default_owner_id: the person who owns what no rule assigns.
         clear_after_min: minutes that a risk must be gone before its card is cleared: shorter lets cards flap.
         escalate_at: shares of the time from opening to the deadline at which a card that nobody acknowledged is passed
-            on; escalation_owner_id: to whom; None: the owner of the site.
+            on.
+        escalation_owner_id: to whom such a card is passed on; None: the owner of the site.
         snooze_max_h: the longest that a card may be snoozed.
         resolved_grace_h: hours after which a risk that was called resolved and still stands is opened again.
         down_after_min: minutes of working time that a line or station is down before it has a card although no order
             is hit.
         idle_cost_per_h: money lost an hour that a line stands, where the line names none.
-        stale_after_min, stale_gap_factor: a running line is silent after the first, or after so many times its usual
-            pause between two events, whichever is longer.
+        stale_after_min: a running line is silent after so long, or by stale_gap_factor, whichever is longer.
+        stale_gap_factor: a running line is silent after so many times its usual pause between two events.
         gap_grace_min: minutes that a missing sequence number may still arrive.
         p_silent_is_down: probability that a silent line makes nothing: what its card is ranked with.
         conflict_tolerance: difference of two quantities, as a share of the larger, below which they agree.
         conflict_grace_min: minutes that two systems may differ before it is a conflict: one tells later than the other.
         no_runs_within_days: an order for which nothing is planned has a card from so many days before it is needed.
         assumed_lead_time_days: lead time of a bought item that names none.
+        shortage_notice_days: a shortage that makes nothing late has a card from so many days before the last moment to
+            order at the normal price.
+        shortage_horizon_days: needs for material are looked at so many days ahead, and as far as the lead time reaches:
+            plans further away change.
+        quality_lead_id: the person who owns quality risks; None: the supervisor of the line.
         retention_days: days that completed runs and shipped or cancelled orders are kept.
+        min_margin_fraction: share of the affected orders' revenue that a rescue must leave as margin; one that leaves
+            less is said to do so. None: no such rule.
+        min_margin: money of margin that a rescue must leave on each affected order. None: no such rule.
+        customers: customers of whom the plant says more, or other things, than master data.
+        owners: whose a card is, before all that is built in: the first rule whose condition holds.
     """
 
     rules_id: Id = "default"
@@ -77,4 +152,19 @@ class Rules(WireModel):
     conflict_grace_min: NotNegative = 30.0
     no_runs_within_days: Positive = 5.0
     assumed_lead_time_days: Positive = 5.0
+    shortage_notice_days: NotNegative = 2.0
+    shortage_horizon_days: Positive = 14.0
     retention_days: Positive = 35.0
+    quality_lead_id: Id | None = None
+    min_margin_fraction: Fraction | None = None
+    min_margin: NotNegative | None = None
+    customers: list[CustomerRule] = Field(default_factory=list, max_length=100_000)
+    owners: list[OwnerRule] = Field(default_factory=list, max_length=10_000)
+
+    def customer(self, customer_id: str) -> CustomerRule | None:
+        """What they say of a customer; the last word where they say it twice."""
+        return self._by_customer.get(customer_id)
+
+    @cached_property
+    def _by_customer(self) -> dict[str, CustomerRule]:
+        return {each.customer_id: each for each in self.customers}

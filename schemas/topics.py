@@ -16,6 +16,7 @@ from schemas.facts import Facts
 from schemas.inventory import AnyInventoryEvent
 from schemas.machine_events import AnyMachineEvent
 from schemas.master_data import AnyMasterDataEvent
+from schemas.notices import CardNotices
 from schemas.orders import AnyOrderEvent
 from schemas.outputs import (
     AuditRecord,
@@ -90,6 +91,7 @@ PLANS = "twin.plans.v1"
 PLAN_CHANGES = "twin.plan-changes.v1"
 LEDGER = "twin.ledger.v1"
 AUDIT = "twin.audit.v1"
+DELIVERIES = "notify.deliveries.v1"
 
 _ANYONE = ("web", "reader")
 
@@ -117,7 +119,7 @@ TOPICS: dict[str, Topic] = {
         Topic(STATE, "site/type/id", (), "compact", None, None, "internal",
               ("twin",), ("twin", "deploy"), "entity documents and the manifest of each partition"),
         Topic(CARDS, "card_id", (Card,), "compact", None, 4, "output",
-              ("twin",), _ANYONE, "the risk topic: every card as it now stands"),
+              ("twin",), ("notify", *_ANYONE), "the risk topic: every card as it now stands"),
         Topic(SIGNALS, "site/line_id or item_id", (Signal,), "delete", 30, 4, "output",
               ("twin",), _ANYONE, "drift, shortage, quality, data: detected and cleared"),
         Topic(ORDER_PROJECTIONS, "site/order_id", (OrderProjection,), "compact", None, 4, "output",
@@ -142,6 +144,8 @@ TOPICS: dict[str, Topic] = {
               ("twin",), _ANYONE, "the plan that was made against the plan that could have been made"),
         Topic(AUDIT, "target id", (AuditRecord,), "delete", None, 4, "output",
               ("twin",), ("web", "deploy"), "who decided what, on what revision, why"),
+        Topic(DELIVERIES, "card_id", (CardNotices,), "compact", None, 4, "output",
+              ("notify",), ("notify", *_ANYONE), "who was told what of each card, and what became of it; partitioned as twin.cards.v1"),
     )
 }  # fmt: skip
 

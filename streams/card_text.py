@@ -192,6 +192,8 @@ def _rescue(impact: Impact) -> str:
     words = f"{rescue.overtime_h:.2f} h of {rescue.kind} for {money(rescue.cost, unit)} ({sure})"
     if rescue.margin_after is not None:
         words += f", leaves a margin of {money(rescue.margin_after, unit)}"
+    if rescue.breaks_margin_rule:
+        words += " (less than the rules keep)"
     return f"{words}; net benefit {money(rescue.net_benefit, unit)}"
 
 

@@ -16,7 +16,8 @@ from rich.console import Console
 from rich.table import Table
 
 from schemas import TOPICS, ForesiteError, UsageError
-from streams import desk_cli
+from streams import desk_cli, picture_cli, rules_cli
+from streams.notify import cli as notify_cli
 from streams.settings import Settings
 from streams.times import moment
 
@@ -36,6 +37,9 @@ Every setting is an environment variable FORESITE_<NAME>; see docs/settings.md."
 topics_app = typer.Typer(no_args_is_help=True, help="The topics: list them, or create them on Kafka.")
 app.add_typer(topics_app, name="topics")
 app.add_typer(desk_cli.app, name="card")
+app.add_typer(notify_cli.app, name="notify")
+picture_cli.register(app)
+app.add_typer(rules_cli.app, name="rules")
 
 Kafka = Annotated[
     str | None, typer.Option("--kafka", metavar="HOST:PORT", help="Bootstrap servers. [FORESITE_KAFKA]")
@@ -280,6 +284,39 @@ def verify(kafka: Kafka = None, as_json: AsJson = False) -> None:
     else:
         sys.stdout.write(f"{report}\n")
     raise typer.Exit(0 if report.is_equal else 1)
+
+
+@app.command()
+def bench(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAME]...",
+            help="fold, ingest, twin, latency, detection, quality, calibration, alerts; default: all there are.",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of everything random: same seed, same plants.")] = 1,
+    as_json: AsJson = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Tiny runs, to see that it works; no figures to quote.")
+    ] = False,
+    kafka: Annotated[
+        str | None, typer.Option("--kafka", metavar="HOST:PORT", help="Measure against this Kafka.")
+    ] = None,
+    embedded: Annotated[
+        bool, typer.Option("--embedded", help="Measure against the broker in memory.")
+    ] = False,
+) -> None:
+    """Measure, and print the figures: how fast, how soon drift is found, how often a card is right.
+
+    Needs a source checkout: the folder bench/ with its README is no part of the installed package.
+    """
+    from streams.benches import run_benches
+
+    options = ["--seed", str(seed)]
+    options += ["--json"] * as_json + ["--quick"] * quick + ["--embedded"] * embedded
+    options += [] if kafka is None else ["--kafka", kafka]
+    raise typer.Exit(run_benches([*(names or []), *options]))
 
 
 @topics_app.command("list")

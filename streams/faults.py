@@ -20,6 +20,9 @@ POINTS = (
 )
 """Between any two steps of the commit, and between fencing the old owner and reading its state."""
 
+NOTIFY_POINTS = ("after_note", "after_send")
+"""Between noting a notice and handing it over, and between its leaving and noting what became of it."""
+
 FLUSH_WAIT_S = 0.05
 """How long a point lingers before it strikes, so that what was produced so far has reached the broker."""
 
@@ -29,8 +32,9 @@ class _Fault:
 
     def __init__(self, plan: str) -> None:
         point, count, *action = plan.split(":")
-        if point not in POINTS:
-            raise ValueError(f"FORESITE_FAULT names no fault point: {point!r}, known are {', '.join(POINTS)}")
+        known = (*POINTS, *NOTIFY_POINTS)
+        if point not in known:
+            raise ValueError(f"FORESITE_FAULT names no fault point: {point!r}, known are {', '.join(known)}")
         self.point = point
         self.remaining = int(count)
         self.signal = signal.SIGSTOP if action == ["stop"] else signal.SIGKILL

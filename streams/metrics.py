@@ -19,7 +19,7 @@ PREFIX = "foresite"
 
 # Every label there is. Another one must be as bounded as these.
 LABELS = frozenset(
-    {"role", "site", "topic", "source_topic", "stage", "kind", "reason", "outcome", "severity"}
+    {"role", "site", "topic", "source_topic", "stage", "kind", "reason", "outcome", "severity", "sink"}
 )
 
 # Seconds. The objectives' own limits (1 s to commit, 5 s for ticks) are among the bounds, or they could not be judged.
@@ -42,7 +42,7 @@ _BATCH_BUCKETS = (1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 200.0, 300.0, 400.0, 5
 
 
 class Metrics:
-    """The metrics that every role has, and those of ingest, the twin and its cards.
+    """The metrics that every role has, and those of ingest, the twin, its cards and notify.
 
     Attributes:
         registry: holds them and nothing else; made here unless one is given.
@@ -56,6 +56,7 @@ class Metrics:
         self._define_ingest()
         self._define_twin()
         self._define_cards()
+        self._define_notify()
         self.build_info.labels(version("foresite"), "unknown", str(SCHEMA_VERSION)).set(1)
 
     def _define_common(self) -> None:
@@ -179,6 +180,22 @@ class Metrics:
             "projection_brier_score",
             "Mean squared error of P(late) over closed orders: 0 is perfect.",
             "site",
+        )
+
+    def _define_notify(self) -> None:
+        self.notify_deliveries = self._counter(
+            "notify_deliveries",
+            "Notices to people, by what became of them: delivered, failed, retried, dropped as overtaken.",
+            *("sink", "outcome"),
+        )
+        self.notify_waiting = self._gauge(
+            "notify_waiting", "Notices that have not left, those held for quiet hours too.", "sink"
+        )
+        self.notify_overdue_seconds = self._gauge(
+            "notify_overdue_seconds", "How long the oldest notice could have left and has not.", "sink"
+        )
+        self.notify_send_seconds = self._histogram(
+            "notify_send_seconds", "Time of one attempt to deliver.", _WAIT_BUCKETS, "sink"
         )
 
     def watch_readiness(self, role: str, is_ready: Callable[[], bool]) -> None:

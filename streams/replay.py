@@ -2,12 +2,12 @@
 
 The verdicts are those of ingest (schemas.decode) and of the twin itself. Events are taken in the order of their
 event_time, ties in the order of the files; ticks stand between them so that time passes. The wall clock is never read:
-the same files give the same result.
+the same files give the same result. A recording (streams/recording.py) is folded as it was: in its order, by its ticks.
 
 Events up to `until` are held in memory to be sorted, about 2 KB each: a million of them need 2 GB.
 """
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,11 +15,27 @@ from itertools import groupby, islice
 from pathlib import Path
 from typing import Final, Protocol, TypeVar, cast
 
-from schemas import AnyEvent, BadRecord, Card, CardState, Event, EventRejected, Facts, Output, Segment, Tick
+from schemas import (
+    AnyEvent,
+    BadRecord,
+    Card,
+    CardState,
+    Event,
+    EventRejected,
+    Facts,
+    Output,
+    Rules,
+    RulesUpdated,
+    Segment,
+    Tick,
+    UsageError,
+)
 from schemas.base import EARLIEST_TIME
 from schemas.decode import decode_batch
-from schemas.topics import CARDS
+from schemas.topics import CARDS, PLANT_MODEL
 from streams.adapters.mapping import Mapping
+from streams.recording import recordings_in, up_to
+from streams.routing import EVERYWHERE
 from streams.sources import ReadTally, RefusedRecord, SourceRecord, read_records
 
 BATCH_EVENTS: Final = 500
@@ -114,25 +130,50 @@ class Replay:
         mapping: what the rows of tables mean.
         twin: a new one.
         tick_s: event time between two ticks. Smaller: silence and lateness are seen sooner, the replay takes longer.
+        rules: in force for every site from the first moment on, whatever the files say of rules; None: those of the
+            files.
+        on_card: is called with each card that is published.
 
     Raises:
         UsageError: a file cannot be read, or is a table and there is no mapping.
     """
 
     def __init__(
-        self, paths: Iterable[Path], mapping: Mapping | None, twin: ReplayedTwin, tick_s: int = 60
+        self,
+        paths: Sequence[Path],
+        mapping: Mapping | None,
+        twin: ReplayedTwin,
+        tick_s: int = 60,
+        *,
+        rules: Rules | None = None,
+        on_card: Callable[[Card], object] | None = None,
     ) -> None:
         assert tick_s > 0, "time goes forward"
         self._twin = twin
         self._tick_s = tick_s
         self._result = ReplayResult()
-        self._events = _events_in_order(paths, mapping, self._result)
+        self._on_card = on_card
+        self._recorded = _recorded(paths, self._result)
+        self._events = [] if self._recorded else _events_in_order(paths, mapping, self._result)
+        if rules is not None:
+            self._recorded = _recorded_under_rules(rules, self._recorded)
+            self._events = _under_rules(rules, self._events)
+            self._result.events = len(self._events) + sum(map(_events_in, self._recorded))
         self._taken = 0
         self._offsets: Counter[str] = Counter()
 
     @property
+    def first_at(self) -> datetime | None:
+        """The first event's time, of a recording its first tick; None where there is none."""
+        if self._recorded:
+            return next((at for facts in self._recorded for at in _ticks(facts)), None)
+        return self._events[0][1].event_time if self._events else None
+
+    @property
     def last_at(self) -> datetime | None:
-        """The last event's time; None where there is no event."""
+        """The last event's time, of a recording its last tick; None where there is none."""
+        if self._recorded:
+            return max((at for facts in self._recorded for at in _ticks(facts)), default=None)
         return self._events[-1][1].event_time if self._events else None
 
     def advance(self, until: datetime) -> ReplayResult:
@@ -146,6 +187,8 @@ class Replay:
         """
         result = self._result
         assert result.until is None or until >= result.until, "time goes forward"
+        if self._recorded:
+            self._apply_recorded(until)
         if self._events and self._events[0][1].event_time <= until:
             if result.first_at is None:
                 result.first_at = result.until = self._events[0][1].event_time
@@ -163,9 +206,25 @@ class Replay:
         result.rejected = {how: n for (what, how), n in sorted(counters.items()) if what == "rejected"}
         result.repeated = {how: n for (what, how), n in sorted(counters.items()) if what == "duplicate"}
         result.applied = self._taken - sum(result.rejected.values()) - sum(result.repeated.values())
-        result.after_until = len(self._events) - self._taken
+        result.after_until = result.events - self._taken
         result.digest = self._twin.digest
         return result
+
+    def _apply_recorded(self, until: datetime) -> None:
+        """Fold the records of a recording up to where its clock passes the moment."""
+        result = self._result
+        while self._recorded:
+            facts, rest = up_to(self._recorded[0], until.timestamp())
+            if result.first_at is None:
+                result.first_at = next(_ticks(facts), None)
+            _collect(self._twin.apply(facts), result, self._on_card)
+            self._twin.take_changes()
+            self._taken += _events_in(facts)
+            if rest is not None:
+                self._recorded[0] = rest
+                break
+            self._recorded.popleft()
+        result.until = until
 
     def _apply(self, events: Sequence[tuple[str, Event]], tick_at: datetime | None = None) -> None:
         """Fold one facts record: events, and the tick behind them."""
@@ -174,13 +233,13 @@ class Replay:
             segments=_segments(events, self._offsets),
             tick=None if tick_at is None else Tick(now=tick_at),
         )
-        _collect(self._twin.apply(facts), self._result)
+        _collect(self._twin.apply(facts), self._result, self._on_card)
         self._twin.take_changes()
         self._taken += len(events)
 
 
 def replay(
-    paths: Iterable[Path],
+    paths: Sequence[Path],
     mapping: Mapping | None,
     twin_factory: Callable[[], ReplayedTwin],
     until: datetime | None = None,
@@ -190,6 +249,40 @@ def replay(
     run = Replay(paths, mapping, twin_factory(), tick_s)
     end = until if until is not None else run.last_at
     return run.advance(end if end is not None else EARLIEST_TIME)
+
+
+def _recorded(paths: Sequence[Path], result: ReplayResult) -> deque[Facts]:
+    """The facts of a recording; empty where the files are none."""
+    partitions = recordings_in(paths)
+    if partitions is None:
+        return deque()
+    # What concerns every site is in every partition; one that holds nothing else tells nothing.
+    of_sites = [records for _, records in sorted(partitions.items()) if any(map(_is_of_a_site, records))]
+    if len(of_sites) > 1:
+        raise UsageError(
+            f"the recording holds {len(of_sites)} partitions of facts, and a replay has one twin: record a single "
+            "site (foresite record --site), or ask foresite as-of"
+        )
+    records = of_sites[0] if of_sites else next(iter(partitions.values()))
+    result.events = result.read.lines = sum(map(_events_in, records))
+    return deque(records)
+
+
+def _is_of_a_site(facts: Facts) -> bool:
+    return any(event.site_id != EVERYWHERE for segment in facts.segments for event in segment.events)
+
+
+def _events_in(facts: Facts) -> int:
+    return sum(len(segment.events) for segment in facts.segments)
+
+
+def _ticks(facts: Facts) -> Iterator[datetime]:
+    for segment in facts.segments:
+        for event in segment.events:
+            if event.kind == "clock_ticked":
+                yield event.event_time
+    if facts.tick is not None:
+        yield facts.tick.now
 
 
 def _events_in_order(
@@ -255,7 +348,42 @@ def _segments(events: Sequence[tuple[str, Event]], offsets: Counter[str]) -> lis
     return segments
 
 
-def _collect(outputs: Iterable[Output], result: ReplayResult) -> None:
+def _under_rules(rules: Rules, events: list[tuple[str, Event]]) -> list[tuple[str, Event]]:
+    """The events with these rules before all of them, and without any others."""
+    if not events:
+        return events
+    first_at = events[0][1].event_time
+    given = RulesUpdated(event_id="replay/rules", event_time=first_at, site_id="*", rules=rules)
+    others = [pair for pair in events if not isinstance(pair[1], RulesUpdated)]
+    return [(PLANT_MODEL, given), *others]
+
+
+def _recorded_under_rules(rules: Rules, recorded: deque[Facts]) -> deque[Facts]:
+    """The recording with these rules before all of it, and without any others."""
+    first = next((at for facts in recorded for at in _ticks(facts)), None)
+    if first is None:
+        return recorded
+    given = RulesUpdated(event_id="replay/rules", event_time=first, site_id="*", rules=rules)
+    before = Segment(topic="replay/rules", partition=0, positions=[(0, 0)], events=[given])
+    return deque([Facts(group_id="replay", segments=[before]), *map(_without_rules, recorded)])
+
+
+def _without_rules(facts: Facts) -> Facts:
+    segments = []
+    for segment in facts.segments:
+        kept = [
+            (position, event)
+            for position, event in zip(segment.positions, segment.events, strict=True)
+            if not isinstance(event, RulesUpdated)
+        ]
+        positions, events = [position for position, _ in kept], [event for _, event in kept]
+        segments.append(segment.model_copy(update={"positions": positions, "events": events}))
+    return facts.model_copy(update={"segments": segments})
+
+
+def _collect(
+    outputs: Iterable[Output], result: ReplayResult, on_card: Callable[[Card], object] | None
+) -> None:
     for output in outputs:
         result.outputs[output.topic] += 1
         if isinstance(output.body, EventRejected):
@@ -263,6 +391,8 @@ def _collect(outputs: Iterable[Output], result: ReplayResult) -> None:
                 result.rejections.append(output.body)
         elif isinstance(output.body, Card):
             result.cards[output.body.card_id] = output.body
+            if on_card is not None:
+                on_card(output.body)
         elif output.body is None and output.topic == CARDS:
             result.cards.pop(output.key, None)
 

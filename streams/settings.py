@@ -95,6 +95,21 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "console", "json"] = "auto"
     """`console` for people, `json` for machines: one object a line. `auto` is console on a terminal."""
 
+    notify_config: Path | None = None
+    """The file that says who is told of cards, by mail or webhook; see docs/notify.md. Without it `foresite up` leaves
+    the role out."""
+
+    notify_smtp_password: SecretStr | None = None
+    """The password of the mail server's user, instead of a `password_file` in that file. Never logged."""
+
+    notify_webhook_secrets: dict[str, SecretStr] = {}
+    """The secrets that webhooks are signed with, by name of the webhook, as JSON; instead of a `secret_file`. Never
+    logged."""
+
+    notify_max_age_h: float = Field(default=72.0, ge=0, le=8760)
+    """Hours since a card was opened beyond which it is not told when notify meets a topic of cards for the first time.
+    Too small: what is still to be decided is left to the page. Too large: the first start tells old news."""
+
     data_dir: Path = Path("foresite-data")
     """Where commands that keep files (exports, checkpoints) put them. The roles themselves write none."""
 

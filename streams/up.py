@@ -10,6 +10,7 @@ import tempfile
 import threading
 import time
 from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -20,6 +21,7 @@ from streams.role_processes import RoleProcesses
 from streams.settings import Settings
 
 ROLES = ("ingest", "twin")
+"""Always; notify too, where its file is configured."""
 
 RESTARTS_MAX = 5
 """Restarts within RESTARTS_WINDOW_S before a role is given up. Smaller: a broker that restarts ends everything."""
@@ -39,8 +41,9 @@ def run_up(settings: Settings, *, embedded: bool, stop: threading.Event, console
     Raises:
         RoleFailed: a role ended again and again.
     """
+    roles = ROLES if settings.notify_config is None else (*ROLES, "notify")
     if not embedded:
-        _keep_up(settings.kafka, settings.clock, stop, console)
+        _keep_up(settings.kafka, settings.clock, roles, stop, console)
         return
     with EmbeddedBroker() as broker:
         for topic in TOPICS:
@@ -50,20 +53,20 @@ def run_up(settings: Settings, *, embedded: bool, stop: threading.Event, console
             "To keep things: foresite up --kafka HOST:PORT",
             highlight=False,
         )
-        _keep_up(broker.bootstrap_servers, settings.clock, stop, console)
+        _keep_up(broker.bootstrap_servers, settings.clock, roles, stop, console)
 
 
-def _keep_up(servers: str, clock: str, stop: threading.Event, console: Console) -> None:
+def _keep_up(servers: str, clock: str, names: Sequence[str], stop: threading.Event, console: Console) -> None:
     with (
         tempfile.TemporaryDirectory(prefix="foresite-up-") as folder,
         RoleProcesses(
             Path(folder), {**os.environ, "FORESITE_KAFKA": servers, "FORESITE_CLOCK": clock}
         ) as roles,
     ):
-        for role in ROLES:
+        for role in names:
             _start(roles, role)
         console.print(
-            f"Running {', '.join(ROLES)} on {servers}; logs in {folder}. Ctrl-C ends it.", highlight=False
+            f"Running {', '.join(names)} on {servers}; logs in {folder}. Ctrl-C ends it.", highlight=False
         )
         ends: deque[float] = deque(maxlen=RESTARTS_MAX)
         while not stop.wait(0.2):

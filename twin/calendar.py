@@ -15,6 +15,7 @@ from twin.shifts import (
     CalendarDescription,
     DatedSpan,
     Interval,
+    ShiftSpan,
     WeeklyPattern,
     WeekSpan,
     week_of,
@@ -187,6 +188,10 @@ class WorkCalendar:
             if start <= moment < end:
                 return start, end
         return None
+
+    def shift_at(self, moment: float) -> ShiftSpan:
+        """The shift that holds the moment, or the time between shifts that does; a few shifts are laid out for it."""
+        return self._pattern.shift_at(moment)
 
     def intervals(self, from_s: float, to_s: float) -> list[Interval]:
         """The working intervals between two moments, cut at both, in order; touching ones are one.

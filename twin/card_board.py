@@ -23,6 +23,7 @@ from twin.judging import AT_ONCE, GONE, JUDGES
 from twin.model import Model
 from twin.owners import owner_of
 from twin.risk import LateOrder, Root
+from twin.rules import under_rules
 from twin.view import View
 from twin.words import utc
 
@@ -52,8 +53,9 @@ class CardBoard:
         is_held = card is not None and card.state in HELD_STATES
         rules = model.plant.rules(root[2])
         current = card if is_live or is_held else None
-        view = View(model, self.now, root, current, self._late(root, is_open=current is not None))
-        risk = JUDGES[CardKind(root[0])](view)
+        view = View(model, self.now, root, current, self.late_orders(root, is_open=current is not None))
+        found = JUDGES[CardKind(root[0])](view)
+        risk = None if found is None else under_rules(view, found)
         output_id = self.output_id(root)
         if risk is None or (current is None and risk.exposure < rules.min_exposure):
             if current is not None and self._is_over(root, current, rules):
@@ -102,7 +104,7 @@ class CardBoard:
         if level == card.escalation:
             return
         rule = "escalation owner of the rules"
-        to = owner_of(self.model.plant, root[2], [(rules.escalation_owner_id, rule)])
+        to = owner_of(self.model.plant, root[2], [(rules.escalation_owner_id, rule)], self.now)
         output_id = self.output_id(root)
         self.publish(root, escalated(card, level, to, self.now, output_id))
 
@@ -124,7 +126,7 @@ class CardBoard:
         moment = utc(self.now).isoformat()
         self.outputs.append(Output(topics.CARDS, card.card_id, card, card.output_id, moment))
 
-    def _late(self, root: Root, *, is_open: bool) -> list[LateOrder]:
+    def late_orders(self, root: Root, *, is_open: bool) -> list[LateOrder]:
         """Orders that are late by this root, worst first."""
         model = self.model
         rules = model.plant.rules(root[2])

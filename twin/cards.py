@@ -155,7 +155,7 @@ def _moved_detail(before: Card, after: Card, rules: Rules) -> str | None:
         if (
             old is not None
             and new is not None
-            and abs(old - new) >= max(1.0, rules.material_quantity_fraction * old)
+            and abs(old - new) >= max(1.0, rules.material_quantity_fraction * old, _least_move(before, name))
         ):
             return f"{name.replace('_', ' ')} moved"
     if before.shortage and after.shortage:
@@ -167,6 +167,17 @@ def _moved_detail(before: Card, after: Card, rules: Rules) -> str | None:
     if before.data and after.data and before.data.claims != after.data.claims:
         return "claims changed"
     return None
+
+
+LEAST_SHORT_MOVE = 0.02
+"""Share of what runs take of an item by which what is missing must move. A shortage that shrinks to nothing would
+otherwise be told again and again, a fifth of the rest each time."""
+
+
+def _least_move(card: Card, name: str) -> float:
+    if name != "short_quantity" or card.shortage is None:
+        return 0.0
+    return LEAST_SHORT_MOVE * sum(use.needs for use in card.shortage.uses)
 
 
 def _orders(card: Card) -> set[tuple[str, str]]:

@@ -1,7 +1,8 @@
 """Why an order is late: follow what bound it, weigh what consumed its slack, and blame the largest.
 
 Only what consumed slack is blamed: a plan that misses the date by itself is the plan's fault; otherwise the parts
-are production time lost to drift (already, and on what is still queued), to stops, to a late beginning, and the rest.
+are production time lost to drift (already, and on what is still queued), to the stop that lasts, to stops that are
+over, to a late beginning, and the rest.
 """
 
 from collections.abc import Mapping
@@ -9,19 +10,26 @@ from dataclasses import dataclass
 
 from schemas import CardKind
 from twin.assessment import Assessment
+from twin.downtime import counted_s, stopped_run
 from twin.drift import DriftPhase
 from twin.entities import Line, Run, SiteKey
 from twin.progress import lost_work_s
 from twin.projection import ProjectedRun
+from twin.quality import QualityReading
+from twin.quality_series import LEAST_YIELD, Series
 from twin.runs import STOPPED, RunState
+from twin.waiting import gated_link, parts_from_gate
 
 KIND_OF_SIGNAL: dict[str, CardKind] = {
     "drift": CardKind.DELIVERY_RISK,
     "stop": CardKind.DELIVERY_RISK,
+    "down": CardKind.LINE_DOWN,
     "late_start": CardKind.DELIVERY_RISK,
     "behind": CardKind.DELIVERY_RISK,
+    "quality": CardKind.QUALITY_RISK,
     "plan": CardKind.PLAN_INFEASIBLE,
     "overbooked": CardKind.PLAN_INFEASIBLE,
+    "material": CardKind.MATERIAL_SHORTAGE,
 }
 """The kind of card that an order late by this belongs to. To one only: its money must not be counted twice."""
 
@@ -46,22 +54,37 @@ class Blame:
     """What made an order late.
 
     Attributes:
-        signal: drift, stop, late_start, behind, plan or overbooked.
+        signal: drift, quality, down, stop, late_start, behind, plan, overbooked or material.
         line: where it happened; chain: runs from there to the order, first the cause.
         lost_s: working time that it cost.
+        item_id: of material, what was waited for.
     """
 
     signal: str
     line: Line
     chain: list[Link]
     lost_s: float
+    item_id: str | None = None
 
     def root(self, assessment: Assessment) -> tuple[str, str, str, str]:
         """Root of the one card that the order belongs to: the line, or the order whose own plan misses its date."""
         kind = KIND_OF_SIGNAL[self.signal].value
         if self.signal == "plan":
             return kind, "order", assessment.order.site_id, assessment.order.order_id
+        if self.item_id is not None:
+            return kind, "item", self.line.site_id, self.item_id
+        if self.signal == "quality":
+            worst = _worst_shift(self.line, self.chain)
+            assert worst is not None, f"{self.line.line_id}: nothing has risen that could be blamed"
+            return quality_root(self.line, worst[0])
         return kind, "line", self.line.site_id, self.line.line_id
+
+
+def quality_root(line: Line, series: Series) -> tuple[str, str, str, str]:
+    """Root of the card about bad pieces: the station that they are seen at, else the line."""
+    if series.station_id is not None:
+        return CardKind.QUALITY_RISK.value, "station", line.site_id, series.station_id
+    return CardKind.QUALITY_RISK.value, "line", line.site_id, line.line_id
 
 
 def chain_to(assessment: Assessment, lines_of_runs: Mapping[SiteKey, Line]) -> list[Link]:
@@ -101,15 +124,35 @@ def blame(assessment: Assessment, lines_of_runs: Mapping[SiteKey, Line]) -> Blam
     if line.calendar.work_between(assessment.need_by, own.run.planned_end) > 0:
         late_s = line.calendar.work_between(assessment.need_by, own.run.planned_end)
         return Blame("plan", line, chain, late_s)
-    parts = _parts(chain)
-    total_s = line.calendar.work_between(own.run.planned_end, assessment.ready_at)
-    explained_s = sum(lost_s for _, _, lost_s in parts)
-    parts.append(("behind", chain[0].line, total_s - explained_s))
+    gated = gated_link(chain)
+    if gated is not None:
+        chain = chain[gated:]
+    parts = consumed(assessment, chain)
     signal, at, lost_s = max(parts, key=lambda part: part[2])
     if lost_s <= 0:
         return None
     start = next((index for index, link in enumerate(chain) if link.line is at), 0)
-    return Blame(signal, at, chain[start:], lost_s)
+    return Blame(
+        signal, at, chain[start:], lost_s, chain[0].projected.waits_for if signal == "material" else None
+    )
+
+
+def consumed(assessment: Assessment, chain: list[Link]) -> list[tuple[str, Line, float]]:
+    """Everything that consumed slack on the way to an order, blamed or not: signal, line, working time in seconds.
+
+    They add up to the working time from the planned end of the order's run to its projected end; "behind" is the rest,
+    and negative where less was lost than the parts say.
+    """
+    gated = gated_link(chain)
+    if gated is not None:
+        chain = chain[
+            gated:
+        ]  # what was lost before did no harm: without it, the run would have waited longer
+    parts = _parts(chain) if gated is None else parts_from_gate(chain)
+    own = chain[-1]
+    total_s = assessment.line.calendar.work_between(own.run.planned_end, assessment.ready_at)
+    explained_s = sum(lost_s for _, _, lost_s in parts)
+    return [*parts, ("behind", chain[0].line, total_s - explained_s)]
 
 
 def is_worth_a_card(cause: Blame, assessment: Assessment) -> bool:
@@ -133,12 +176,22 @@ def _parts(chain: list[Link]) -> list[tuple[str, Line, float]]:
         if line.drift.phase is DriftPhase.DRIFTING and line.drift.since_s is not None and line.delta < 0:
             ahead_s = sum(other.projected.run_work_s - other.projected.planned_work_s for other in mine)
             parts.append(("drift", line, lost_work_s(line, line.drift.since_s) + ahead_s))
+        spoiled_s = _lost_to_bad_pieces_s(line, mine)
+        if spoiled_s > 0:
+            parts.append(("quality", line, spoiled_s))
         first = mine[0]
         waiting_s = 0.0
         if first.run.progress.state in STOPPED and line.state.marked_at is not None:
             waiting_s = line.calendar.work_between(line.state.marked_at, first.projected.start_at)
-        if line.state.down_work_s + waiting_s > 0:
-            parts.append(("stop", line, line.state.down_work_s + waiting_s))
+        over_s = line.state.down_work_s
+        if stopped_run(line) is first.run:
+            lasting_s = counted_s(line)
+            over_s -= lasting_s
+            parts.append(("down", line, lasting_s + waiting_s))
+        else:
+            over_s += waiting_s
+        if over_s > 0:
+            parts.append(("stop", line, over_s))
         booked_s = _overbooked_s(line, mine)
         if booked_s > 0:
             parts.append(("overbooked", line, booked_s))
@@ -146,6 +199,35 @@ def _parts(chain: list[Link]) -> list[tuple[str, Line, float]]:
             late_s = line.calendar.work_between(first.run.planned_start, first.projected.start_at)
             parts.append(("late_start", line, late_s))
     return parts
+
+
+def _lost_to_bad_pieces_s(line: Line, links: list[Link]) -> float:
+    """Working time lost to bad pieces above the base rate: to make those again, and on what these runs still make."""
+    lost_s = 0.0
+    items: dict[str, None] = {}
+    for link in links:
+        item_id = link.run.plan.item_id
+        worst = line.quality.worst(item_id) if line.quality.risen else None
+        if worst is None:
+            continue
+        reading = worst[1]
+        good, usual = max(LEAST_YIELD, 1.0 - reading.rate), max(LEAST_YIELD, 1.0 - reading.base_rate)
+        lost_s += link.projected.run_work_s * max(0.0, 1.0 - good / usual)
+        if item_id not in items:
+            items[item_id] = None
+            excess = max(0.0, reading.pieces.bad - reading.base_rate * reading.pieces.made)
+            lost_s += excess / (link.run.rate_pcs_per_h * line.state.level) * 3600.0
+    return lost_s
+
+
+def _worst_shift(line: Line, links: list[Link]) -> tuple[Series, QualityReading] | None:
+    """What rose to the worst rate among the items of these runs on a line."""
+    found: tuple[Series, QualityReading] | None = None
+    for link in links:
+        worst = line.quality.worst(link.run.plan.item_id) if link.line is line else None
+        if worst is not None and (found is None or worst[1].rate > found[1].rate):
+            found = worst
+    return found
 
 
 OVERBOOKED_FROM_S = 900.0

@@ -1,12 +1,12 @@
 """The judge of data_conflict: what hangs on two systems that contradict each other. Nothing here says who is right."""
 
-from schemas import Cause, Confidence, DataTrouble, Owner, PathStep
+from schemas import Cause, Confidence, CustomerUpserted, DataTrouble, Owner, PathStep
 from twin.assessment import Assessment
 from twin.conflicts import Conflict, find
 from twin.graph import node_id
-from twin.lateness import AFFECTED_ON_CARD, affected_order, path_of_order, steps_of
+from twin.lateness import AFFECTED_ON_CARD, affected_order, cannot_slip_step, path_of_order, steps_of
 from twin.lookahead import assess_order
-from twin.owners import owner_of
+from twin.owners import owner_for
 from twin.risk import Risk
 from twin.view import View
 from twin.words import money, plural, time_of, utc
@@ -65,14 +65,10 @@ def judge(view: View) -> Risk | None:
         parts=parts,
         severity_steps=[
             *(["orders depend on it"] if at_stake else []),
-            *(
-                ["its customer cannot slip"]
-                if any(c is not None and c.cannot_slip for c in customers)
-                else []
-            ),
+            *cannot_slip_step(view, customers),
         ],
         mild="two systems differ",
-        owner=_owner(view),
+        owner=_owner(view, customers),
         deadline=deadline,
         deadline_because="the first goods must be ready" if at_stake else "nothing is lost by the hour",
         confidence=Confidence(value=1.0, n=len(found.claims), window_h=0.0),
@@ -121,16 +117,16 @@ def _name(view: View, each: Assessment) -> str:
     return each.order.event.customer_id if customer is None else customer.name
 
 
-def _owner(view: View) -> Owner:
+def _owner(view: View, at_stake: list[CustomerUpserted | None]) -> Owner:
     model = view.model
     if view.root[1] == "order":
         customer = view.customer(model.orders[view.site_id, view.root[3]])
         account_owner = None if customer is None else customer.account_owner_id
         name = "the customer" if customer is None else customer.name
-        return owner_of(model.plant, view.site_id, [(account_owner, f"account owner of {name}")])
+        return owner_for(view, [(account_owner, f"account owner of {name}")], at_stake)
     line = model.line_of_run[view.site_id, view.root[3]]
     supervisor = None if line.event is None else line.event.supervisor_id
-    return owner_of(model.plant, view.site_id, [(supervisor, f"supervisor of {line.name}")])
+    return owner_for(view, [(supervisor, f"supervisor of {line.name}")], at_stake)
 
 
 def _path(view: View, at_stake: list[Assessment]) -> list[PathStep]:

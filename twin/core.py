@@ -38,8 +38,10 @@ from twin.lookahead import depends_on_clock
 from twin.model import Model
 from twin.office import Office
 from twin.plant import EVERYWHERE
+from twin.repeats import is_news
 from twin.restoring import restore_model
 from twin.session import Session
+from twin.stockroom import Stockroom
 from twin.words import utc
 
 CATCHING_UP_LAG_S = 60.0
@@ -65,15 +67,19 @@ class Twin:
 
     def __init__(self) -> None:
         self._session = Session()
-        self._floor = Floor(self._session)
         self._office = Office(self._session)
+        self._stockroom = Stockroom(self._session, self._office.keep)
+        self._floor = Floor(self._session, self._stockroom)
         self._desk = Desk(self._session)
         self._watermarks: dict[str, tuple[int, int]] = {}
         self._handlers: dict[str, Callable[[Any], None]] = {
             **self._floor.handlers(),
             **self._office.handlers(),
             "clock_ticked": self._on_clock_event,
+            **self._stockroom.handlers(),
         }
+        for kind, then in self._stockroom.followers().items():
+            self._handlers[kind] = self._followed(self._handlers[kind], then)
 
     # The fold
 
@@ -150,7 +156,7 @@ class Twin:
     def _fold(self, event: Event) -> None:
         handler = self._handlers.get(event.kind)
         if isinstance(event, MachineEvent):
-            if not self._floor.is_news(event):
+            if not is_news(self._session, event):
                 return
         elif self._session.is_in_future(event, event.event_time.timestamp()):
             return
@@ -169,6 +175,16 @@ class Twin:
         if not self._session.was_rejected:
             self._session.counters["applied", event.kind] += 1
 
+    def _followed(self, first: Callable[[Any], None], then: Callable[[Any], None]) -> Callable[[Any], None]:
+        """What folds an event for the office, and then for the stockroom if the office took it."""
+
+        def fold(event: Any) -> None:
+            first(event)
+            if not self._session.was_rejected:
+                then(event)
+
+        return fold
+
     # Time
 
     def _on_wall_tick(self, tick: Tick) -> None:
@@ -185,16 +201,23 @@ class Twin:
             return  # the clock never runs back
         self._session.now = now
         self._session.at_tick(now)
-        lines = [line for _, line in sorted(self._session.model.lines.items()) if line.state.dirty]
+        if before is not None and now // 86_400.0 != before // 86_400.0:
+            self._forget_the_old(now)
         new_minute = before is None or now // 60.0 != before // 60.0
-        roots = []
+        if new_minute and self._session.lag_s <= CATCHING_UP_LAG_S:
+            self._floor.at_minute(now)
+        items = self._stockroom.settle(
+            now, is_new_minute=new_minute and self._session.lag_s <= CATCHING_UP_LAG_S
+        )
+        lines = [line for _, line in sorted(self._session.model.lines.items()) if line.state.dirty]
+        roots = self._stockroom.roots(items)
         if new_minute and self._session.lag_s <= CATCHING_UP_LAG_S:
             lines += [
                 line
                 for _, line in sorted(self._session.model.lines.items())
                 if not line.state.dirty and depends_on_clock(line, now)
             ]
-            roots = [
+            roots += [
                 root
                 for root, card in sorted(self._session.model.cards.items())
                 if card.state in LIVE_STATES or card.state in HELD_STATES
@@ -210,6 +233,7 @@ class Twin:
         evaluation = Evaluation(self._session.model, now, self._session.cause)
         evaluation.lines(lines)
         evaluation.orders(orders)
+        self._stockroom.tell(items, now)
         evaluation.roots(roots)
         self._session.publish(evaluation)
         self._session.publish_graph(now)
@@ -232,6 +256,13 @@ class Twin:
                         utc(now).isoformat(),
                     )
                 )
+        for (site_id, _), line in sorted(model.lines.items()):
+            keep_s = model.plant.rules(site_id).retention_days * 86_400.0
+            for _, series in sorted(line.quality.series.items()):
+                if series.hot.last_at < now - keep_s:
+                    model.drop_series(line, series)
+        for site_id in model.supply.sites_of(EVERYWHERE):
+            model.supply.forget_old(site_id, now - model.plant.rules(site_id).retention_days * 86_400.0)
         for key in sorted(model.runs):
             run = model.runs[key]
             keep_s = model.plant.rules(key[0]).retention_days * DAY_S

@@ -3,6 +3,7 @@
 from schemas import Cause, Confidence
 from twin.causes import Blame
 from twin.doubts import caveats_of
+from twin.downtime import lost_since
 from twin.entities import Line
 from twin.lateness import (
     affected_orders,
@@ -17,7 +18,7 @@ from twin.lateness import (
     rescue_by_overtime,
     weight_of,
 )
-from twin.owners import owner_of
+from twin.owners import owner_for
 from twin.progress import window_apt_s
 from twin.risk import Risk
 from twin.view import View
@@ -51,10 +52,8 @@ def judge(view: View) -> Risk | None:
         parts={"penalty": penalty},
         severity_steps=[*lateness_steps(view, late), *([] if lasting is None else [lasting])],
         mild="an order may be late",
-        owner=owner_of(
-            view.model.plant,
-            view.site_id,
-            [(None if line.event is None else line.event.supervisor_id, f"supervisor of {line.name}")],
+        owner=owner_for(
+            view, [(None if line.event is None else line.event.supervisor_id, f"supervisor of {line.name}")]
         ),
         deadline=deadline,
         deadline_because=deadline_because,
@@ -83,8 +82,8 @@ def _cause(view: View, blamed: Blame, line: Line) -> Cause:
     since: float | None = None
     if is_drift:
         since = drift.since_s
-    elif blamed.signal == "stop" and line.run is not None:
-        since = line.run.progress.state_since
+    elif blamed.signal == "stop":
+        since = lost_since(blamed.line)
     elif blamed.signal == "late_start" and blamed.chain:
         since = blamed.chain[0].run.planned_start
     return Cause(
@@ -96,4 +95,5 @@ def _cause(view: View, blamed: Blame, line: Line) -> Cause:
         since=None if since is None else utc(since),
         method="glr" if is_drift else None,
         in_words=cause_in_words(blamed, line, since, view.zone),
+        lost_h=round(blamed.lost_s / 3600.0, 4),
     )

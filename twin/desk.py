@@ -24,11 +24,13 @@ from schemas import (
 )
 from twin.card_board import CardBoard
 from twin.card_life import CARD_MOVES, moved
+from twin.downtime import down_root
 from twin.entities import CommandNote
 from twin.owners import named
 from twin.risk import Root
 from twin.runs import STOPPED
 from twin.session import Session
+from twin.stoppages import set_expected_end
 from twin.words import time_of, utc
 
 
@@ -186,9 +188,9 @@ class Desk:
         run = line.run
         if run is None or run.progress.state not in STOPPED:
             raise Refused("not_down", f"{line.name} is not down: no run of it is held or suspended")
-        run.progress.stopped_until = command.event_time.timestamp() + command.expected_duration_min * 60.0
-        session.model.save_run(run)
-        session.evaluate([line])
+        until = command.event_time.timestamp() + command.expected_duration_min * 60.0
+        set_expected_end(session.model, line, until, command.event_id, command.actor)
+        session.evaluate([line], roots=[down_root(line)])
 
     # Answers
 

@@ -5,6 +5,7 @@ documents and rebuilt on restore.
 """
 
 from dataclasses import dataclass, field
+from math import inf
 
 import msgspec
 
@@ -12,9 +13,12 @@ from schemas import LineUpserted, OrderUpserted, OvertimeWindowUpserted, RunPlan
 from twin.calendar import CalendarDescription, WorkCalendar
 from twin.dedupe import IdWindow
 from twin.drift import Bucket, DriftState
+from twin.elements import Period
 from twin.experience import LineRecord
 from twin.projection import Pace, ProjectedRun, QueuedRun
+from twin.quality_series import LineQuality
 from twin.runs import FINISHED, RunProgress, RunState
+from twin.stops import LineStops
 
 SiteKey = tuple[str, str]
 """(site_id, id): ids are unique within a site."""
@@ -47,6 +51,8 @@ class LineState(msgspec.Struct):
         produced_s: production that its record does not hold yet.
         drift_confidence: how sure the drift was when it was last reported.
         published: what the last published line status said, for materiality.
+        period: elements of the present shift; measured_from: the first moment that is counted in any.
+        element_since: since when the line's time counts as what it counts as now.
     """
 
     packml: str = "UNKNOWN"
@@ -70,6 +76,9 @@ class LineState(msgspec.Struct):
     usual_gap_s: float | None = None
     produced_s: float = 0.0
     published: StatusReading | None = None
+    period: Period | None = None
+    measured_from: float | None = None
+    element_since: float | None = None
 
     def encode(self) -> bytes:
         """JSON of the state."""
@@ -164,6 +173,7 @@ class Run:
     planned_end: float
     rate_pcs_per_h: float = 1.0
     expected_yield: float = 1.0
+    use_known_at: float = -inf  # counts up to then change what is known of the material it used; derived
     order_keys: tuple[SiteKey, ...] = ()  # orders that it is for, known or not, by id
 
     @property
@@ -208,8 +218,14 @@ class Line:
     )
     window_apt_s: float | None = None  # production time in closed buckets; None = to be worked out
     drift: DriftState = field(default_factory=DriftState)
+    stops: LineStops = field(default_factory=LineStops)
+    quality: LineQuality = field(default_factory=LineQuality)
     record: LineRecord = field(default_factory=LineRecord)
     ids: IdWindow = field(default_factory=IdWindow)
+    periods: list[Period] = field(
+        default_factory=list
+    )  # closed ones, oldest first; the open one is in the state
+    touched: dict[float, Period | None] = field(default_factory=dict)  # closed ones to be written, by start
     ids_key: str = ""  # begins the keys of the window's documents
 
     def __post_init__(self) -> None:

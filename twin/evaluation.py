@@ -61,14 +61,14 @@ class Evaluation:
             if status is not None:
                 self.emit(topics.LINES, join_key(*key), status, status.output_id)
 
-    def orders(self, orders: Iterable[Order]) -> None:
-        """Reassess these orders and those that projecting touched, then their cards."""
+    def orders(self, orders: Iterable[Order], roots: Iterable[Root] = ()) -> None:
+        """Reassess these orders and those that projecting touched, then their cards and those of the roots."""
         for order in orders:
             self._orders[order.site_id, order.order_id] = order
         for key in sorted(self._orders):
             self._judge_order(self._orders[key])
         self._orders.clear()
-        self.roots([])
+        self.roots(roots)
 
     def roots(self, roots: Iterable[Root]) -> None:
         """Judge the cards of these roots and of those that reassessing touched."""

@@ -7,7 +7,9 @@ from schemas import (
     CountCorrected,
     CountReported,
     MachineEvent,
+    MaterialConsumed,
     PackmlState,
+    QualityRecorded,
     RunEvent,
     RunStarted,
     SetupStarted,
@@ -16,29 +18,21 @@ from schemas import (
     join_key,
     topics,
 )
+from twin.busy_time import element_of, recount
 from twin.conflicts import root_of_run
-from twin.dedupe import SequenceWindow, Verdict
 from twin.drift import DriftChange, judge
 from twin.entities import Line, Run
+from twin.inspection import Inspection
 from twin.progress import BUCKETS_KEPT, add_pieces, advance, buckets_changed, close_bucket, hour_of
 from twin.runs import FINISHED, RUN_TRANSITIONS, STOPPED, RunState
 from twin.session import Session
 from twin.silence import note_gap
+from twin.stockroom import Stockroom
+from twin.stoppages import PACKML_STOPS, Stoppages
 from twin.words import utc
 
 EVALUATION_GAP_S = 1.0
 """A line's counts are evaluated at most this often, in seconds of the clock. Smaller costs throughput, larger delay."""
-
-_PACKML_STOPS: dict[PackmlState, RunState] = {
-    PackmlState.HOLDING: RunState.HELD,
-    PackmlState.HELD: RunState.HELD,
-    PackmlState.STOPPING: RunState.HELD,
-    PackmlState.STOPPED: RunState.HELD,
-    PackmlState.ABORTING: RunState.HELD,
-    PackmlState.ABORTED: RunState.HELD,
-    PackmlState.SUSPENDING: RunState.SUSPENDED,
-    PackmlState.SUSPENDED: RunState.SUSPENDED,
-}
 
 
 class Floor:
@@ -46,10 +40,14 @@ class Floor:
 
     Args:
         session: shared with the twin's other handlers.
+        stockroom: is told of material used, and of pieces that speak of the time before it was counted.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, stockroom: Stockroom) -> None:
         self._session = session
+        self._stoppages = Stoppages(session)
+        self._inspection = Inspection(session)
+        self._stockroom = stockroom
 
     def handlers(self) -> dict[str, Callable[[Any], None]]:
         """Kind -> what folds it."""
@@ -57,55 +55,12 @@ class Floor:
             "count_reported": self._on_count,
             "count_corrected": self._on_correction,
             "state_changed": self._on_state,
-            "material_consumed": self._on_run_report,
-            "quality_recorded": self._on_run_report,
+            "material_consumed": self._on_consumed,
+            "quality_recorded": self._on_inspection,
         }
         for kind in RUN_TRANSITIONS[RunState.HELD]:
             table[kind] = self._on_run_event
         return table
-
-    def is_news(self, event: MachineEvent) -> bool:
-        """Whether a machine event is neither in the future, nor a repeat, nor too late to tell; notes it as seen."""
-        moment = event.event_time.timestamp()
-        if self._session.is_in_future(event, moment):
-            return False
-        line = self._session.model.lines.get((event.site_id, event.line_id))
-        if line is None:
-            self._session.reject(
-                event, "unknown_line", f"line {event.line_id} of site {event.site_id} is not known"
-            )
-            return False
-        if event.source_id is not None and event.source_sequence is not None:
-            return self._is_new_number(event, event.source_id, event.source_sequence)
-        verdict = line.ids.judge(event.event_id, moment)
-        if verdict is Verdict.REPEAT:
-            self._session.counters["duplicate", "event_id"] += 1
-            return False
-        if verdict is Verdict.TOO_LATE:
-            self._session.reject(
-                event, "too_late", "older than the window in which a repeat could be told, and not numbered"
-            )
-            return False
-        chunk, given_up = line.ids.add(event.event_id, moment)
-        self._session.model.store.put(f"{line.ids_key}/{chunk.number}", chunk)
-        if given_up is not None:
-            self._session.model.store.remove(f"{line.ids_key}/{given_up.number}")
-        return True
-
-    def _is_new_number(self, event: MachineEvent, source_id: str, number: int) -> bool:
-        key = (event.site_id, event.line_id, source_id)
-        model = self._session.model
-        kept = model.sequences.get(key)
-        if kept is None:
-            document_key = join_key(event.site_id, "sequence", event.line_id, source_id)
-            kept = model.adopt_sequence(key, SequenceWindow([]), document_key)
-        window, document_key = kept
-        if window.judge(number) is Verdict.REPEAT:
-            self._session.counters["duplicate", "sequence"] += 1
-            return False
-        window.add(number, event.event_time.timestamp())
-        model.store.put(document_key, window)
-        return True
 
     def _run_of(self, event: MachineEvent, run_id: str | None, line: Line) -> Run | None:
         """The run that the event speaks of; rejected where there is none."""
@@ -181,14 +136,18 @@ class Floor:
         good: float,
         scrap: float,
         rework: float,
-        event: MachineEvent,
+        event: CountReported | CountCorrected,
     ) -> None:
         model = self._session.model
+        if line.stops.stations and good + scrap + rework > 0 and self._stoppages.on_pieces(line, run, moment):
+            self._move(line, run, RunState.RUNNING, moment, event)
         is_current = line.state.run_id == run.run_id
         if is_current:
             advance(line, moment)  # line and run are saved below
         else:
             line.items = None  # a run that waits has pieces: what is known of it changed
+        if moment <= run.use_known_at:
+            self._stockroom.on_late_count(run, moment, good, good + scrap + rework)
         changed = add_pieces(line, run, moment, good, scrap, rework)
         if is_current:
             closed = close_bucket(line, moment)
@@ -199,12 +158,17 @@ class Floor:
         if changed is not None:
             model.save_bucket_hour(line, hour_of(changed))
             self._judge_pace(line, event)
+        roots = self._inspection.on_pieces(line, run, moment, (good, scrap, rework), event)
         model.save_run(run)
         if run.progress.good_pcs > run.plan.quantity_pcs:
             self._session.review(root_of_run(run), moment)
         line.state.dirty = True
         self._note_seen(line, moment, event)
-        if self._session.now is not None and self._session.now - line.state.evaluated_at >= EVALUATION_GAP_S:
+        if roots:
+            self._session.evaluate([line], roots=roots)
+        elif (
+            self._session.now is not None and self._session.now - line.state.evaluated_at >= EVALUATION_GAP_S
+        ):
             self._session.evaluate([line])
 
     def _on_run_event(self, event: RunEvent) -> None:
@@ -235,29 +199,62 @@ class Floor:
                 return
             lines.append(model.move_run(run, line, moment, event.event_id))
         self._move(line, run, state, moment, event)
-        self._session.evaluate(lines)
+        for left in lines[1:]:
+            self._stoppages.follow(left, moment, event)
+        self._session.evaluate(lines, roots=self._stoppages.roots(*lines))
 
     def _on_state(self, event: StateChanged) -> None:
         line = self._session.model.lines[event.site_id, event.line_id]
         moment = event.event_time.timestamp()
         self._note_seen(line, moment, event)
         if event.station_id is not None:
+            if self._stoppages.on_station(line, event, event.station_id):
+                assert line.run is not None
+                self._move(line, line.run, RunState.RUNNING, moment, event)
+            self._session.evaluate([line], roots=self._stoppages.roots(line))
             return
         line.state.packml = event.state.value
         run = line.run
-        target = _PACKML_STOPS.get(event.state)
+        target = PACKML_STOPS.get(event.state)
         if run is not None and (run.progress.state_since is None or moment >= run.progress.state_since):
             if target is not None and run.progress.state is RunState.RUNNING:
                 self._move(line, run, target, moment, event)
+            elif target is not None and run.progress.state in STOPPED:
+                self._stoppages.on_said_again(line, run, moment, event)
             elif event.state is PackmlState.EXECUTE and run.progress.state in STOPPED:
                 self._move(line, run, RunState.RUNNING, moment, event)
         self._session.model.save_line(line)
-        self._session.evaluate([line])
+        self._session.evaluate([line], roots=self._stoppages.roots(line))
+
+    def at_minute(self, now: float) -> None:
+        """Time has passed: lines whose station is down and that make nothing are down; long stops are told."""
+        for _, line in sorted(self._session.model.lines.items()):
+            self._stoppages.at_minute(line, now)
+
+    def _on_consumed(self, event: MaterialConsumed) -> None:
+        line = self._session.model.lines[event.site_id, event.line_id]
+        run = self._run_of(event, event.run_id, line)
+        if run is not None:
+            self._stockroom.on_consumed(line, run, event)
+            self._note_seen(line, event.event_time.timestamp(), event)
 
     def _on_run_report(self, event: RunEvent) -> None:
         line = self._session.model.lines[event.site_id, event.line_id]
         if self._run_of(event, event.run_id, line) is not None:
             self._note_seen(line, event.event_time.timestamp(), event)
+
+    def _on_inspection(self, event: QualityRecorded) -> None:
+        line = self._session.model.lines[event.site_id, event.line_id]
+        run = self._run_of(event, event.run_id, line)
+        if run is None or not self._is_on(line, run, event):
+            return
+        moment = event.event_time.timestamp()
+        roots = self._inspection.on_inspection(line, run, moment, event)
+        self._note_seen(line, moment, event)
+        if roots:
+            self._session.evaluate([line], roots=roots)
+        elif line.quality.risen:
+            self._session.mark_dirty(line)
 
     def _begin(self, line: Line, run: Run, moment: float, event: MachineEvent) -> None:
         planned_on = self._session.model.line_of_run[run.site_id, run.run_id]
@@ -269,6 +266,7 @@ class Floor:
         """Bring a run into a state; a line is on one run at a time."""
         model = self._session.model
         self._advance(line, moment)
+        counted_as = element_of(line)
         if state in (RunState.SETUP, RunState.RUNNING) and line.state.run_id != run.run_id:
             displaced = line.run
             if displaced is not None and displaced.progress.state not in (*FINISHED, *STOPPED):
@@ -295,6 +293,7 @@ class Floor:
             progress.stopped_until = None if expected_min is None else moment + expected_min * 60.0
         if state in FINISHED:
             progress.ended_at = moment
+            self._stockroom.on_finished(run, moment)
             if line.state.run_id == run.run_id:
                 line.state.run_id = None
         if state is not progress.state:
@@ -302,7 +301,11 @@ class Floor:
         progress.state = state
         progress.state_event_id = event.event_id
         line.queue = None
-        model.save_run(run)
+        recount(line, moment, counted_as)
+        for moved in (counted_as[1], line.run, run):
+            if moved is not None:
+                model.save_run(moved)
+        self._stoppages.follow(line, moment, event)
         self._note_seen(line, moment, event)
         self._session.review(root_of_run(run), moment)
         self._session.mark_dirty(line)

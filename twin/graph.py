@@ -145,6 +145,10 @@ class PlantGraph:
         """Whether the node exists."""
         return identity in self._graph
 
+    def degree(self, identity: str) -> int:
+        """Number of edges at a node; 0 where it is not there."""
+        return int(self._graph.degree(identity)) if identity in self._graph else 0
+
     def counts(self) -> tuple[int, int]:
         """Number of nodes and edges."""
         return self._graph.number_of_nodes(), self._graph.number_of_edges()

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 
 from schemas import CardKind
-from twin import conflict_risk, conflicts, delivery, plan_check, silence
+from twin import conflict_risk, conflicts, delivery, line_down, plan_check, quality_risk, shortage, silence
 from twin.model import Model
 from twin.risk import Risk, Root
 from twin.view import View
@@ -17,12 +17,21 @@ asked each minute of the clock, so it must be cheap."""
 
 JUDGES: dict[CardKind, Judge] = {
     CardKind.DELIVERY_RISK: delivery.judge,
+    CardKind.QUALITY_RISK: quality_risk.judge,
+    CardKind.LINE_DOWN: line_down.judge,
     CardKind.PLAN_INFEASIBLE: plan_check.judge,
+    CardKind.MATERIAL_SHORTAGE: shortage.judge,
     CardKind.DATA_STALE: silence.judge,
     CardKind.DATA_CONFLICT: conflict_risk.judge,
 }
 
-WATCHES: tuple[Watch, ...] = (conflicts.watch, plan_check.watch, silence.watch)
+WATCHES: tuple[Watch, ...] = (
+    conflicts.watch,
+    line_down.watch,
+    plan_check.watch,
+    quality_risk.watch,
+    silence.watch,
+)
 
 GONE: dict[CardKind, str] = {
     CardKind.DELIVERY_RISK: "the affected orders are projected in time again",
@@ -35,6 +44,6 @@ GONE: dict[CardKind, str] = {
 }
 """Why a card of a kind goes by itself, in words."""
 
-AT_ONCE: frozenset[CardKind] = frozenset({CardKind.DATA_STALE, CardKind.DATA_CONFLICT})
+AT_ONCE: frozenset[CardKind] = frozenset({CardKind.DATA_STALE, CardKind.DATA_CONFLICT, CardKind.LINE_DOWN})
 """Kinds whose cards go at once: a line that speaks again is not silent for another half hour, and both were given a
-grace before they were told."""
+grace before they were told. The judge of a line that is down waits by itself, and says so."""

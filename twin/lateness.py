@@ -1,8 +1,8 @@
 """What late orders mean, whatever made them late: who, how much, by when, and what holds the date."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from schemas import AffectedOrder, PathStep, Rescue
+from schemas import AffectedOrder, CustomerUpserted, PathStep, Rescue
 from twin.assessment import Assessment
 from twin.drift import DriftPhase
 from twin.entities import Line, Run
@@ -47,6 +47,7 @@ def affected_order(each: Assessment, customer_name: str) -> AffectedOrder:
         exposure=each.penalty,
         margin_before=each.margin_before,
         margin_if_late=None if each.margin_if_late is None else round(each.margin_if_late, 2),
+        late_ships_at=None if each.late_ships_at is None else utc(each.late_ships_at),
     )
 
 
@@ -81,9 +82,17 @@ def lateness_steps(view: View, late: Sequence[LateOrder]) -> list[str]:
     p_late = max((each.assessment.p_late for each in late), default=0.0)
     if worst_days > 0 and p_late >= view.rules.raise_at_p_late:
         steps.append("an order will be late")
-    if any(each.customer is not None and each.customer.cannot_slip for each in late):
-        steps.append("its customer cannot slip")
-    return steps
+    return [*steps, *cannot_slip_step(view, [each.customer for each in late])]
+
+
+def cannot_slip_step(view: View, customers: Iterable[CustomerUpserted | None]) -> list[str]:
+    """The step that a customer who cannot slip adds, and whether the rules say so or master data; worst order first."""
+    for customer in customers:
+        if customer is not None and customer.cannot_slip:
+            said = view.rules.customer(customer.customer_id)
+            by_rule = said is not None and said.cannot_slip is not None
+            return ["its customer cannot slip" + (", as the rules say" if by_rule else "")]
+    return []
 
 
 def rescue_by_overtime(

@@ -3,6 +3,7 @@
 from schemas import LineStatus
 from twin.drift import DriftPhase
 from twin.entities import Line, StatusReading
+from twin.measures import day_measures, run_measures
 from twin.model import Model
 from twin.progress import attainment
 from twin.words import utc
@@ -42,6 +43,8 @@ def line_status(line: Line, model: Model, now: float, output_id: str) -> LineSta
         rework_pcs=0.0 if progress is None else progress.rework_pcs,
         last_event_at=None if state.last_event_at is None else utc(state.last_event_at),
         as_of=utc(now),
+        elements=None if run is None else run_measures(run, state.marked_at),
+        day=day_measures(line),
     )
 
 

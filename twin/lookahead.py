@@ -3,6 +3,7 @@
 from msgspec import structs
 
 from twin.assessment import Assessment, assess, penalty_rate, ready_of
+from twin.downtime import expected_end, stopped_run
 from twin.drift import DriftPhase
 from twin.entities import Line, Order, Run
 from twin.model import Model
@@ -21,16 +22,19 @@ def project_line(line: Line, model: Model, now: float) -> dict[str, ProjectedRun
     queue = line.queued()
     if not queue:
         return {}
+    # Whole minutes: a waiting line would otherwise move with every tick of the clock.
+    minute = now - now % 60.0
+    down = stopped_run(line)
+    stopped_until = queue[0].progress.stopped_until if down is None else expected_end(line, minute).at
     marked = line.state.marked_at
     # A line never heard of is taken to have been free for long: it begins as planned.
     known_at = queue[0].planned_start - LONG_AGO_S if marked is None else marked
-    items = _items(line, model, queue)
-    # Whole minutes: a waiting line would otherwise move with every tick of the clock.
-    minute = now - now % 60.0
+    items = _items(line, model, queue, stopped_until)
     habits = model.experience_of(line.site_id).of(line.line_id)
     if line.drift.phase is not DriftPhase.DRIFTING:
         habits = structs.replace(habits, drift_ends_per_s=0.0)
-    projected = project_queue(items, line.calendar, line.state.pace, known_at, minute, habits)
+    gates = model.supply.gates_of(line.site_id)
+    projected = project_queue(items, line.calendar, line.state.pace, known_at, minute, habits, gates)
     return {each.run_id: each for each in projected}
 
 
@@ -69,7 +73,14 @@ def assess_order(order: Order, model: Model) -> Assessment | None:
     return assess(order, ready, route, penalty_rate(order, customer, agreed), experience)
 
 
-def _items(line: Line, model: Model, queue: list[Run]) -> list[QueuedRun]:
+def setup_s(line: Line, model: Model, run: Run, family: str | None) -> float:
+    """Work of setting a line up for a run after a family, in seconds."""
+    if run.plan.setup_min is not None:
+        return run.plan.setup_min * 60.0
+    return model.plant.setup_s(run.site_id, line.line_id, family, model.family_of(run))
+
+
+def _items(line: Line, model: Model, queue: list[Run], stopped_until: float | None) -> list[QueuedRun]:
     """The queue as projections read it, kept on the line: by themselves change only runs that have begun or are fed."""
     kept = line.items
     if kept is None:
@@ -77,27 +88,29 @@ def _items(line: Line, model: Model, queue: list[Run]) -> list[QueuedRun]:
         family = line.state.family
         for index, run in enumerate(queue):
             items.append(
-                _queued_run(line, model, run, _setup_s(line, model, run, family), is_first=index == 0)
+                _queued_run(
+                    line, model, run, setup_s(line, model, run, family), stopped_until if index == 0 else None
+                )
             )
             family = model.family_of(run) or family
     else:
         items = [
             item
             if run.progress.state is RunState.PLANNED and not model.feeders.get((run.site_id, run.run_id))
-            else _anew(item, line, model, run, is_first=index == 0)
+            else _anew(item, line, model, run, stopped_until if index == 0 else None)
             for index, (run, item) in enumerate(zip(queue, kept, strict=True))
         ]
     line.items = items
     return items
 
 
-def _anew(item: QueuedRun, line: Line, model: Model, run: Run, *, is_first: bool) -> QueuedRun:
+def _anew(item: QueuedRun, line: Line, model: Model, run: Run, stopped_until: float | None) -> QueuedRun:
     """The item of a run that has begun or is fed; the one before where nothing about it moved."""
     if run.progress.state is RunState.PLANNED:
         feed = _feed(model, run)
         if feed is not None and feed is item.feed:
             return item
-    return _queued_run(line, model, run, item.setup_s, is_first=is_first)
+    return _queued_run(line, model, run, item.setup_s, stopped_until)
 
 
 def _feed(model: Model, run: Run) -> ProjectedRun | None:
@@ -113,26 +126,23 @@ def _feed(model: Model, run: Run) -> ProjectedRun | None:
     return last
 
 
-def _setup_s(line: Line, model: Model, run: Run, family: str | None) -> float:
-    if run.plan.setup_min is not None:
-        return run.plan.setup_min * 60.0
-    return model.plant.setup_s(run.site_id, line.line_id, family, model.family_of(run))
-
-
-def _queued_run(line: Line, model: Model, run: Run, setup_s: float, *, is_first: bool) -> QueuedRun:
+def _queued_run(
+    line: Line, model: Model, run: Run, setup_work_s: float, stopped_until: float | None
+) -> QueuedRun:
     plan, progress = run.plan, run.progress
     earliest = run.planned_start
     if plan.release_at is not None:
         earliest = max(earliest, plan.release_at.timestamp())
     feed = _feed(model, run)
+    is_first = line.queued()[0] is run
     return QueuedRun(
         run_id=run.run_id,
         state=progress.state,
         remaining_pcs=run.remaining_pcs,
-        rate_pcs_per_h=run.rate_pcs_per_h * _yield_ratio(run),
-        setup_s=setup_s,
+        rate_pcs_per_h=run.rate_pcs_per_h * _yield_ratio(line, run),
+        setup_s=setup_work_s,
         setup_since=progress.setup_since,
-        stopped_until=progress.stopped_until if is_first else None,
+        stopped_until=stopped_until,
         earliest_start=earliest,
         fed_at=None if feed is None else feed.finish_at,
         fed_by=None if feed is None else feed.run_id,
@@ -144,8 +154,18 @@ def _queued_run(line: Line, model: Model, run: Run, setup_s: float, *, is_first:
     )
 
 
-def _yield_ratio(run: Run) -> float:
-    """The run's yield over the expected one: scrap is inside the good rate, once."""
+def expected_yield_of(line: Line, run: Run) -> float:
+    """Share of good pieces among those that the run still makes: scrap is inside the good rate, once.
+
+    While more is bad than before, the share since that change; else the run's own, blended with the expected one.
+    """
+    raised = line.quality.shifted_yield(run.plan.item_id)
+    if raised is not None:
+        return raised
     made, good = run.progress.made_pcs, run.progress.good_pcs
-    shrunk = (good + YIELD_PRIOR_PCS * run.expected_yield) / (made + YIELD_PRIOR_PCS)
-    return max(0.01, shrunk / run.expected_yield)
+    return (good + YIELD_PRIOR_PCS * run.expected_yield) / (made + YIELD_PRIOR_PCS)
+
+
+def _yield_ratio(line: Line, run: Run) -> float:
+    """The yield over the expected one, which is inside the planned rate."""
+    return max(0.01, expected_yield_of(line, run) / run.expected_yield)

@@ -38,9 +38,12 @@ from twin.entities import (
 from twin.experience import UNKNOWN, Experience, LineRecord, learned
 from twin.graph import PlantGraph, node_id
 from twin.plant import Plant
+from twin.quality_series import QualityHour, QualitySeries, Series, SeriesKey
 from twin.risk import Root, root_of, root_text
 from twin.runs import RunProgress
 from twin.store import DocumentStore
+from twin.supply import SupplyBook
+from twin.usage import forget_run
 
 
 class CardDocument:
@@ -93,6 +96,7 @@ class Model:
         self._absent: dict[
             Root, float
         ] = {}  # roots whose risk is gone, but not for long enough, and since when
+        self.supply = SupplyBook(self.store, self.plant, self.graph)
         self.sequences: dict[tuple[str, str, str], tuple[SequenceWindow, str]] = {}  # and its document's key
 
     def adopt_sequence(
@@ -155,12 +159,50 @@ class Model:
         return line
 
     def save_line(self, line: Line) -> None:
-        """The line's hot document changed."""
+        """The line's hot document changed, and with it perhaps shifts that are over."""
         self.store.put(line.key, line.state)
+        for start_s, period in line.touched.items():
+            key = join_key(line.site_id, "shift", line.line_id, str(int(start_s)))
+            if period is None:
+                self.store.remove(key)
+            else:
+                self.store.put(key, period)
+        line.touched.clear()
 
     def save_drift(self, line: Line) -> None:
         """The memory of the line's drift changed."""
         self.store.put(join_key(line.site_id, "drift", line.line_id), DriftDocument(line.drift))
+
+    def save_stops(self, line: Line) -> None:
+        """What is remembered of the line's stops changed."""
+        self.store.put(join_key(line.site_id, "stops", line.line_id), line.stops)
+
+    def series(self, line: Line, key: SeriesKey) -> Series:
+        """A quality series of the line, made if it is not known yet."""
+        series = line.quality.series.get(key)
+        if series is None:
+            document_key = join_key(line.site_id, "quality", line.line_id, *key)
+            series = line.quality.series[key] = Series(key, QualitySeries(), document_key)
+        return series
+
+    def save_series(self, line: Line, series: Series, hours: Iterable[int] = ()) -> None:
+        """A quality series changed, and its closed buckets of these hours; an hour without any is removed."""
+        self.store.put(series.document_key, series.hot)
+        for hour in hours:
+            buckets = series.hour(hour)
+            key = join_key(line.site_id, "quality_hour", line.line_id, *series.key, str(hour))
+            if buckets:
+                self.store.put(key, QualityHour(buckets))
+            else:
+                self.store.remove(key)
+
+    def drop_series(self, line: Line, series: Series) -> None:
+        """Forget a series that nothing was heard of for long."""
+        for hour in {int(bucket.start_s // 3600): None for bucket in series.buckets}:
+            self.store.remove(join_key(line.site_id, "quality_hour", line.line_id, *series.key, str(hour)))
+        self.store.remove(series.document_key)
+        del line.quality.series[series.key]
+        line.quality.note_phases()
 
     def save_record(self, line: Line) -> None:
         """Something that the line's record holds happened."""
@@ -243,6 +285,7 @@ class Model:
         self._place(line, run)
         self._peg(run)
         self._link_run(line, run)
+        self.supply.link_run(run)
         return run, [*changed, *self.lines_fed_by(run)]
 
     def move_run(self, run: Run, line: Line, since: float, event_id: str) -> Line:
@@ -266,6 +309,7 @@ class Model:
         concerned = [line, *self.lines_fed_by(run)]
         self._take_off(line, run)
         self._unpeg(run)
+        forget_run(self.supply, run)
         del self.runs[key], self.line_of_run[key]
         self.suspect((CardKind.DATA_CONFLICT.value, "run", *key), None)
         self.feeders.pop(key, None)

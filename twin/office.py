@@ -14,6 +14,7 @@ from schemas import (
     OrderUpserted,
     OvertimeWindowUpserted,
     PersonUpserted,
+    RulesUpdated,
     RunCancelled,
     RunPlanned,
     ShipmentDeparted,
@@ -22,8 +23,10 @@ from schemas import (
     WorkOrderClosed,
 )
 from twin import conflicts
+from twin.card_life import HELD_STATES, LIVE_STATES
 from twin.entities import Order
 from twin.plant import EVERYWHERE, Word
+from twin.risk import Root
 from twin.runs import RunState
 from twin.session import Session
 
@@ -118,7 +121,17 @@ class Office:
         if self.keep(event) in (Word.NEW, Word.CHANGED):
             self._session.latest.clear()
             self._refresh(event.site_id)
-            self._session.evaluate([], self._session.model.open_orders(event.site_id))
+            model = self._session.model
+            # Rules change cards that have no order too, and what was put aside may be worse under them.
+            roots = self._roots_with_card(event.site_id) if isinstance(event, RulesUpdated) else []
+            self._session.evaluate([], model.open_orders(event.site_id), roots)
+
+    def _roots_with_card(self, site_id: str) -> list[Root]:
+        return [
+            root
+            for root, card in sorted(self._session.model.cards.items())
+            if site_id in (EVERYWHERE, root[2]) and (card.state in LIVE_STATES or card.state in HELD_STATES)
+        ]
 
     def _refresh(self, site_id: str) -> None:
         """What the lines of a site rest on changed: the next tick projects them anew."""

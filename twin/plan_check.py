@@ -12,9 +12,9 @@ from twin import delivery
 from twin.assessment import DAY_S, SUREST, penalty_rate
 from twin.entities import Order
 from twin.graph import node_id
-from twin.lateness import shipping_path
+from twin.lateness import cannot_slip_step, shipping_path
 from twin.model import Model
-from twin.owners import owner_of
+from twin.owners import owner_for
 from twin.risk import Risk, Root
 from twin.runs import RunState
 from twin.view import View
@@ -141,8 +141,7 @@ def _too_little(view: View, order: Order) -> Risk | None:
     graph = model.graph
     node = node_id("order", order.site_id, order.order_id)
     steps = ["it cannot be made in time any more"] if p_late >= rules.raise_at_p_late else []
-    if customer is not None and customer.cannot_slip:
-        steps.append("its customer cannot slip")
+    steps += cannot_slip_step(view, [customer])
     account_owner = None if customer is None else customer.account_owner_id
     return Risk(
         title=f"#{order.order_id} for {name}: {lacks}, and its goods must be ready {needed_at}",
@@ -166,7 +165,7 @@ def _too_little(view: View, order: Order) -> Risk | None:
         parts={"penalty": penalty},
         severity_steps=steps,
         mild="too little is planned",
-        owner=owner_of(model.plant, order.site_id, [(account_owner, f"account owner of {name}")]),
+        owner=owner_for(view, [(account_owner, f"account owner of {name}")]),
         deadline=deadline,
         deadline_because=deadline_because,
         confidence=Confidence(

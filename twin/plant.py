@@ -8,6 +8,7 @@ from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from schemas import (
+    BillOfMaterialUpserted,
     CalendarUpserted,
     CustomerUpserted,
     Event,
@@ -22,6 +23,7 @@ from schemas import (
     SetupMatrixUpserted,
     ShipmentSlotsUpserted,
     SiteUpserted,
+    StationUpserted,
     WorkOrderClosed,
     join_key,
 )
@@ -89,6 +91,7 @@ class Plant:
         self._claims: dict[PlantKey, dict[str, Event]] = {}  # what each system says, where several speak
         self._calendars: dict[CalendarDescription, WorkCalendar] = {}
         self._routes: dict[PlantKey, Route] = {}
+        self._customers: dict[tuple[str, str], CustomerUpserted | None] = {}
 
     def upsert(self, event: Event) -> Word:
         """Take an upsert as the last word on its entity, unless a later one is known."""
@@ -130,6 +133,8 @@ class Plant:
         """Hold an event that is already written."""
         self._events[key] = event
         self._routes.pop(key, None)
+        if event.kind in ("customer_upserted", "rules_updated"):
+            self._customers.clear()
 
     def amend(self, event: Event) -> None:
         """Put an upsert right after what really happened."""
@@ -169,14 +174,52 @@ class Plant:
         return "EUR" if site is None else site.currency
 
     def customer(self, site_id: str, customer_id: str) -> CustomerUpserted | None:
-        """A customer of the site or of every site."""
+        """A customer of the site or of every site, with what the site's rules say of them over master data."""
+        key = (site_id, customer_id)
+        if key not in self._customers:
+            self._customers[key] = self._customer_under_rules(site_id, customer_id)
+        return self._customers[key]
+
+    def _customer_under_rules(self, site_id: str, customer_id: str) -> CustomerUpserted | None:
         event = self._local_or_shared("customer_upserted", site_id, customer_id)
-        return event if isinstance(event, CustomerUpserted) else None
+        known = event if isinstance(event, CustomerUpserted) else None
+        rules = self._local_or_shared("rules_updated", site_id, "rules_updated")
+        said = rules.rules.customer(customer_id) if isinstance(rules, RulesUpdated) else None
+        if said is None or rules is None:
+            return known
+        if known is None:  # the rules may speak of a customer before master data does
+            known = CustomerUpserted(
+                event_id=rules.event_id,
+                event_time=rules.event_time,
+                site_id=rules.site_id,
+                customer_id=customer_id,
+                name=customer_id,
+            )
+        given = {
+            name: value
+            for name, value in (
+                ("cannot_slip", said.cannot_slip),
+                ("weight", said.weight),
+                ("account_owner_id", said.account_owner_id),
+            )
+            if value is not None
+        }
+        return known.model_copy(update=given)
+
+    def station(self, site_id: str, station_id: str) -> StationUpserted | None:
+        """A station of the site."""
+        event = self._events.get((site_id, "station_upserted", station_id))
+        return event if isinstance(event, StationUpserted) else None
 
     def item(self, site_id: str, item_id: str) -> ItemUpserted | None:
         """An item of the site or of every site."""
         event = self._local_or_shared("item_upserted", site_id, item_id)
         return event if isinstance(event, ItemUpserted) else None
+
+    def bill(self, site_id: str, item_id: str) -> BillOfMaterialUpserted | None:
+        """The bill of material of an item of the site or of every site."""
+        event = self._local_or_shared("bill_of_material_upserted", site_id, item_id)
+        return event if isinstance(event, BillOfMaterialUpserted) else None
 
     def person(self, site_id: str, person_id: str) -> PersonUpserted | None:
         """A person of the site or of every site."""
@@ -266,7 +309,8 @@ class Plant:
                 + exceptions,
             )
         else:
-            description = CalendarDescription(always=True, exceptions=exceptions)
+            # The zone says when its days begin.
+            description = CalendarDescription(zone=self.zone(site_id).key, always=True, exceptions=exceptions)
         calendar = self._calendars.get(description)
         if calendar is None:
             calendar = self._calendars[description] = WorkCalendar(description)

@@ -7,6 +7,7 @@ count after that, so hourly counts give hourly buckets and nothing is spread ove
 from bisect import bisect_left
 from itertools import pairwise
 
+from twin.busy_time import begin, count_pieces, count_time
 from twin.drift import Bucket
 from twin.entities import Line, Run
 from twin.runs import STOPPED, RunState
@@ -19,19 +20,21 @@ BUCKETS_KEPT = 400
 
 
 def advance(line: Line, moment: float) -> None:
-    """Count production and down time of the run that the line is on, up to the moment."""
+    """Count working time up to the moment: of the line, and of the run that it is on."""
     state = line.state
     mark = state.marked_at
     if mark is None:
         state.marked_at = moment
+        begin(line, moment)
         return
     if moment <= mark:
         return
     run = line.run
+    worked = line.calendar.work_between(mark, moment)
+    count_time(line, mark, moment, worked)
     if run is not None:
         progress = run.progress
         if progress.state is RunState.RUNNING:
-            worked = line.calendar.work_between(mark, moment)
             if worked > 0.0:
                 if state.opened_at is None:
                     state.opened_at = line.calendar.next_working(mark)
@@ -40,14 +43,15 @@ def advance(line: Line, moment: float) -> None:
                 state.produced_s += worked
                 state.expected_pcs += worked * run.rate_pcs_per_h / run.expected_yield / 3600.0
         elif progress.state in STOPPED:
-            down = line.calendar.work_between(mark, moment)
-            progress.down_work_s += down
-            state.down_work_s += down
+            progress.down_work_s += worked
+            state.down_work_s += worked
+        elif progress.state is RunState.SETUP:
+            progress.aust_s += worked
     state.marked_at = moment
 
 
 def add_pieces(line: Line, run: Run, moment: float, good: float, scrap: float, rework: float) -> float | None:
-    """Add pieces (negative ones take away) to the run and to the bucket that the moment belongs to.
+    """Add pieces (negative ones take away) to the run, and to shift and bucket that the moment belongs to.
 
     Returns:
         Start of the closed bucket that changed; None if none did.
@@ -57,6 +61,7 @@ def add_pieces(line: Line, run: Run, moment: float, good: float, scrap: float, r
     progress.scrap_pcs += scrap
     progress.rework_pcs += rework
     made = good + scrap + rework
+    count_pieces(line, run, moment, good, scrap, rework)
     state = line.state
     if run.run_id == state.run_id and (not line.buckets or moment > line.buckets[-1].end_s):
         # Pieces made while setting up are no measure of pace.

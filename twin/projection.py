@@ -4,14 +4,16 @@ Pure arithmetic on one line's queue; times are POSIX seconds, work is seconds of
 A run never starts before its plan (right-shift): what is projected is what happens if nobody acts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, sqrt
+from types import MappingProxyType
 
 import msgspec
 
 from twin.calendar import WorkCalendar
 from twin.experience import CALM, Habits, lasting_s, lasting_var
+from twin.materials import Gate
 from twin.runs import STOPPED, RunState
 from twin.stop_risk import AtRisk, OpenStop, risk_moved, together, with_air, with_stops
 
@@ -27,6 +29,9 @@ the orders that rest on it. Smaller: each count judges the whole queue again; la
 
 MOVED_S = 0.1
 """What moves less is the arithmetic of floats, also where nothing scatters."""
+
+
+NO_GATES: Mapping[str, Sequence[Gate]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +94,8 @@ class ProjectedRun(msgspec.Struct, frozen=True):
         run_work_s: work to make what is left, at the line's pace, a drift ending when drifts here end; planned_work_s
             the same at planned pace.
         sd_work_s: standard deviation of the finish, in work, long stops left out.
+        wait_work_s: working time that it stands for want of material; waits_for: the item that it waits for last.
+        waits_until: when that comes; held_pcs: good pieces that cannot be made before.
         stop_work_s: what short stops usually cost it.
         at_risk, open_stop: stops that may delay the finish.
     """
@@ -101,6 +108,10 @@ class ProjectedRun(msgspec.Struct, frozen=True):
     run_work_s: float
     planned_work_s: float
     sd_work_s: float
+    wait_work_s: float = 0.0
+    waits_for: str | None = None
+    waits_until: float | None = None
+    held_pcs: float = 0.0
     stop_work_s: float = 0.0
     at_risk: AtRisk = ()
     open_stop: OpenStop | None = None
@@ -113,6 +124,7 @@ def project_queue(
     known_at: float,
     now: float,
     habits: Habits = CALM,
+    gates: Mapping[str, Sequence[Gate]] = NO_GATES,
 ) -> list[ProjectedRun]:
     """Project every run of a line's queue, the one it is on first.
 
@@ -123,6 +135,7 @@ def project_queue(
         known_at: the last moment of which the line's progress is known.
         now: the shard's clock, for what should have begun and has not.
         habits: what usually happens to the line; its drift_ends_per_s is 0 where the pace is no drift.
+        gates: material that runs have to wait for, by run.
 
     Returns:
         One projection a run, in order; finish_at is inf where the calendar has no time left.
@@ -169,6 +182,13 @@ def project_queue(
         noise_var += habits.short_var_s * work_s + run.extra_work_var
         if habits.stops_per_s > 0.0:
             at_risk = with_stops(at_risk, habits.stops_per_s * work_s)
+        wait = _wait(run, gates[run.run_id], calendar, pace, start, finish) if run.run_id in gates else None
+        if wait is not None:
+            # What came before the material did no harm: only its own time and the rest of the run can err.
+            finish, level_error_s = wait.finish, wait.held_work_s * pace.level_sd / pace.level
+            noise_var = wait.sd_work_s**2 + pace.noise_sd_300**2 * 300.0 * wait.held_work_s / pace.level**2
+            at_risk = with_stops(with_air(at_risk, wait.work_s), habits.stops_per_s * wait.held_work_s)
+            open_stop = None if open_stop is None else (open_stop[0], open_stop[1] + wait.work_s)
         projected.append(
             ProjectedRun(
                 run_id=run.run_id,
@@ -179,6 +199,10 @@ def project_queue(
                 run_work_s=work_s,
                 planned_work_s=planned_work_s,
                 sd_work_s=sqrt(level_error_s**2 + noise_var),
+                wait_work_s=0.0 if wait is None else wait.work_s,
+                waits_for=None if wait is None else wait.gate.item_id,
+                waits_until=None if wait is None else wait.gate.at,
+                held_pcs=0.0 if wait is None else wait.held_pcs,
                 stop_work_s=stop_work_s,
                 at_risk=at_risk,
                 open_stop=open_stop,
@@ -262,3 +286,40 @@ def _begin(
         start, bound_by, bound_run = calendar.next_working(run.fed_at), "feed", run.fed_by
     air_s = 0.0 if bound_by in ("queue", "now") else calendar.work_between(after_setup, start)
     return start, bound_by, bound_run, air_s
+
+
+@dataclass(frozen=True, slots=True)
+class _Wait:
+    """The gate that a run stands at: when it ends with it, how long it stands, and what is still to do then."""
+
+    gate: Gate
+    finish: float
+    work_s: float
+    held_pcs: float
+    held_work_s: float
+    sd_work_s: float
+
+
+def _wait(
+    run: QueuedRun, gates: Sequence[Gate], calendar: WorkCalendar, pace: Pace, start: float, finish: float
+) -> _Wait | None:
+    """The gate that decides when the run ends, None where none does: material that comes before it is needed."""
+    if finish == inf or run.remaining_pcs <= 0:
+        return None
+    decisive: Gate | None = None
+    latest, held_pcs, held_work_s = finish, 0.0, 0.0
+    for gate in gates:
+        if gate.at <= start:
+            continue
+        pieces = min(run.remaining_pcs, gate.after_pcs)
+        work_s = pieces / run.rate_pcs_per_h * 3600.0 / pace.level
+        ends = calendar.add_work(gate.at, work_s) if gate.at < inf else inf
+        if ends > latest:
+            decisive, latest, held_pcs, held_work_s = gate, ends, pieces, work_s
+    if decisive is None:
+        return None
+    work_s = calendar.work_between(finish, latest) if latest < inf else inf
+    if work_s <= 0.0:
+        return None
+    around_s = calendar.work_between(decisive.at - decisive.sd_s, decisive.at + decisive.sd_s) / 2.0
+    return _Wait(decisive, latest, work_s, held_pcs, held_work_s, around_s)

@@ -1,7 +1,8 @@
 """The oracle: what the answer must be, worked out from scratch from a twin's documents.
 
-Covers what has no memory: pace from the buckets, projections of every line, and which root each order blames. What has
-memory (hysteresis, revisions, what was published) is checked by folding the log again.
+Covers what has no memory: pace from the buckets, projections of every line, which root each order blames, and what each
+root with a card is judged as: stops and bad pieces, exposure, deadline, everything that a card says. What has memory
+(hysteresis, revisions, what was published) is checked by folding the log again.
 """
 
 from collections.abc import Mapping
@@ -9,15 +10,22 @@ from dataclasses import dataclass
 
 import msgspec
 
-from schemas import split_key
+from schemas import CardKind, split_key
+from twin.allocation import allocation_of
+from twin.card_board import CardBoard
+from twin.card_life import HELD_STATES, LIVE_STATES
 from twin.causes import blame
 from twin.drift import estimate, level_from_s
 from twin.entities import Line, QueueDocument, SiteKey
+from twin.judging import JUDGES
 from twin.lookahead import assess_order, project_line
+from twin.materials import Gate
 from twin.model import Model
 from twin.projection import Pace, ProjectedRun, settle
 from twin.restoring import restore_model
-from twin.risk import root_text
+from twin.risk import Risk, root_text
+from twin.shortfall import NEGLIGIBLE_SHARE, shortfall_of
+from twin.view import View
 
 MOST_TOLERANCES = 3.0
 """A finish may be off by the tolerance of its own line and those of lines that feed it."""
@@ -31,11 +39,18 @@ class Picture:
         pace: of each line.
         projected: start and finish of each queued run, by line.
         roots: root that each late order blames, as its text; None where it is fine.
+        risks: what each root that has a card, or late orders, would be judged as now, by its text: every number of a
+            card; None where nothing is left of it.
+        gates: of each item that runs take: over-use, and material that runs have to wait for.
+        missing: of each such item that runs short: how much, from when on, order by when, how sure.
     """
 
     pace: dict[SiteKey, Pace]
     projected: dict[SiteKey, dict[str, ProjectedRun]]
     roots: dict[SiteKey, str | None]
+    risks: dict[str, Risk | None]
+    gates: dict[SiteKey, tuple[float, dict[str, list[Gate]]]]
+    missing: dict[SiteKey, tuple[float, float, float | None, float]]
 
 
 def recompute(documents: Mapping[str, bytes], now: float) -> Picture:
@@ -50,21 +65,28 @@ def recompute(documents: Mapping[str, bytes], now: float) -> Picture:
     restore_model(model, {key: value for key, value in documents.items() if split_key(key)[1] != "queue"})
     for line in model.lines.values():
         _judge_pace(line)
+    _allocate_all(model, now)
     _project_all(model, now)
     _settle(model, documents)
     return Picture(
         pace={key: line.state.pace for key, line in sorted(model.lines.items())},
         projected={key: line.projected for key, line in sorted(model.lines.items())},
         roots=_roots(model),
+        risks=_risks(model, now),
+        gates=_gates(model),
+        missing=_missing(model, now),
     )
 
 
-def picture_of(model: Model) -> Picture:
-    """The picture that a twin holds."""
+def picture_of(model: Model, now: float) -> Picture:
+    """The picture that a twin holds after a tick."""
     return Picture(
         pace={key: line.state.pace for key, line in sorted(model.lines.items())},
         projected={key: line.projected for key, line in sorted(model.lines.items())},
         roots={key: order.state.root for key, order in sorted(model.orders.items())},
+        risks=_risks(model, now),
+        gates=_gates(model),
+        missing=_missing(model, now),
     )
 
 
@@ -74,6 +96,28 @@ def _judge_pace(line: Line) -> None:
     reading = estimate(line.buckets, level_from_s(line.drift))
     line.state.level, line.state.level_sd = reading.level, reading.level_sd
     line.state.noise_sd_300 = reading.noise_sd_300
+
+
+def _allocate_all(model: Model, now: float) -> None:
+    """Give supply to runs from stock, receipts and use alone, whatever the documents say that followed from them."""
+    for key in sorted(model.supply.items):
+        found = allocation_of(model, key, now)
+        model.supply.items[key].over_use = found.over_use.share
+        model.supply.put_gates(key, found.gates, found.hour)
+
+
+def _gates(model: Model) -> dict[SiteKey, tuple[float, dict[str, list[Gate]]]]:
+    items = sorted(model.supply.items.items())
+    return {key: (each.over_use, each.gates) for key, each in items if key in model.supply.users}
+
+
+def _missing(model: Model, now: float) -> dict[SiteKey, tuple[float, float, float | None, float]]:
+    missing = {}
+    for key in sorted(model.supply.items):
+        found = shortfall_of(model, key, now, NEGLIGIBLE_SHARE)
+        if found is not None:
+            missing[key] = (found.short_quantity, found.need_by, found.order_by, found.probability)
+    return missing
 
 
 def _settle(model: Model, documents: Mapping[str, bytes]) -> None:
@@ -106,3 +150,15 @@ def _roots(model: Model) -> dict[SiteKey, str | None]:
             blamed = blame(each, model.line_of_run)
             roots[key] = None if blamed is None else root_text(blamed.root(each))
     return roots
+
+
+def _risks(model: Model, now: float) -> dict[str, Risk | None]:
+    """Judge every root that has a card or late orders, from what the model holds."""
+    board = CardBoard(model, now, "", lambda order: assess_order(order, model))
+    risks: dict[str, Risk | None] = {}
+    for root in sorted({**model.members, **model.cards}):
+        card = model.cards.get(root)
+        current = card if card is not None and card.state in (*LIVE_STATES, *HELD_STATES) else None
+        late = board.late_orders(root, is_open=current is not None)
+        risks[root_text(root)] = JUDGES[CardKind(root[0])](View(model, now, root, current, late))
+    return risks

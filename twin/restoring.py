@@ -19,6 +19,7 @@ from schemas import (
     split_key,
 )
 from twin.dedupe import IdChunk, SequenceWindow
+from twin.elements import Period
 from twin.entities import (
     BucketHour,
     CommandNote,
@@ -31,8 +32,11 @@ from twin.entities import (
 from twin.experience import Experience, LineRecord
 from twin.graph import Edge
 from twin.model import Model, SinceDocument
+from twin.quality_series import QualityHour, QualitySeries
 from twin.risk import root_of
 from twin.runs import RunProgress
+from twin.stops import LineStops
+from twin.supply_documents import Arrivals, ItemSupply, UseAccount
 
 Documents = Mapping[str, list[tuple[list[str], bytes]]]
 """Documents by type: the parts of their keys, and their bytes."""
@@ -60,6 +64,7 @@ def restore_model(model: Model, documents: Mapping[str, bytes]) -> None:
         run.progress = progress[key]
     _restore_lines(model, by_type)
     _restore_orders(model, by_type)
+    _restore_supply(model, by_type)
     for parts, value in by_type.get("sequence", []):
         window = msgspec.json.decode(value, type=SequenceWindow)
         model.adopt_sequence((parts[0], parts[2], parts[3]), window, join_key(*parts))
@@ -106,9 +111,14 @@ def _restore_lines(model: Model, by_type: Documents) -> None:
         model.experience[parts[0]] = msgspec.json.decode(value, type=Experience)
     for parts, value in by_type.get("drift", []):
         model.line(parts[0], parts[2]).drift = msgspec.json.decode(value, type=DriftDocument).state
+    for parts, value in by_type.get("stops", []):
+        model.line(parts[0], parts[2]).stops = msgspec.json.decode(value, type=LineStops)
+    _restore_quality(model, by_type)
     for parts, value in by_type.get("bucket_hour", []):
         line = model.line(parts[0], parts[2])
         line.buckets.extend(msgspec.json.decode(value, type=BucketHour).buckets)
+    for parts, value in by_type.get("shift", []):
+        model.line(parts[0], parts[2]).periods.append(msgspec.json.decode(value, type=Period))
     chunks: dict[SiteKey, list[IdChunk]] = {}
     for parts, value in by_type.get("ids", []):
         chunks.setdefault((parts[0], parts[2]), []).append(msgspec.json.decode(value, type=IdChunk))
@@ -119,7 +129,21 @@ def _restore_lines(model: Model, by_type: Documents) -> None:
         model.line(parts[0], parts[2]).projected = {run.run_id: run for run in runs}
     for line in model.lines.values():
         line.buckets.sort(key=lambda bucket: bucket.start_s)
+        line.periods.sort(key=lambda period: period.start_s)
         line.queue = None
+
+
+def _restore_quality(model: Model, by_type: Documents) -> None:
+    for parts, value in by_type.get("quality", []):
+        line, key = model.line(parts[0], parts[2]), (parts[3], parts[4], parts[5])
+        model.series(line, key).hot = msgspec.json.decode(value, type=QualitySeries)
+    for parts, value in by_type.get("quality_hour", []):
+        series = model.line(parts[0], parts[2]).quality.series[parts[3], parts[4], parts[5]]
+        series.buckets.extend(msgspec.json.decode(value, type=QualityHour).buckets)
+    for line in model.lines.values():
+        for series in line.quality.series.values():
+            series.buckets.sort(key=lambda bucket: bucket.start_s)
+        line.quality.note_phases()
 
 
 def _restore_orders(model: Model, by_type: Documents) -> None:
@@ -129,6 +153,25 @@ def _restore_orders(model: Model, by_type: Documents) -> None:
         if order.state.root is not None:
             key = (order.site_id, order.order_id)
             model.members.setdefault(root_of(order.state.root), {})[key] = None
+
+
+def _restore_supply(model: Model, by_type: Documents) -> None:
+    """Stock and receipts are events of the plant; what runs used and what follows are documents of their own."""
+    model.supply.restore(
+        items={
+            (parts[0], parts[2]): msgspec.json.decode(value, type=ItemSupply)
+            for parts, value in by_type.get("supply", [])
+        },
+        accounts={
+            (parts[0], parts[2], parts[3]): msgspec.json.decode(value, type=UseAccount)
+            for parts, value in by_type.get("material_use", [])
+        },
+        arrivals={
+            (parts[0], parts[2]): msgspec.json.decode(value, type=Arrivals)
+            for parts, value in by_type.get("arrivals", [])
+        },
+        runs=model.runs,
+    )
 
 
 def _restore_edges(model: Model, by_type: Documents) -> None:

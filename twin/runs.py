@@ -74,7 +74,8 @@ class RunProgress(msgspec.Struct):
         state_since: when the state was entered.
         setup_since: when its setup began, None if it has not.
         stopped_until: when a stop is expected to end, None if nobody said.
-        down_work_s: working time spent held or suspended.
+        down_work_s: working time spent held or suspended; aust_s: working time spent on setup.
+        planned_s: planned run time of everything made.
         state_event_id: the event that brought the state.
         planned_line_id: the line that the plan named, where the floor makes it on another; None where they agree.
     """
@@ -93,6 +94,8 @@ class RunProgress(msgspec.Struct):
     down_work_s: float = 0.0
     state_event_id: str = ""
     planned_line_id: str | None = None
+    aust_s: float = 0.0
+    planned_s: float = 0.0
 
     @property
     def made_pcs(self) -> float:

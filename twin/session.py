@@ -1,7 +1,7 @@
 """What the handlers of a twin share while one event is folded: the model, the clock, and what comes out."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from schemas import (
     ClockTicked,
@@ -65,15 +65,17 @@ class Session:
         topic, partition, offset, index = self.position
         return f"{topic}/{partition}/{offset}/{index}"
 
-    def evaluate(self, lines: list[Line], orders: list[Order] | None = None) -> None:
-        """Evaluate now; before the first tick nobody knows what time it is, and it is left to that tick."""
+    def evaluate(
+        self, lines: list[Line], orders: list[Order] | None = None, roots: Sequence[Root] = ()
+    ) -> None:
+        """Evaluate now, and judge these roots too; before the first tick nobody knows what time it is: left to that."""
         if self.now is None:
             for line in lines:
                 self.mark_dirty(line)
             return
         evaluation = Evaluation(self.model, self.now, self.cause)
         evaluation.lines(lines)
-        evaluation.orders(orders or [])
+        evaluation.orders(orders or [], roots)
         self.publish(evaluation)
 
     def judge(self, roots: Iterable[Root]) -> None:
@@ -146,6 +148,11 @@ class Session:
         """Put a document out because of an event."""
         moment = event.event_time.timestamp() if self.now is None else self.now
         self.outputs.append(Output(topic, key, body, output_id, utc(moment).isoformat()))
+
+    def emit_now(self, topic: str, key: str, body: OutputModel, output_id: str) -> None:
+        """Put a document out because of the event or tick at hand; there must have been a tick."""
+        assert self.now is not None
+        self.outputs.append(Output(topic, key, body, output_id, utc(self.now).isoformat()))
 
 
 def _graph_body(element: object, identity: str, output_id: str) -> OutputModel | None:

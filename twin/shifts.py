@@ -52,6 +52,21 @@ class DatedSpan(NamedTuple):
     working: bool
 
 
+class ShiftSpan(NamedTuple):
+    """The time between two edges of the weekly shifts: a shift, a part of one that others overlap, or what is between.
+
+    Attributes:
+        start_s, end_s: POSIX seconds.
+        day: ISO date on which the shift began; between shifts, the local date.
+        shift: "HH:MM" at which it begins, "" between shifts.
+    """
+
+    start_s: float
+    end_s: float
+    day: str
+    shift: str
+
+
 @dataclass(frozen=True, slots=True)
 class CalendarDescription:
     """All that a calendar is made of: hashable, so that lines with equal descriptions can share a WorkCalendar.
@@ -126,6 +141,31 @@ class WeeklyPattern:
                 worked = _merged(worked + span) if working else _without(worked, span)
         return worked
 
+    def shift_at(self, moment: float) -> ShiftSpan:
+        """The span with start <= moment < end. Edges are where shifts begin and end, and midnights outside of shifts.
+
+        Breaks and exceptions cut nothing: a shift is one however much of it is worked. Where shifts overlap, the one
+        that began last holds.
+        """
+        today = datetime.fromtimestamp(moment, self._zone).date()
+        shifts = [
+            ShiftSpan(self._moment(day, first), self._moment(day, last), day.isoformat(), _clock_of(first))
+            for day in (today + timedelta(days=offset) for offset in (-2, -1, 0, 1))
+            for first, last in self._shifts.get(day.weekday(), ())
+        ]
+        edges = [edge for span in shifts for edge in (span.start_s, span.end_s)]
+        for day in (today, today + timedelta(days=1)):
+            midnight = self._moment(day, 0)
+            if not any(span.start_s < midnight < span.end_s for span in shifts):
+                edges.append(midnight)
+        start = max(edge for edge in edges if edge <= moment)
+        end = min(edge for edge in edges if edge > moment)
+        inside = [span for span in shifts if span.start_s <= moment < span.end_s]
+        if inside:
+            latest = max(inside)
+            return ShiftSpan(start, end, latest.day, latest.shift)
+        return ShiftSpan(start, end, today.isoformat(), "")
+
     def _local_spans(self, days: list[date], spans: dict[int, list[tuple[int, int]]]) -> Iterator[Interval]:
         for day in days:
             for start_minute, end_minute in spans.get(day.weekday(), ()):
@@ -178,6 +218,10 @@ def _spans_by_weekday(spans: Iterable[WeekSpan]) -> dict[int, list[tuple[int, in
             end_minute += 1440
         by_weekday.setdefault(weekday, []).append((start_minute, end_minute))
     return by_weekday
+
+
+def _clock_of(minute: int) -> str:
+    return f"{minute // 60:02}:{minute % 60:02}"
 
 
 def _minute(clock: str) -> int:

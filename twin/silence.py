@@ -13,10 +13,10 @@ from twin.calendar import Interval
 from twin.dedupe import SequenceWindow
 from twin.entities import Line
 from twin.graph import node_id
-from twin.lateness import AFFECTED_ON_CARD, affected_order, path_of_order, steps_of
+from twin.lateness import AFFECTED_ON_CARD, affected_order, cannot_slip_step, path_of_order, steps_of
 from twin.lookahead import assess_order
 from twin.model import Model
-from twin.owners import owner_of
+from twin.owners import owner_for
 from twin.risk import Risk, Root
 from twin.runs import RunState
 from twin.view import View
@@ -121,6 +121,7 @@ def _silence(view: View, line: Line) -> Risk | None:
             ],
             used="forecasts take it to have gone on at its pace since its last word",
             usual_gap_min=usual_min,
+            assumed_until=utc(until),
         ),
     )
 
@@ -245,8 +246,7 @@ def _risk(
     if at_stake:
         path += path_of_order(view, at_stake[0], name_of(at_stake[0]))
     steps = ["orders depend on it"] if at_stake else []
-    if any(customer is not None and customer.cannot_slip for customer in customers.values()):
-        steps.append("its customer cannot slip")
+    steps += cannot_slip_step(view, customers.values())
     supervisor = None if line.event is None else line.event.supervisor_id
     return Risk(
         title=title,
@@ -264,7 +264,7 @@ def _risk(
         parts={"penalty": penalty} if penalty else {},
         severity_steps=steps,
         mild="what the line does is not known",
-        owner=owner_of(model.plant, line.site_id, [(supervisor, f"supervisor of {line.name}")]),
+        owner=owner_for(view, [(supervisor, f"supervisor of {line.name}")], customers.values()),
         deadline=deadline,
         deadline_because=deadline_because,
         confidence=confidence,

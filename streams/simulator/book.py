@@ -38,7 +38,8 @@ class Run:
         feeds: the run of the next step that needs what this one makes.
         waits_for: ids of feeding runs that are not completed yet.
         announced_s: when ERP first tells of it.
-        is_announced: whether it was told.
+        is_announced: whether it was told; is_made: whether it is completed.
+        has_work_order, is_closed: whether ERP told of its work order, and closed it.
     """
 
     run_id: str
@@ -54,6 +55,14 @@ class Run:
     feeds: "Run | None" = None
     waits_for: dict[str, None] = field(default_factory=dict)
     is_announced: bool = False
+    has_work_order: bool = False
+    is_closed: bool = False
+    is_made: bool = False
+
+    @property
+    def work_order_id(self) -> str:
+        """The work order that ERP keeps for it."""
+        return f"WO-{self.run_id.removeprefix('R-')}"
 
 
 @dataclass(slots=True, eq=False)

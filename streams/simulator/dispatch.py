@@ -8,7 +8,10 @@ from streams.simulator.clock import moment
 from streams.simulator.kernel import Kernel
 from streams.simulator.plant import Site
 from streams.simulator.truth import OrderTruth, TruthRecord
-from streams.simulator.voices import Voice
+from streams.simulator.voices import Erp, Voice
+
+CLOSED_AFTER_S = 1_200.0
+"""ERP closes the work order of a finished run so long after its end."""
 
 
 class Dispatch:
@@ -18,17 +21,20 @@ class Dispatch:
         open_orders: ids of announced orders that have not left and are not cancelled.
     """
 
-    def __init__(self, kernel: Kernel, site: Site, truth: Callable[[TruthRecord], None]) -> None:
+    def __init__(self, kernel: Kernel, site: Site, erp: Erp, truth: Callable[[TruthRecord], None]) -> None:
         self._kernel = kernel
         self._site = site
         self._truth = truth
         self._wms = Voice(kernel, site, f"dock-{site.site_id}")
-        self._erp = Voice(kernel, site, f"sales-{site.site_id}")
+        self._sales = Voice(kernel, site, f"sales-{site.site_id}")
+        self._erp = erp
         self._loaded: dict[tuple[float, str], list[Order]] = {}
         self.open_orders: dict[str, Order] = {}
 
     def run_completed(self, run: Run) -> None:
         """Take what a run made, now."""
+        run.is_made = True
+        self._kernel.at(self._kernel.now_s + CLOSED_AFTER_S, lambda _: self._erp.close_work_order(run))
         if run.feeds is not None:
             run.feeds.waits_for.pop(run.run_id, None)
         for order, _ in run.pegs:
@@ -57,7 +63,7 @@ class Dispatch:
         for order in orders:
             order.shipped_s = departure_s
             self.open_orders.pop(order.order_id, None)
-            self._erp.tell(OrderShipped, order_id=order.order_id, shipped_pcs=float(order.quantity_pcs))
+            self._sales.tell(OrderShipped, order_id=order.order_id, shipped_pcs=float(order.quantity_pcs))
             assert order.ready_s is not None
             late_s = max(0.0, departure_s - order.promised_s)
             self._truth(OrderTruth(order.order_id, order.promised_s, order.ready_s, departure_s, late_s))

@@ -18,6 +18,7 @@ from schemas import Event
 from streams.simulator.book import Book, Run
 from streams.simulator.changes import Changes
 from streams.simulator.clock import IDLE_STEP_S, TimedEvent, tick_times, with_clock
+from streams.simulator.contradictions import Contradictions
 from streams.simulator.dispatch import Dispatch
 from streams.simulator.floor import LineFloor
 from streams.simulator.kernel import Kernel
@@ -29,8 +30,8 @@ from streams.simulator.settings import FactorySettings
 from streams.simulator.supply import Supply
 from streams.simulator.surroundings import Surroundings
 from streams.simulator.troubles import Troubles
-from streams.simulator.truth import TruthRecord, write_truth
-from streams.simulator.voices import Erp
+from streams.simulator.truth import ConflictTruth, OutageTruth, TruthRecord, write_truth
+from streams.simulator.voices import Erp, Mes
 from twin.calendar import Interval
 
 FIRST_ORDER_NUMBER = 10_000
@@ -97,10 +98,16 @@ class Factory:
             seed=settings.seed,
             start_s=settings.start_s,
             is_on=settings.troubles,
+            truth=self._note_if_seen,
         )
         for at_s, event in troubles.arrivals(self._happenings(site, index)):
             if at_s <= settings.end_s:
                 yield at_s, event
+
+    def _note_if_seen(self, record: TruthRecord) -> None:
+        """Keep what spoils the data, while there are data."""
+        if isinstance(record, OutageTruth | ConflictTruth) and record.start_s <= self.settings.end_s:
+            self.truth.append(record)
 
     def _happenings(self, site: Site, index: int) -> Iterator[TimedEvent]:
         """What happens at a site, each at its own moment; past the end of days only the truth goes on."""
@@ -108,16 +115,16 @@ class Factory:
         kernel = Kernel(settings.start_s)
         planner = Planner(site, settings, FIRST_ORDER_NUMBER + index * ORDERS_PER_SITE)
         book = planner.plan()
+        erp = Erp(kernel, site)
         around = Surroundings(
             kernel=kernel,
             site=site,
             book=book,
             supply=Supply(kernel, site, settings, self.truth.append),
-            dispatch=Dispatch(kernel, site, self.truth.append),
+            dispatch=Dispatch(kernel, site, erp, self.truth.append),
             settings=settings,
             truth=self.truth.append,
         )
-        erp = Erp(kernel, site)
         around.supply.start(book)
         _announce(book, around, erp)
         floors = {
@@ -127,6 +134,8 @@ class Factory:
             floor.start()
         if settings.disturbances:
             Changes(around, planner, erp, floors).start()
+        if settings.troubles:
+            Contradictions(around, erp, Mes(kernel, site), floors, self._note_if_seen).start()
 
         def is_over() -> bool:
             past_s = kernel.now_s - settings.end_s

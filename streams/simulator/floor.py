@@ -132,7 +132,7 @@ class LineFloor:
         planned_s = self._around.site.setup_minutes(self.line, self.family, run.item.family) * 60.0
         setup_s = planned_s * math.exp(rng.gauss(0.0, SETUP_SPREAD * settings.noise)) if planned_s else 0.0
         over_use = rng.uniform(0.02, 0.08) if settings.disturbances and rng.random() < OVER_USE_SHARE else 0.0
-        self.work = Work(run, round(setup_s), at_s, self._speed.of_run(), over_use)
+        self.work = Work(run, round(setup_s), at_s, self._speed.of_run(), over_use, planned_setup_s=planned_s)
         self.family = run.item.family
         if setup_s:
             self._phase = Phase.SETUP
@@ -162,6 +162,7 @@ class LineFloor:
                 good_pcs=work.good,
                 scrap_pcs=work.scrap,
                 speed=round(work.speed, 4),
+                planned_setup_s=work.planned_setup_s,
             )
         )
         self.work, self._phase = None, Phase.IDLE

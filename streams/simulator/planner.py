@@ -16,6 +16,10 @@ RUN_HOURS = (9.0, 0.5, 2.5, 30.0)
 SLACK_HOURS = (5.0, 0.9)
 """Median and log deviation of the working hours between planned end and the truck that was promised."""
 
+OVERSOLD_SHARE = 0.02
+"""Share of orders that sales promised on a truck before the plan can have them ready."""
+OVERSOLD_H = (6.0, 36.0)
+
 TIGHT_SHARE = 0.2
 """Share of orders that were promised with hardly any slack."""
 
@@ -33,6 +37,7 @@ class Planner:
         self._site = site
         self._settings = settings
         self._rng = Random(f"{settings.seed}/planner/{site.site_id}")
+        self._oversold = Random(f"{settings.seed}/oversold/{site.site_id}")
         self._number = first_number
         self._until_s = settings.end_s + PLANNED_BEYOND_DAYS * DAY_S
 
@@ -144,6 +149,8 @@ class Planner:
         if is_rush or rng.random() < TIGHT_SHARE:
             slack_h = rng.uniform(0.0, 2.0)
         safe_s = run.line.calendar.add_work(run.end_s, slack_h * 3600.0)
+        if self._settings.disturbances and not is_rush and self._oversold.random() < OVERSOLD_SHARE:
+            safe_s = max(run.setup_s, run.end_s - self._oversold.uniform(*OVERSOLD_H) * 3600.0)
         value = quantity_pcs * run.item.unit_price
         own_penalty = round(value * rng.uniform(0.01, 0.04), -1) if rng.random() < 0.6 else None
         order = Order(

@@ -18,6 +18,7 @@ class Work:
     """The run in progress and what is known of it only on the floor.
 
     Attributes:
+        setup_s, planned_setup_s: of its setup, really and as planned.
         speed: the run's own factor; over_use: share of material used beyond the bill.
         progress: the piece in the making, 0..1.
         good, scrap: pieces made so far.
@@ -31,6 +32,7 @@ class Work:
     started_s: float
     speed: float
     over_use: float
+    planned_setup_s: float = 0.0
     progress: float = 0.0
     good: int = 0
     scrap: int = 0

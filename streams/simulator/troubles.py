@@ -6,17 +6,21 @@ any reader.
 """
 
 import heapq
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from random import Random
 
 from schemas import CountCorrected, CountReported, Event, MachineEvent, RunPlanned
 from streams.simulator.clock import TimedEvent
 from streams.simulator.plant import Line
+from streams.simulator.truth import OutageTruth, TruthRecord
 
 DAY_S = 86_400.0
 
 OUTAGE_EVERY_DAYS = 6.0
 OUTAGE_MIN = (10.0, 50.0)
+SILENCE_SHARE = 0.15
+"""Share of outages that nobody sees to for hours."""
+SILENCE_H = (1.5, 6.0)
 LATE_SHARE = 0.004
 LATE_MIN = (2.0, 25.0)
 WRONG_SHARE = 0.002
@@ -35,17 +39,30 @@ class _GatewayTrouble:
     def __init__(self, line: Line, seed: int, start_s: float, is_on: bool) -> None:
         self.line = line
         self.rng = Random(f"{seed}/troubles/{line.line_id}")
+        self._silences = Random(f"{seed}/silences/{line.line_id}")
         self.is_on = is_on
         self.sequence = 0
         self.left: dict[str, float] = {}
         self._outage = (start_s, start_s)
+        self._held_back = False
 
     def outage_end(self, at_s: float) -> float | None:
         """End of the outage that the moment lies in, None where the gateway is up."""
         while at_s >= self._outage[1]:
             begin_s = self._outage[1] + self.rng.expovariate(1.0 / (OUTAGE_EVERY_DAYS * DAY_S))
-            self._outage = (begin_s, begin_s + self.rng.uniform(*OUTAGE_MIN) * 60.0)
+            lasts_s = self.rng.uniform(*OUTAGE_MIN) * 60.0
+            if self._silences.random() < SILENCE_SHARE:
+                lasts_s = self._silences.uniform(*SILENCE_H) * 3_600.0
+            self._outage = (begin_s, begin_s + lasts_s)
+            self._held_back = False
         return self._outage[1] if at_s >= self._outage[0] else None
+
+    def first_held_back(self) -> OutageTruth | None:
+        """The outage, with the first event that it holds back; None with those after it."""
+        if self._held_back:
+            return None
+        self._held_back = True
+        return OutageTruth(self.line.line_id, *self._outage)
 
     def hours_left(self, count: CountReported) -> float:
         """Planned hours left of the count's run, after it."""
@@ -63,9 +80,18 @@ class Troubles:
         seed: seed of the factory.
         start_s: first moment.
         is_on: False only numbers them.
+        truth: takes note of each outage that held something back.
     """
 
-    def __init__(self, lines: Mapping[str, Line], seed: int, start_s: float, is_on: bool) -> None:
+    def __init__(
+        self,
+        lines: Mapping[str, Line],
+        seed: int,
+        start_s: float,
+        is_on: bool,
+        truth: Callable[[TruthRecord], None] = lambda _: None,
+    ) -> None:
+        self._truth = truth
         self._gateways = {
             line_id: _GatewayTrouble(line, seed, start_s, is_on) for line_id, line in lines.items()
         }
@@ -94,6 +120,9 @@ class Troubles:
         hours_left = gateway.hours_left(event) if isinstance(event, CountReported) else 0.0
         outage_end_s = gateway.outage_end(at_s)
         if outage_end_s is not None:
+            outage = gateway.first_held_back()
+            if outage is not None:
+                self._truth(outage)
             self._arrive(outage_end_s, event)
             return
         if hours_left > LATE_BEFORE_END_H and rng.random() < LATE_SHARE:

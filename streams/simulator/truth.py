@@ -66,7 +66,7 @@ class LateReceiptTruth:
 
 @dataclass(frozen=True, slots=True)
 class RunTruth:
-    """A run as it really was; speed: its own factor; setup_s: real setup, 0 where none."""
+    """A run as it really was; speed: its own factor; setup_s, planned_setup_s: real and planned setup, 0 where none."""
 
     run_id: str
     line_id: str
@@ -76,6 +76,7 @@ class RunTruth:
     good_pcs: int
     scrap_pcs: int
     speed: float
+    planned_setup_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +90,45 @@ class OrderTruth:
     late_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class OutageTruth:
+    """A line's gateway held back what it had to say; it came at end_s. Only outages that held something back."""
+
+    line_id: str
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ConflictTruth:
+    """Two systems contradicted each other about a run, from start_s until it was put right at end_s.
+
+    what: quantity (MES has another one than ERP) or closed (ERP closed its work order while the line went on).
+    """
+
+    run_id: str
+    work_order_id: str
+    order_ids: tuple[str, ...]
+    what: str
+    start_s: float
+    end_s: float
+
+
 TruthRecord = (
-    DriftTruth | ScrapShiftTruth | StopTruth | ShortageTruth | LateReceiptTruth | RunTruth | OrderTruth
+    DriftTruth
+    | ScrapShiftTruth
+    | StopTruth
+    | ShortageTruth
+    | LateReceiptTruth
+    | RunTruth
+    | OrderTruth
+    | OutageTruth
+    | ConflictTruth
 )
+
+
+SPANS = ("setup_s", "planned_setup_s", "late_s")
+"""Fields that are lengths of time; every other field that ends in _s is a moment."""
 
 
 def write_truth(records: Iterable[TruthRecord], out: TextIO) -> int:
@@ -104,7 +141,7 @@ def write_truth(records: Iterable[TruthRecord], out: TextIO) -> int:
     for record in records:
         body = {"record": type(record).__name__.removesuffix("Truth").lower()}
         for name, value in asdict(record).items():
-            is_moment = name.endswith("_s") and name not in ("setup_s", "late_s")
+            is_moment = name.endswith("_s") and name not in SPANS
             body[name.removesuffix("_s") + "_at" if is_moment else name] = (
                 _text(value) if is_moment else value
             )

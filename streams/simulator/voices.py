@@ -2,7 +2,16 @@
 
 from typing import Any, TypeVar
 
-from schemas import Event, OrderUpserted, PackmlState, Peg, RunPlanned, StateChanged
+from schemas import (
+    Event,
+    OrderUpserted,
+    PackmlState,
+    Peg,
+    RunPlanned,
+    StateChanged,
+    WorkOrderClosed,
+    WorkOrderUpserted,
+)
 from streams.simulator.book import Order, Run
 from streams.simulator.clock import moment
 from streams.simulator.kernel import Kernel
@@ -52,7 +61,40 @@ class Gateway(Voice):
             self.tell_line(StateChanged, state=state, reason=reason, station_id=station_id)
 
 
-class Erp(Voice):
+class Planning(Voice):
+    """A system that plans runs, and names itself in what it says: where two of them differ, one can tell who said what."""
+
+    def tell(self, model: type[E], **fields: Any) -> E:
+        """Say that something happened now."""
+        return super().tell(model, source_id=self._name, **fields)
+
+    def tell_run(self, run: Run, quantity_pcs: int | None = None) -> None:
+        """Say a run as it is now planned, if need be with a quantity that is not so."""
+        zone = self._site.zone
+        self.tell(
+            RunPlanned,
+            run_id=run.run_id,
+            line_id=run.line.line_id,
+            item_id=run.item.item_id,
+            quantity_pcs=float(run.quantity_pcs if quantity_pcs is None else quantity_pcs),
+            planned_start_at=moment(run.start_s, zone),
+            planned_end_at=moment(run.end_s, zone),
+            rate_pcs_per_h=run.line.rate_pcs_per_h,
+            release_at=moment(run.release_s, zone),
+            work_order_id=run.work_order_id,
+            pegs=[Peg(order_id=order.order_id, quantity_pcs=float(pieces)) for order, pieces in run.pegs],
+            feeds_run_ids=[] if run.feeds is None else [run.feeds.run_id],
+        )
+
+
+class Mes(Planning):
+    """The MES of a site: makes what ERP plans, and only says so itself where somebody changed it there."""
+
+    def __init__(self, kernel: Kernel, site: Site) -> None:
+        super().__init__(kernel, site, f"mes-{site.site_id}")
+
+
+class Erp(Planning):
     """ERP and planning of a site."""
 
     def __init__(self, kernel: Kernel, site: Site) -> None:
@@ -75,19 +117,28 @@ class Erp(Voice):
             priority=order.priority,
         )
 
-    def tell_run(self, run: Run) -> None:
-        """Say a run as it is now planned."""
+    def tell_work_order(self, run: Run) -> None:
+        """Say the work order behind a run."""
         zone = self._site.zone
         self.tell(
-            RunPlanned,
-            run_id=run.run_id,
-            line_id=run.line.line_id,
+            WorkOrderUpserted,
+            work_order_id=run.work_order_id,
             item_id=run.item.item_id,
             quantity_pcs=float(run.quantity_pcs),
-            planned_start_at=moment(run.start_s, zone),
-            planned_end_at=moment(run.end_s, zone),
-            rate_pcs_per_h=run.line.rate_pcs_per_h,
-            release_at=moment(run.release_s, zone),
-            pegs=[Peg(order_id=order.order_id, quantity_pcs=float(pieces)) for order, pieces in run.pegs],
-            feeds_run_ids=[] if run.feeds is None else [run.feeds.run_id],
+            start_at=moment(run.start_s, zone),
+            end_at=moment(run.end_s, zone),
+            order_ids=[order.order_id for order, _ in run.pegs],
         )
+
+    def close_work_order(self, run: Run) -> None:
+        """Say that the work order behind a run is finished; said once, unless it was opened again."""
+        if not run.is_closed:
+            run.is_closed = True
+            self.tell(WorkOrderClosed, work_order_id=run.work_order_id)
+
+    def tell_run(self, run: Run, quantity_pcs: int | None = None) -> None:
+        """Say a run as it is now planned, and its work order where that is new."""
+        if not run.has_work_order:
+            run.has_work_order = True
+            self.tell_work_order(run)
+        super().tell_run(run, quantity_pcs)

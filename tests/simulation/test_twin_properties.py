@@ -20,6 +20,8 @@ from hypothesis import strategies as st
 from schemas import MODEL_OF_KIND, Event, Facts
 from tests.folding import Folded, absorb, at, count, event, fold_all, order, run, small_plant, wire
 from twin import Twin
+from twin.elements import total
+from twin.measures import elements_of_run, periods_of
 from twin.recompute import picture_of, recompute
 
 STEPS = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -27,10 +29,14 @@ RUNS = {"R1": "L1", "R2": "L2", "R3": "L1", "R4": "L2"}
 
 
 def beginning() -> list[Event]:
-    """Two lines with two runs each; R1 feeds R2, R3 feeds R4; three orders, one of them tight."""
+    """Two lines with two runs each; R1 feeds R2, R3 feeds R4; three orders, one of them tight; bolts are scarce."""
     return [
         *small_plant(),
         event("overtime_window_upserted", at(0, "00:00"), window_id="O1", line_id="L1", start_at=at(0, "22:00"), end_at=at(1, "02:00"), cost_per_h=50.0),
+        event("item_upserted", at(0, "00:00"), item_id="bolt", lead_time_days=2.0, buyer_id="sue"),
+        event("bill_of_material_upserted", at(0, "00:00"), item_id="red", components=[{"item_id": "bolt", "quantity_per": 2.0}, {"item_id": "glue", "quantity_per": 0.5}]),
+        event("bill_of_material_upserted", at(0, "00:00"), item_id="blue", components=[{"item_id": "bolt", "quantity_per": 1.0}]),
+        event("stock_reported", at(0, "04:00"), item_id="bolt", location_id="A", quantity=2_000.0),
         order("1", at(1, "12:00")),
         order("2", at(2, "12:00"), penalty_per_day=500.0),
         order("3", at(1, "12:00"), quantity=400.0),
@@ -51,9 +57,14 @@ MADE = [
     "plan",
     "correct",
     "state",
+    "state",
+    "inspect",
     "command",
     "close",
     "ship",
+    "rules",
+    "material",
+    "material",
 ]
 """What happens next; counts most often."""
 
@@ -65,6 +76,7 @@ CARDS = [
     "line_down/S1/line/L1/1",
     "data_stale/S1/line/L1/1",
     "data_conflict/S1/run/R1/1",
+    "material_shortage/S1/item/bolt/1",
 ]
 
 
@@ -83,6 +95,12 @@ def histories(draw: st.DrawFn) -> list[list[Event] | datetime]:
             run_id = draw(st.sampled_from(sorted(RUNS)))
             made = draw(st.sampled_from(MADE))
             events.append(_event(draw, made, f"e{number}", when, run_id))
+        if draw(st.booleans()):  # a steady stretch, or one with many bad pieces
+            bad = draw(st.sampled_from([0.0, 1.0, 25.0]))
+            for minutes in (18, 12, 6, 0):
+                number += 1
+                when = now - timedelta(minutes=minutes)
+                events.append(count("L1", "R1", when, 60.0 - bad, scrap_count=bad, event_id=f"e{number}"))
         steps.append(events)
         now += timedelta(minutes=draw(st.sampled_from([1, 5, 30, 60, 240])))
         steps.append(now)
@@ -93,7 +111,10 @@ def _event(draw: st.DrawFn, made: str, event_id: str, when: datetime, run_id: st
     line_id = RUNS[run_id]
     if made == "count":
         good, scrap = float(draw(st.integers(0, 60))), float(draw(st.integers(0, 5)))
-        return count(line_id, run_id, when, good, scrap_count=scrap, event_id=event_id)
+        fields = {"scrap_count": scrap, "rework_count": float(draw(st.integers(0, 3)))}
+        if draw(st.booleans()):
+            fields["station_id"] = f"{line_id}-a"  # type: ignore[assignment]
+        return count(line_id, run_id, when, good, **fields, event_id=event_id)
     if made == "numbered":
         number = draw(st.integers(1, 9))
         return count(
@@ -121,12 +142,46 @@ def _event(draw: st.DrawFn, made: str, event_id: str, when: datetime, run_id: st
         kind = draw(st.sampled_from(kinds))
         other = draw(st.sampled_from(["L1", "L2", line_id, line_id]))
         return event(kind, when, event_id, line_id=other, run_id=run_id)
+    if made == "material":
+        return _material(draw, event_id, when, run_id)
     if made == "state":
         state = draw(st.sampled_from(["HELD", "EXECUTE", "SUSPENDED", "IDLE"]))
-        return event("state_changed", when, event_id, line_id=line_id, state=state)
+        station = draw(st.sampled_from([None, None, f"{line_id}-a", f"{line_id}-b"]))
+        expected = draw(st.sampled_from([None, None, 20.0, 600.0]))
+        fields = {
+            "line_id": line_id,
+            "state": state,
+            "station_id": station,
+            "expected_duration_min": expected,
+        }
+        return event("state_changed", when, event_id, **fields)  # type: ignore[arg-type]
+    if made == "inspect":
+        inspected = draw(st.integers(1, 50))
+        bad = draw(st.integers(0, min(inspected, 20)))
+        told = {"line_id": line_id, "run_id": run_id, "station_id": f"{line_id}-a"}
+        return event(
+            "quality_recorded", when, event_id, inspected_count=float(inspected), bad_count=float(bad), **told
+        )
     if made == "correct":
-        delta = float(draw(st.integers(-30, 30)))
-        return event("count_corrected", when, event_id, line_id=line_id, run_id=run_id, good_delta=delta)
+        delta, scrap = float(draw(st.integers(-30, 30))), float(draw(st.integers(-5, 30)))
+        told = {"line_id": line_id, "run_id": run_id, "good_delta": delta, "scrap_delta": scrap}
+        return event("count_corrected", when, event_id, **told)
+    if made == "rules":
+        if draw(st.booleans()):
+            until = when + timedelta(hours=draw(st.integers(0, 8)))
+            return event("person_upserted", when, event_id, person_id="sue", name="S.", absent_until=until)
+        acme = {
+            "customer_id": "acme",
+            "cannot_slip": draw(st.booleans()),
+            "min_margin_fraction": draw(st.sampled_from([0.0, 0.19])),
+        }
+        said = {
+            "version": event_id,
+            "raise_at_p_late": draw(st.sampled_from([0.5, 0.9])),
+            "customers": [acme],
+            "owners": [{"when": {"min_severity": "high"}, "owner_id": "boss"}],
+        }
+        return event("rules_updated", when, event_id, rules=said)
     if made == "order":
         order_id = draw(st.sampled_from(["1", "2", "3", "4"]))
         if draw(st.booleans()):
@@ -150,6 +205,62 @@ def _command(draw: st.DrawFn, event_id: str, when: datetime, line_id: str) -> Ev
     }
     card_id, revision = draw(st.sampled_from(CARDS)), draw(st.integers(1, 4))
     return event(kind, when, card_id=card_id, expected_revision=revision, **said, **more.get(kind, {}))
+
+
+def _material(draw: st.DrawFn, event_id: str, when: datetime, run_id: str) -> Event:
+    """Stock, receipts, use or another bill of material, of bolts or glue."""
+    item_id = draw(st.sampled_from(["bolt", "bolt", "glue"]))
+    kind = draw(st.sampled_from(["stock", "expected", "received", "used", "used", "bill", "item"]))
+    quantity = float(draw(st.integers(1, 1_500)))
+    receipt_id = f"{item_id}-{draw(st.integers(1, 2))}"
+    if kind == "stock":
+        location, disposition = draw(
+            st.sampled_from([("A", "unrestricted"), ("B", "unrestricted"), ("B", "blocked")])
+        )
+        return event(
+            "stock_reported",
+            when,
+            event_id,
+            item_id=item_id,
+            location_id=location,
+            quantity=quantity,
+            disposition=disposition,
+        )
+    if kind == "expected":
+        expected_at = when + timedelta(hours=draw(st.integers(-10, 60)))
+        return event(
+            "receipt_expected",
+            when,
+            event_id,
+            receipt_id=receipt_id,
+            item_id=item_id,
+            quantity=quantity,
+            expected_at=expected_at,
+        )
+    if kind == "received":
+        return event(
+            "receipt_received", when, event_id, receipt_id=receipt_id, item_id=item_id, quantity=quantity
+        )
+    if kind == "used":
+        return event(
+            "material_consumed",
+            when,
+            event_id,
+            line_id=RUNS[run_id],
+            run_id=run_id,
+            item_id=item_id,
+            quantity=quantity / 10.0,
+        )
+    if kind == "bill":
+        components = [{"item_id": item_id, "quantity_per": 0.5 + quantity / 1_000.0}]
+        return event(
+            "bill_of_material_upserted",
+            when,
+            event_id,
+            item_id=draw(st.sampled_from(["red", "blue"])),
+            components=components,
+        )
+    return event("item_upserted", when, event_id, item_id=item_id, lead_time_days=quantity / 300.0, buyer_id=draw(st.sampled_from(["sue", "boss"])))  # fmt: skip
 
 
 def begun() -> Folded:
@@ -188,7 +299,7 @@ def test_incremental_equals_recomputed(history: list[list[Event] | datetime]) ->
             folded.tick(step)
             now = folded.twin.now
             assert now is not None
-            assert recompute(folded.documents, now) == picture_of(folded.twin.model)
+            assert recompute(folded.documents, now) == picture_of(folded.twin.model, now)
         elif step:
             folded.tell(*step)
     note(str(folded.twin.counters))
@@ -256,6 +367,35 @@ def test_what_was_counted_is_conserved_and_no_edge_hangs_loose(history: list[lis
         assert all(first.end_s <= second.start_s for first, second in pairwise(line.buckets))
     ids = [output.output_id for output in folded.outputs]
     assert len(ids) == len(set(ids)), "an output id was used twice"
+
+
+@STEPS
+@given(histories())
+def test_every_second_and_every_piece_of_a_line_is_in_exactly_one_shift_and_element(
+    history: list[list[Event] | datetime],
+) -> None:
+    """Conservation: elements add up to the calendar's working time, shift by shift, whatever came late."""
+    folded = told(history)
+    model = folded.twin.model
+    for line in model.lines.values():
+        begun_at, mark = line.state.measured_from, line.state.marked_at
+        periods = periods_of(line)
+        assert all(first.end_s <= second.start_s for first, second in pairwise(periods))
+        for period in periods:
+            parts = period.elements
+            first, last = max(period.start_s, begun_at or mark or 0.0), min(period.end_s, mark or 0.0)
+            busy_s = line.calendar.work_between(first, last) if first < last else 0.0
+            assert abs(busy_s - parts.pbt_s) < 1e-3
+            assert min(parts.apt_s, parts.aust_s, parts.adet_s, parts.adot_s) > -1e-3
+        if begun_at is not None and mark is not None:
+            busy_s = line.calendar.work_between(begun_at, mark)
+            assert abs(busy_s - total(period.elements for period in periods).pbt_s) < 1e-3
+    made = sum(each.progress.made_pcs for each in model.runs.values())
+    in_shifts = sum(period.elements.made_pcs for line in model.lines.values() for period in periods_of(line))
+    assert abs(made - in_shifts) < 1e-6
+    of_runs = total(elements_of_run(each) for each in model.runs.values())
+    of_lines = total(period.elements for line in model.lines.values() for period in periods_of(line))
+    assert abs(of_runs.pbt_s - (of_lines.pbt_s - of_lines.adot_s)) < 1e-3
 
 
 def test_another_process_with_another_hash_seed_says_the_same_bytes() -> None:

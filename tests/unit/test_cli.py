@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from schemas import CardKind, UsageError
+from streams.benches import run_benches
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -48,6 +51,7 @@ def test_help_says_where_to_begin() -> None:
         "ingest",
         "twin",
         "verify",
+        "bench",
     ):
         assert command in said.stdout
 
@@ -61,7 +65,7 @@ def test_simulate_then_replay(simulated: tuple[Path, Path]) -> None:
     assert tally["applied"] > 1000
     assert {} == tally["dead_letters"]
     for line in said.stdout.splitlines():
-        assert "delivery_risk" == json.loads(line)["kind"]
+        assert json.loads(line)["kind"] in {kind.value for kind in CardKind}
 
 
 def test_a_time_without_zone_is_refused_with_the_way_out(simulated: tuple[Path, Path]) -> None:
@@ -93,3 +97,24 @@ def test_the_table_of_topics_prints() -> None:
     names = [json.loads(line)["name"] for line in said.stdout.splitlines()]
     assert "twin.cards.v1" in names
     assert len(set(names)) == len(names)
+
+
+def test_bench_hands_over_to_the_checkout_and_prints_lines_of_json() -> None:
+    said = foresite("bench", "alerts", "--quick", "--seed", "3", "--json")
+
+    assert 0 == said.returncode, said.stderr
+    rows = [json.loads(line) for line in said.stdout.splitlines()]
+    assert {"alerts"} == {row["benchmark"] for row in rows}
+    assert "precision" in {row["metric"] for row in rows}
+
+
+def test_bench_without_a_checkout_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="clone the source"):
+        run_benches(["alerts"], source=tmp_path)
+
+
+def test_bench_refuses_a_benchmark_that_there_is_not() -> None:
+    said = foresite("bench", "speed")
+
+    assert 2 == said.returncode
+    assert "invalid choice: 'speed'" in said.stderr

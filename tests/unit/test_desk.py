@@ -204,7 +204,7 @@ def test_a_dismissed_card_stays_dismissed_while_its_cause_lasts_and_is_closed_wi
     folded.tell(command("card_dismiss", the_card(folded), at(0, "08:02"), reason="customer agreed"))
     folded.tick(at(0, "20:00"))
     assert CardState.DISMISSED is the_card(folded).state
-    folded.tell(order("1", at(3, "12:00"), when=at(0, "20:01")))
+    folded.tell(event("run_resumed", at(0, "20:01"), line_id="L1", run_id="R1"))
     folded.tick(at(0, "20:02"))
     folded.tick(at(0, "20:40"))
     card = the_card(folded)
@@ -214,13 +214,14 @@ def test_a_dismissed_card_stays_dismissed_while_its_cause_lasts_and_is_closed_wi
 
 
 def test_a_card_that_nobody_acknowledges_is_passed_on_at_half_and_at_four_fifths_of_its_time() -> None:
-    """Opened Mon 08:00, deadline Tue 12:00: 28 h. Half is Mon 22:00, four fifths Tue 06:24."""
+    """Opened Mon 08:00. 600 pieces for Tuesday's truck at 12:00: the line must run by Tue 06:00, that is in 22 h.
+    Half of them is Mon 19:00, four fifths Tue 01:36."""
     folded = held_line()
-    assert at(1, "12:00") == the_card(folded).deadline
+    assert at(1, "06:00") == the_card(folded).deadline
     opened = the_card(folded).opened_at
     assert at(0, "08:00") == opened
     levels = []
-    for when in (at(0, "21:59"), at(0, "22:00"), at(1, "06:23"), at(1, "06:24")):
+    for when in (at(0, "18:59"), at(0, "19:00"), at(1, "01:35"), at(1, "01:36")):
         folded.tick(when)
         levels.append(the_card(folded).escalation)
 

@@ -182,7 +182,7 @@ def test_the_readme_s_example_gives_its_card() -> None:
     result = replay([FIRST_CARD], None, Twin)
 
     assert [
-        "#7001 for Acme will miss its date of Mon 5 Jan 18:00: it is ready Mon 5 Jan 21:00, 1 day late"
+        "Line 1 is down: #7001 for Acme will miss its date of Mon 5 Jan 18:00: it is ready Mon 5 Jan 21:00, 1 day late"
     ] == [card.title for card in result.ranked()]
     assert (10, {}, {}) == (result.applied, result.rejected, dict(result.dead_letters))
 

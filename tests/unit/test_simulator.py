@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from random import Random
@@ -26,12 +27,14 @@ from schemas import (
     RunCompleted,
     RunPlanned,
     RunStarted,
+    WorkOrderClosed,
+    WorkOrderUpserted,
 )
 from streams.simulator.factory import Factory, simulate
 from streams.simulator.plant import Line
 from streams.simulator.processes import draw_pieces
 from streams.simulator.settings import FactorySettings
-from streams.simulator.truth import DriftTruth, OrderTruth, RunTruth, StopTruth
+from streams.simulator.truth import ConflictTruth, DriftTruth, OrderTruth, OutageTruth, RunTruth, StopTruth
 
 SMALL = FactorySettings(seed=7, lines=5, days=6)
 
@@ -305,3 +308,97 @@ def test_pieces_come_one_after_the_other() -> None:
     drawn = [draw_pieces(Random(seed), most=1_000, wanted=10**6, scrap_share=0.1) for seed in range(200)]
     assert all(good + scrap == 1_000 for good, scrap in drawn)
     assert sum(scrap for _, scrap in drawn) / 200_000 == pytest.approx(0.1, rel=0.05)
+
+
+SPOILED = FactorySettings(seed=7, lines=6, days=14)
+
+
+@pytest.fixture(scope="module")
+def spoiled() -> tuple[Factory, list[Event]]:
+    made = Factory(SPOILED)
+    return made, list(made.events())
+
+
+def test_an_outage_of_the_truth_holds_back_everything_that_its_gateway_says(
+    spoiled: tuple[Factory, list[Event]],
+) -> None:
+    """In the order of arrival, with the clock between: what happened in the outage comes after its end."""
+    factory, events = spoiled
+    outages = [record for record in factory.truth if isinstance(record, OutageTruth)]
+    assert any(outage.end_s - outage.start_s > 3_600.0 for outage in outages)
+    assert any(outage.end_s - outage.start_s < 3_600.0 for outage in outages)
+    for outage in outages:
+        clock_s = SPOILED.start_s
+        held_back = 0
+        for event in events:
+            at_s = event.event_time.timestamp()
+            if isinstance(event, ClockTicked):
+                clock_s = at_s
+            elif (
+                isinstance(event, MachineEvent)
+                and event.line_id == outage.line_id
+                and outage.start_s <= at_s < outage.end_s
+            ):
+                held_back += 1
+                assert clock_s + SPOILED.clock_step_s >= outage.end_s - 1.0, event
+        assert held_back or outage.end_s > SPOILED.end_s
+
+
+def test_a_contradiction_of_the_truth_is_one_between_what_two_systems_say(
+    spoiled: tuple[Factory, list[Event]],
+) -> None:
+    factory, events = spoiled
+    conflicts = [record for record in factory.truth if isinstance(record, ConflictTruth)]
+    assert {"quantity", "closed"} == {conflict.what for conflict in conflicts}
+    for conflict in conflicts:
+        of_run = [event for event in events if getattr(event, "run_id", None) == conflict.run_id]
+        of_order = [
+            event for event in events if getattr(event, "work_order_id", None) == conflict.work_order_id
+        ]
+        if conflict.what == "quantity":
+            plans = [event for event in of_run if isinstance(event, RunPlanned)]
+            erp = {plan.quantity_pcs for plan in plans if plan.source_id == "erp-plant-1"}
+            mes = [plan for plan in plans if plan.source_id == "mes-plant-1"]
+            (planned,) = erp
+            assert 0.05 <= abs(mes[0].quantity_pcs / planned - 1.0) <= 0.21
+            assert abs(mes[0].event_time.timestamp() - conflict.start_s) < 0.01
+            assert all(plan.quantity_pcs == planned for plan in mes[1:])
+        else:
+            closed = next(event for event in of_order if isinstance(event, WorkOrderClosed))
+            done = [event for event in of_run if isinstance(event, RunCompleted)]
+            assert abs(closed.event_time.timestamp() - conflict.start_s) < 0.01
+            assert all(event.event_time > closed.event_time for event in done)
+
+
+def test_each_run_has_a_work_order_that_says_the_same_and_is_closed_after_it() -> None:
+    """Without troubles: nobody contradicts anybody."""
+    events = list(Factory(FactorySettings(seed=3, lines=3, days=5, troubles=False)).events())
+    orders = {event.work_order_id: event for event in events if isinstance(event, WorkOrderUpserted)}
+    runs = {event.run_id: event for event in events if isinstance(event, RunPlanned)}
+    closed = {event.work_order_id: event for event in events if isinstance(event, WorkOrderClosed)}
+
+    assert {run.work_order_id for run in runs.values()} == set(orders)
+    for run in runs.values():
+        assert run.work_order_id is not None
+        assert run.quantity_pcs == orders[run.work_order_id].quantity_pcs
+    for event in events:
+        if isinstance(event, RunCompleted) and event.event_time < events[-1].event_time - timedelta(hours=1):
+            work_order_id = runs[event.run_id].work_order_id
+            assert work_order_id is not None
+            assert timedelta(minutes=20) == closed[work_order_id].event_time - event.event_time
+
+
+def test_some_orders_are_promised_before_their_plan_ends(spoiled: tuple[Factory, list[Event]]) -> None:
+    _, events = spoiled
+    promised: dict[str, datetime] = {}
+    for event in events:
+        if isinstance(event, OrderUpserted):
+            promised.setdefault(event.order_id, event.promised_at)
+    ends: dict[str, datetime] = {}
+    for event in events:
+        if isinstance(event, RunPlanned):
+            for peg in event.pegs:
+                ends.setdefault(peg.order_id, event.planned_end_at)
+    oversold = [order_id for order_id in promised if promised[order_id] < ends[order_id]]
+
+    assert 0 < len(oversold) < 0.05 * len(promised)
