@@ -243,8 +243,16 @@ def _moved(old: ProjectedRun, new: ProjectedRun, tolerances: float) -> bool:
         or abs(old.sd_work_s - new.sd_work_s) > limit_s
         or abs(old.run_work_s - new.run_work_s) > limit_s
         or abs(old.planned_work_s - new.planned_work_s) > limit_s
+        or _wait_moved(old, new, limit_s, tolerances)
         or risk_moved((old.at_risk, old.open_stop), (new.at_risk, new.open_stop), tolerances)
     )
+
+
+def _wait_moved(old: ProjectedRun, new: ProjectedRun, limit_s: float, tolerances: float) -> bool:
+    """Whether it waits for other material, or otherwise: two items may hold a run to the same end."""
+    if (old.waits_for, old.waits_until) != (new.waits_for, new.waits_until):
+        return tolerances <= 1.0 or max(old.wait_work_s, new.wait_work_s) > limit_s
+    return old.wait_work_s != new.wait_work_s and abs(old.wait_work_s - new.wait_work_s) > limit_s
 
 
 def _stopped(
