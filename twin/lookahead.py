@@ -39,14 +39,25 @@ def project_line(line: Line, model: Model, now: float) -> dict[str, ProjectedRun
 
 
 def depends_on_clock(line: Line, now: float) -> bool:
-    """Whether the line's projection moves although nothing happens: something should go on and does not."""
+    """Whether the line's projection moves although nothing happens: something should go on and does not.
+
+    While nobody works it does not move either, unless a moment passes that something was to begin or go on at.
+    """
     for index, run in enumerate(line.queued()):
         state = run.progress.state
         if state in STOPPED or state is RunState.SETUP:
-            return True
+            return _has_passed(line, run.progress.stopped_until, now)
         if state is RunState.PLANNED:  # those that have begun stand before those that have not
-            return index == 0 and run.planned_start < now
+            return index == 0 and run.planned_start < now and _has_passed(line, run.planned_start, now)
     return False
+
+
+def _has_passed(line: Line, moment: float | None, now: float) -> bool:
+    """Whether working time, or the moment, has passed since the line was evaluated."""
+    before = line.state.evaluated_at
+    if before <= 0.0 or (moment is not None and before - 60.0 <= moment <= now):
+        return True
+    return line.calendar.work_between(before - before % 60.0, now) > 0.0
 
 
 def assess_order(order: Order, model: Model) -> Assessment | None:
@@ -97,16 +108,7 @@ def _anew(item: QueuedRun, line: Line, model: Model, run: Run, stopped_until: fl
     """The item of a run that has begun or is fed; the one before where nothing about it moved."""
     if run.progress.state is RunState.PLANNED:
         feed = _feed(model, run)
-        if (
-            feed is not None
-            and (item.fed_by, item.fed_at, item.fed_work_var)
-            == (
-                feed.run_id,
-                feed.finish_at,
-                feed.sd_work_s**2,
-            )
-            and (item.fed_at_risk, item.fed_open_stop) == (feed.at_risk, feed.open_stop)
-        ):
+        if feed is not None and feed is item.feed:
             return item
     return _queued_run(line, model, run, item.setup_s, stopped_until)
 
@@ -147,6 +149,7 @@ def _queued_run(
         fed_work_var=0.0 if feed is None else feed.sd_work_s**2,
         fed_at_risk=() if feed is None else feed.at_risk,
         fed_open_stop=None if feed is None else feed.open_stop,
+        feed=feed,
         stopped_since=progress.state_since if is_first and progress.state in STOPPED else None,
     )
 

@@ -106,9 +106,11 @@ def series_of(buckets: Sequence[Bucket]) -> Series:
     Outliers. A bucket at a jump, or next to one, that lies more than 3 sigma and 1.5 pieces from the median of the five
     around it is moved to that distance: one or two odd buckets are, the third is a change. Counting alone never reaches it, so exact data stay exact.
     """
-    usable = [bucket for bucket in buckets if bucket.apt_s > 0.0 and bucket.expected_pcs > 0.0]
+    usable = buckets
     weights = [bucket.apt_s / BUCKET_S for bucket in usable]
     expected = [bucket.expected_pcs for bucket in usable]
+    if min(weights, default=1.0) <= 0.0 or min(expected, default=1.0) <= 0.0:
+        return series_of([bucket for bucket in usable if bucket.apt_s > 0.0 and bucket.expected_pcs > 0.0])
     ratios = [bucket.made_pcs / bucket.expected_pcs for bucket in usable]
     if not usable:
         return Series(usable, weights, ratios, PRIOR_NOISE_SD**2, 0.0)

@@ -46,7 +46,7 @@ class QueuedRun:
         stopped_until: when a held run is expected to go on, None if it is not held or nobody knows.
         earliest_start: its planned start or material release, whichever is later.
         fed_at, fed_by, fed_work_var: latest finish of the runs that feed it, which, and its variance of work.
-        fed_at_risk, fed_open_stop: stops that may delay that finish.
+        fed_at_risk, fed_open_stop: stops that may delay that finish; feed: the projection that all these are from.
         stopped_since: when it was held, None if it is not.
         extra_work_s, extra_work_var: working time that something else is expected to cost it, and the variance of that.
     """
@@ -67,6 +67,7 @@ class QueuedRun:
     stopped_since: float | None = None
     extra_work_s: float = 0.0
     extra_work_var: float = 0.0
+    feed: "ProjectedRun | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,10 +262,10 @@ def _resume(run: QueuedRun, calendar: WorkCalendar, known_at: float, now: float)
     """When a run that has begun makes its next piece."""
     if run.state is RunState.SETUP:
         since = known_at if run.setup_since is None else run.setup_since
-        ready = calendar.add_work(since, run.setup_s)
-        return max(ready, now) if ready < now else ready
+        # In a pause the next piece comes after it: a start that moves with the clock of a night would be no news.
+        return calendar.next_working(max(now, calendar.add_work(since, run.setup_s)))
     if run.state in STOPPED:
-        return max(now, known_at, run.stopped_until or now)
+        return calendar.next_working(max(now, known_at, run.stopped_until or now))
     return known_at
 
 

@@ -26,7 +26,7 @@ OpenStop = tuple[float, float]
 
 def with_air(at_risk: AtRisk, air_s: float) -> AtRisk:
     """The risks, each with so much more air before it delays anything."""
-    return tuple((number, before_s + air_s) for number, before_s in at_risk)
+    return tuple([(number, before_s + air_s) for number, before_s in at_risk])
 
 
 def risk_moved(
