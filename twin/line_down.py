@@ -151,7 +151,7 @@ def _aftermath(view: View, line: Line) -> Risk | None:
         title=words,
         sentences=[
             f"{words}, after {plural(down_h, 'working hour')}.",
-            "Orders that it still makes late are on the line's delivery card.",
+            "Orders that it still makes late, if any, are on the line's delivery card.",
         ],
         cause=Cause(
             signal="down",
@@ -271,7 +271,7 @@ def _cause_in_words(view: View, line: Line, stop: PresentStop) -> str:
     name = stop.station_id if "/" in station else station
     if stop.by == "station":
         return f"{name} of {line.name} is down{reason}, and no pieces have come {since}"
-    return f"{line.name} is down {since}, for {name} is{reason}"
+    return f"{line.name} is down {since}, stopped by {name}{reason}"
 
 
 def _expected_in_words(view: View, expected: ExpectedEnd, remaining_h: float | None) -> str:

@@ -50,7 +50,7 @@ def test_the_card_after_the_fitter_spoke_says_what_paper_says() -> None:
         == card.title
     )
     assert (
-        "Line 7 is down since Mon 23 Nov 10:30, for Filler is (gearbox). "
+        "Line 7 is down since Mon 23 Nov 10:30, stopped by Filler (gearbox). "
         "It is expected back Mon 23 Nov 18:15, in 7.02 working hours (said by j-fuchs). "
         "Late costs 1,500 EUR in penalty (margin 2,400 becomes 900). Standing costs 2,948 EUR more. "
         "R-72 could go to L8. "
