@@ -40,7 +40,6 @@ class QueuedRun:
         fed_at, fed_by, fed_work_var: latest finish of the runs that feed it, which, and its variance of work.
         fed_at_risk, fed_open_stop: stops that may delay that finish; feed: the projection that all these are from.
         stopped_since: when it was held, None if it is not; is_end_said: somebody said until when, else history did.
-        extra_work_s, extra_work_var: working time that something else is expected to cost it, and the variance of that.
     """
 
     run_id: str
@@ -58,8 +57,6 @@ class QueuedRun:
     fed_open_stop: OpenStop | None = None
     stopped_since: float | None = None
     is_end_said: bool = True
-    extra_work_s: float = 0.0
-    extra_work_var: float = 0.0
     feed: "ProjectedRun | None" = None
 
 
@@ -169,10 +166,10 @@ def project_queue(
             noise_var += slow * slow * (lasting_var(ends, ahead_s) - lasting_var(ends, before_s))
             work_s -= slow * (work_s - (lasting_s(ends, ahead_s) - lasting_s(ends, before_s)))
         stop_work_s = habits.short_share * work_s
-        finish = calendar.add_work(start, work_s + stop_work_s + run.extra_work_s) if start < inf else inf
+        finish = calendar.add_work(start, work_s + stop_work_s) if start < inf else inf
         level_error_s += work_s * pace.level_sd / pace.level
         noise_var += pace.noise_sd_300**2 * 300.0 * work_s / pace.level**2
-        noise_var += habits.short_var_s * work_s + run.extra_work_var
+        noise_var += habits.short_var_s * work_s
         if habits.stops_per_s > 0.0:
             at_risk = with_stops(at_risk, habits.stops_per_s * work_s)
         wait = _wait(run, gates[run.run_id], calendar, pace, start, finish) if run.run_id in gates else None
