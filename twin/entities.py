@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from math import inf
 
 import msgspec
+from msgspec import structs
 
 from schemas import LineUpserted, OrderUpserted, OvertimeWindowUpserted, RunPlanned, join_key
 from twin.calendar import CalendarDescription, WorkCalendar
@@ -100,6 +101,10 @@ class DriftDocument(msgspec.Struct):
         return msgspec.json.encode(self)
 
 
+NEVER_S = 1e300
+"""Stands for infinity in documents: JSON knows none."""
+
+
 class QueueDocument(msgspec.Struct):
     """The last projection of a line's queue."""
 
@@ -107,7 +112,22 @@ class QueueDocument(msgspec.Struct):
 
     def encode(self) -> bytes:
         """JSON of the projection."""
-        return msgspec.json.encode(self)
+        return msgspec.json.encode({"runs": [_with_bounds(run, inf, NEVER_S) for run in self.runs]})
+
+    @classmethod
+    def decode(cls, value: bytes) -> "QueueDocument":
+        """What encode wrote."""
+        return cls([_with_bounds(run, NEVER_S, inf) for run in msgspec.json.decode(value, type=cls).runs])
+
+
+def _with_bounds(run: ProjectedRun, bound: float, instead: float) -> ProjectedRun:
+    """The projection with another word for never."""
+    if run.finish_at != bound:
+        return run
+    start = instead if run.start_at == bound else run.start_at
+    wait = instead if run.wait_work_s == bound else run.wait_work_s
+    until = instead if run.waits_until == bound else run.waits_until
+    return structs.replace(run, start_at=start, finish_at=instead, wait_work_s=wait, waits_until=until)
 
 
 class BucketHour(msgspec.Struct):

@@ -17,8 +17,8 @@ from twin.entities import Line, Order, SiteKey
 from twin.line_status import line_status
 from twin.lookahead import assess_order, project_line
 from twin.model import Model
-from twin.projection import settle
 from twin.risk import Root, root_of
+from twin.settled import settle
 from twin.words import utc
 
 PROJECTION_MOVED_S = 900.0

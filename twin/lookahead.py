@@ -82,6 +82,8 @@ def setup_s(line: Line, model: Model, run: Run, family: str | None) -> float:
 
 def _items(line: Line, model: Model, queue: list[Run], stopped_until: float | None) -> list[QueuedRun]:
     """The queue as projections read it, kept on the line: by themselves change only runs that have begun or are fed."""
+    if line.quality.risen:
+        line.items = None  # a raised share of bad pieces concerns runs that wait, too
     kept = line.items
     if kept is None:
         items: list[QueuedRun] = []
@@ -100,7 +102,7 @@ def _items(line: Line, model: Model, queue: list[Run], stopped_until: float | No
             else _anew(item, line, model, run, stopped_until if index == 0 else None)
             for index, (run, item) in enumerate(zip(queue, kept, strict=True))
         ]
-    line.items = items
+    line.items = None if line.quality.risen else items
     return items
 
 
@@ -151,6 +153,7 @@ def _queued_run(
         fed_open_stop=None if feed is None else feed.open_stop,
         feed=feed,
         stopped_since=progress.state_since if is_first and progress.state in STOPPED else None,
+        is_end_said=progress.stopped_until is not None and progress.stopped_until == stopped_until,
     )
 
 

@@ -15,21 +15,13 @@ from twin.calendar import WorkCalendar
 from twin.experience import CALM, Habits, lasting_s, lasting_var
 from twin.materials import Gate
 from twin.runs import STOPPED, RunState
-from twin.stop_risk import AtRisk, OpenStop, risk_moved, together, with_air, with_stops
+from twin.stop_risk import AtRisk, OpenStop, together, with_air, with_stops
 
 SETUP_SPREAD = 0.15
 """Standard deviation of a setup over its planned time. Smaller makes far dates look surer than setups let them be."""
 
 GUESS_SPREAD = 0.3
 """Standard deviation of a stop over the length that people on the line expect it to have."""
-
-MOVED_SD = 0.05
-"""A projected finish that moved by less than this share of its own standard deviation stays as it was said, and so do
-the orders that rest on it. Smaller: each count judges the whole queue again; larger: P(late) lags, by up to 0.4 of it."""
-
-MOVED_S = 0.1
-"""What moves less is the arithmetic of floats, also where nothing scatters."""
-
 
 NO_GATES: Mapping[str, Sequence[Gate]] = MappingProxyType({})
 
@@ -47,8 +39,7 @@ class QueuedRun:
         earliest_start: its planned start or material release, whichever is later.
         fed_at, fed_by, fed_work_var: latest finish of the runs that feed it, which, and its variance of work.
         fed_at_risk, fed_open_stop: stops that may delay that finish; feed: the projection that all these are from.
-        stopped_since: when it was held, None if it is not.
-        extra_work_s, extra_work_var: working time that something else is expected to cost it, and the variance of that.
+        stopped_since: when it was held, None if it is not; is_end_said: somebody said until when, else history did.
     """
 
     run_id: str
@@ -65,8 +56,7 @@ class QueuedRun:
     fed_at_risk: AtRisk = ()
     fed_open_stop: OpenStop | None = None
     stopped_since: float | None = None
-    extra_work_s: float = 0.0
-    extra_work_var: float = 0.0
+    is_end_said: bool = True
     feed: "ProjectedRun | None" = None
 
 
@@ -176,10 +166,10 @@ def project_queue(
             noise_var += slow * slow * (lasting_var(ends, ahead_s) - lasting_var(ends, before_s))
             work_s -= slow * (work_s - (lasting_s(ends, ahead_s) - lasting_s(ends, before_s)))
         stop_work_s = habits.short_share * work_s
-        finish = calendar.add_work(start, work_s + stop_work_s + run.extra_work_s) if start < inf else inf
+        finish = calendar.add_work(start, work_s + stop_work_s) if start < inf else inf
         level_error_s += work_s * pace.level_sd / pace.level
         noise_var += pace.noise_sd_300**2 * 300.0 * work_s / pace.level**2
-        noise_var += habits.short_var_s * work_s + run.extra_work_var
+        noise_var += habits.short_var_s * work_s
         if habits.stops_per_s > 0.0:
             at_risk = with_stops(at_risk, habits.stops_per_s * work_s)
         wait = _wait(run, gates[run.run_id], calendar, pace, start, finish) if run.run_id in gates else None
@@ -187,8 +177,9 @@ def project_queue(
             # What came before the material did no harm: only its own time and the rest of the run can err.
             finish, level_error_s = wait.finish, wait.held_work_s * pace.level_sd / pace.level
             noise_var = wait.sd_work_s**2 + pace.noise_sd_300**2 * 300.0 * wait.held_work_s / pace.level**2
-            at_risk = with_stops(with_air(at_risk, wait.work_s), habits.stops_per_s * wait.held_work_s)
-            open_stop = None if open_stop is None else (open_stop[0], open_stop[1] + wait.work_s)
+            if wait.work_s < inf:
+                at_risk = with_stops(with_air(at_risk, wait.work_s), habits.stops_per_s * wait.held_work_s)
+                open_stop = None if open_stop is None else (open_stop[0], open_stop[1] + wait.work_s)
         projected.append(
             ProjectedRun(
                 run_id=run.run_id,
@@ -212,58 +203,17 @@ def project_queue(
     return projected
 
 
-def settle(
-    before: dict[str, ProjectedRun], after: dict[str, ProjectedRun], tolerances: float = 1.0
-) -> dict[str, ProjectedRun]:
-    """The new projection of a line, run by run the old one where it did not move beyond the tolerance.
-
-    What is kept is what the next projection is compared with, so that small moves add up and are seen.
-
-    Args:
-        before: as it was said last.
-        after: as it is worked out now.
-        tolerances: how many of them count as no move; more than 1 is for those who check.
-    """
-    return {
-        run_id: old if (old := before.get(run_id)) is not None and not _moved(old, new, tolerances) else new
-        for run_id, new in after.items()
-    }
-
-
-def _moved(old: ProjectedRun, new: ProjectedRun, tolerances: float) -> bool:
-    if old is new:
-        return False
-    limit_s = tolerances * max(MOVED_S, MOVED_SD * old.sd_work_s)
-    start_s = abs(old.start_at - new.start_at)
-    is_bound_anew = (old.bound_by, old.bound_run_id) != (new.bound_by, new.bound_run_id)
-    return (
-        (is_bound_anew and (tolerances <= 1.0 or start_s > limit_s))
-        or (old.finish_at != new.finish_at and not abs(old.finish_at - new.finish_at) <= limit_s)
-        or (old.start_at != new.start_at and not start_s <= limit_s)
-        or abs(old.sd_work_s - new.sd_work_s) > limit_s
-        or abs(old.run_work_s - new.run_work_s) > limit_s
-        or abs(old.planned_work_s - new.planned_work_s) > limit_s
-        or _wait_moved(old, new, limit_s, tolerances)
-        or risk_moved((old.at_risk, old.open_stop), (new.at_risk, new.open_stop), tolerances)
-    )
-
-
-def _wait_moved(old: ProjectedRun, new: ProjectedRun, limit_s: float, tolerances: float) -> bool:
-    """Whether it waits for other material, or otherwise: two items may hold a run to the same end."""
-    if (old.waits_for, old.waits_until) != (new.waits_for, new.waits_until):
-        return tolerances <= 1.0 or max(old.wait_work_s, new.wait_work_s) > limit_s
-    return old.wait_work_s != new.wait_work_s and abs(old.wait_work_s - new.wait_work_s) > limit_s
-
-
 def _stopped(
     run: QueuedRun, since: float, calendar: WorkCalendar, now: float, noise_var: float
 ) -> tuple[float, OpenStop | None]:
-    """What the stop of a run adds to the variance where its end was told, else the open stop."""
-    lasted_s = calendar.work_between(since, now)
+    """What the stop of a run adds to the variance where its end was said, else the open stop."""
+    lasted_s = calendar.work_between(since, max(since, now))
+    left_s = 0.0
     if run.stopped_until is not None and run.stopped_until > now:
-        told_s = lasted_s + calendar.work_between(now, run.stopped_until)
-        return noise_var + (GUESS_SPREAD * told_s) ** 2, None
-    return noise_var, (lasted_s, 0.0)
+        left_s = calendar.work_between(now, run.stopped_until)
+        if run.is_end_said:
+            return noise_var + (GUESS_SPREAD * (lasted_s + left_s)) ** 2, None
+    return noise_var, (lasted_s, left_s)  # what history makes of it is inside the finish already
 
 
 def _resume(run: QueuedRun, calendar: WorkCalendar, known_at: float, now: float) -> float:
@@ -292,7 +242,7 @@ def _begin(
         bound_by, bound_run = ("queue", previous) if previous is not None else ("now", None)
     if run.fed_at is not None and run.fed_at > start:
         start, bound_by, bound_run = calendar.next_working(run.fed_at), "feed", run.fed_by
-    air_s = 0.0 if bound_by in ("queue", "now") else calendar.work_between(after_setup, start)
+    air_s = 0.0 if bound_by in ("queue", "now") or start == inf else calendar.work_between(after_setup, start)
     return start, bound_by, bound_run, air_s
 
 

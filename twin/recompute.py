@@ -8,8 +8,6 @@ root with a card is judged as: stops and bad pieces, exposure, deadline, everyth
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import msgspec
-
 from schemas import CardKind, split_key
 from twin.allocation import allocation_of
 from twin.card_board import CardBoard
@@ -21,9 +19,10 @@ from twin.judging import JUDGES
 from twin.lookahead import assess_order, project_line
 from twin.materials import Gate
 from twin.model import Model
-from twin.projection import Pace, ProjectedRun, settle
+from twin.projection import Pace, ProjectedRun
 from twin.restoring import restore_model
 from twin.risk import Risk, root_text
+from twin.settled import settle
 from twin.shortfall import NEGLIGIBLE_SHARE, shortfall_of
 from twin.view import View
 
@@ -125,7 +124,7 @@ def _settle(model: Model, documents: Mapping[str, bytes]) -> None:
     for parts, value in ((split_key(key), value) for key, value in sorted(documents.items())):
         if parts[1] == "queue":
             line = model.line(parts[0], parts[2])
-            said = {run.run_id: run for run in msgspec.json.decode(value, type=QueueDocument).runs}
+            said = {run.run_id: run for run in QueueDocument.decode(value).runs}
             line.projected = settle(said, line.projected, MOST_TOLERANCES)
 
 

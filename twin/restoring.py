@@ -125,7 +125,7 @@ def _restore_lines(model: Model, by_type: Documents) -> None:
     for key, found in chunks.items():
         model.line(*key).ids.restore(found)
     for parts, value in by_type.get("queue", []):
-        runs = msgspec.json.decode(value, type=QueueDocument).runs
+        runs = QueueDocument.decode(value).runs
         model.line(parts[0], parts[2]).projected = {run.run_id: run for run in runs}
     for line in model.lines.values():
         line.buckets.sort(key=lambda bucket: bucket.start_s)

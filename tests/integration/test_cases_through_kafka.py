@@ -69,7 +69,9 @@ def with_ticks(case: str) -> Iterator[Event]:
     until = datetime.fromisoformat(MOMENTS[case])
     pending = events_of(case)
     first = min(each.event_time for each in pending if isinstance(each, MachineEvent)).replace(minute=0)
-    now = first - 2 * TICK  # what machines say rests on the plan, which comes by another topic: it has its own tick
+    now = (
+        first - 2 * TICK
+    )  # what machines say rests on the plan, which comes by another topic: it has its own tick
     while now < until:
         now = min(now + TICK, until)
         while pending and pending[0].event_time <= now:

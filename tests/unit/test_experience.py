@@ -1,9 +1,10 @@
 """What a site has lived through, and what forecasts make of it: by hand."""
 
-from math import exp, isclose
+from math import exp, inf, isclose
 
 from schemas import Event
 from tests.folding import Folded, at, count, event, order, run, small_plant
+from twin import Twin
 from twin.assessment import long_stops_expected, probability_not_over
 from twin.calendar import WorkCalendar
 from twin.experience import (
@@ -17,8 +18,9 @@ from twin.experience import (
     learned,
     share_above,
 )
-from twin.projection import Pace, ProjectedRun, QueuedRun, project_queue, settle
+from twin.projection import Pace, ProjectedRun, QueuedRun, project_queue
 from twin.runs import RunState
+from twin.settled import settle
 from twin.shifts import CalendarDescription, WeekSpan
 
 H = 3600.0
@@ -218,3 +220,16 @@ def test_the_twin_learns_at_midnight() -> None:
     assert s(1, "06:00") + round(pace_h * H, 3) == round(before, 3)
     assert isclose(before + pace_h * H * habits.short_share, line.projected["R2"].finish_at)
     assert 681.6 == round(8 * H * habits.short_share, 1)
+
+
+def test_a_line_that_never_works_again_is_restored() -> None:
+    """Its runs never end, and JSON knows no infinity: a twin that took over from its documents did not start."""
+    plant = Folded()
+    plant.tell(*small_plant(), event("calendar_upserted", at(0, "00:00"), calendar_id="closed", shifts=[]))
+    plant.tell(event("line_upserted", at(0, "00:00"), line_id="L9", name="Line 9", calendar_id="closed"))
+    plant.tell(run("R1", "L9", at(0, "06:00"), at(0, "14:00")))
+    plant.tick(at(0, "05:00"))
+    restored = Twin.restore(plant.twin.header(), plant.documents)
+
+    assert inf == plant.twin.model.lines["S1", "L9"].projected["R1"].finish_at
+    assert plant.twin.model.lines["S1", "L9"].projected == restored.model.lines["S1", "L9"].projected

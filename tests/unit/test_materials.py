@@ -14,8 +14,9 @@ from twin.materials import (
     over_use,
     received_since,
 )
-from twin.projection import Pace, ProjectedRun, QueuedRun, project_queue, settle
+from twin.projection import Pace, ProjectedRun, QueuedRun, project_queue
 from twin.runs import RunState
+from twin.settled import settle
 from twin.shifts import CalendarDescription
 from twin.supply_documents import ENTRIES_KEPT, UseAccount
 
