@@ -199,6 +199,17 @@ class QualityShift(OutputModel):
     containment_quantity: float
 
 
+class RunMove(OutputModel):
+    """A run in the queue of a line that is down and that may be made elsewhere.
+
+    Attributes:
+        line_ids: lines that its plan names as alternates and that are not down.
+    """
+
+    run_id: str
+    line_ids: list[str]
+
+
 class Stop(OutputModel):
     """line_down: since when, until when presumably, and who says so.
 
@@ -208,6 +219,7 @@ class Stop(OutputModel):
         expected_because: who said so, or how many stops of what length it follows from.
         reason: the source's word.
         down_h: working hours down so far; remaining_h: expected working hours still to come.
+        moves: runs of its queue that could go to another line, in the order of the queue.
     """
 
     station_id: str | None
@@ -218,6 +230,7 @@ class Stop(OutputModel):
     reason: str | None
     down_h: float
     remaining_h: float | None
+    moves: list[RunMove] = Field(default_factory=list)
 
 
 class Claim(OutputModel):

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from math import inf
 
-from schemas import Cause, Confidence, Owner, PathStep, Stop
+from schemas import Cause, Confidence, Owner, PathStep, RunMove, Stop
 from twin.assessment import Assessment
 from twin.doubts import caveats_of
 from twin.downtime import (
@@ -42,7 +42,10 @@ from twin.wording import money_in_words, rescue_in_words, title_of
 from twin.words import money, plural, time_of, utc
 
 MOVES_NAMED = 3
-"""Runs whose other lines a card names."""
+"""Runs whose other lines the text of a card names."""
+
+MOVES_ON_CARD = 20
+"""Runs that a card lists with their other lines."""
 
 
 def watch(model: Model, before: float | None, now: float) -> Iterator[Root]:
@@ -91,12 +94,12 @@ def judge(view: View) -> Risk | None:
             sentences.append(rescue_in_words(rescue, view.currency))
     if idle > 0:
         sentences.append(f"Standing costs {money(idle, view.currency)} more.")
-    moves = _moves_in_words(view, line)
+    moves = _moves(view, line)[:MOVES_ON_CARD]
     return Risk(
         title=f"{line.name} is down: {title_of(worst, late[0].customer_name, view.zone)}"
         if worst is not None
         else _title_without_orders(view, line, stop),
-        sentences=[*sentences, *([moves] if moves else [])],
+        sentences=[*sentences, *([_moves_in_words(moves)] if moves else [])],
         cause=_cause(view, line, stop),
         probability=_probability(view, idle),
         probability_because="it is down; the penalty comes with the orders' probability of being late",
@@ -131,6 +134,7 @@ def judge(view: View) -> Risk | None:
             reason=stop.reason,
             down_h=round(down_s / 3600.0, 2),
             remaining_h=remaining_h,
+            moves=moves,
         ),
     )
 
@@ -147,7 +151,7 @@ def _aftermath(view: View, line: Line) -> Risk | None:
         title=words,
         sentences=[
             f"{words}, after {plural(down_h, 'working hour')}.",
-            "Orders that it still makes late are on the line's delivery card.",
+            "Orders that it still makes late, if any, are on the line's delivery card.",
         ],
         cause=Cause(
             signal="down",
@@ -267,7 +271,7 @@ def _cause_in_words(view: View, line: Line, stop: PresentStop) -> str:
     name = stop.station_id if "/" in station else station
     if stop.by == "station":
         return f"{name} of {line.name} is down{reason}, and no pieces have come {since}"
-    return f"{line.name} is down {since}, for {name} is{reason}"
+    return f"{line.name} is down {since}, stopped by {name}{reason}"
 
 
 def _expected_in_words(view: View, expected: ExpectedEnd, remaining_h: float | None) -> str:
@@ -281,9 +285,9 @@ def _title_without_orders(view: View, line: Line, stop: PresentStop) -> str:
     return f"{line.name} is down since {time_of(stop.since, view.zone)}: no order is late by it yet"
 
 
-def _moves_in_words(view: View, line: Line) -> str:
+def _moves(view: View, line: Line) -> list[RunMove]:
     """Which runs of its queue could go where; lines that are down themselves are left out."""
-    moves: list[str] = []
+    moves: list[RunMove] = []
     for run in line.queued():
         others = []
         for line_id in run.plan.alternate_line_ids:
@@ -291,8 +295,13 @@ def _moves_in_words(view: View, line: Line) -> str:
             if other is not None and other is not line and stopped_run(other) is None:
                 others.append(line_id)
         if others and run.progress.state is not RunState.SETUP:
-            moves.append(f"{run.run_id} could go to {' or '.join(others)}")
-    return f"{'; '.join(moves[:MOVES_NAMED])}." if moves else ""
+            moves.append(RunMove(run_id=run.run_id, line_ids=others))
+    return moves
+
+
+def _moves_in_words(moves: Sequence[RunMove]) -> str:
+    words = [f"{move.run_id} could go to {' or '.join(move.line_ids)}" for move in moves[:MOVES_NAMED]]
+    return f"{'; '.join(words)}."
 
 
 def _station_path(view: View, line: Line, stop: PresentStop) -> list[PathStep]:

@@ -48,17 +48,15 @@ def _moved(old: ProjectedRun, new: ProjectedRun, tolerances: float) -> bool:
         or abs(old.sd_work_s - new.sd_work_s) > limit_s
         or abs(old.run_work_s - new.run_work_s) > limit_s
         or abs(old.planned_work_s - new.planned_work_s) > limit_s
-        or _wait_moved(old, new, limit_s)
+        or _wait_moved(old, new, limit_s, tolerances)
         or risk_moved((old.at_risk, old.open_stop), (new.at_risk, new.open_stop), tolerances)
     )
 
 
-def _wait_moved(old: ProjectedRun, new: ProjectedRun, limit_s: float) -> bool:
-    """Whether it waits for other material, for longer, or with other pieces."""
-    if old.waits_for != new.waits_for:
-        return True
-    if old.waits_until != new.waits_until:
-        return True
+def _wait_moved(old: ProjectedRun, new: ProjectedRun, limit_s: float, tolerances: float) -> bool:
+    """Whether it waits for other material, for longer, or with other pieces: two items may hold a run to the same end."""
+    if (old.waits_for, old.waits_until) != (new.waits_for, new.waits_until):
+        return tolerances <= 1.0 or max(old.wait_work_s, new.wait_work_s) > limit_s
     if old.wait_work_s != new.wait_work_s and not abs(old.wait_work_s - new.wait_work_s) <= limit_s:
         return True
-    return abs(old.held_pcs - new.held_pcs) > HELD_MOVED * old.held_pcs
+    return abs(old.held_pcs - new.held_pcs) > tolerances * HELD_MOVED * old.held_pcs

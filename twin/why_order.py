@@ -224,17 +224,38 @@ def _shipping_steps(model: Model, each: Assessment, zone: ZoneInfo) -> list[Step
 
 def _probability_step(each: Assessment) -> Step:
     sd_s = max(each.sd_work_s, LEAST_SD_S)
-    if each.overhang_s == 0.0 and each.slack_s != 0.0:
-        formula = f"ready and needed in the same pause of {each.line.name}: P(late) = {each.p_late:.3f}"
-        return Step(what="probability", formula=formula, numbers=(Number("p_late", each.p_late, ""),))
     z = each.overhang_s / sd_s
+    in_pause = each.overhang_s == 0.0 and each.slack_s != 0.0
+    by_pace = (
+        f"ready and needed in the same pause of {each.line.name}"
+        if in_pause
+        else f"{hours(each.overhang_s)} over / {hours(sd_s)} deviation = {z:.2f} deviations"
+    )
     return Step(
-        what="probability that it is late: normal in working time, within 0.001 .. 0.999",
-        formula=f"{hours(each.overhang_s)} over / {hours(sd_s)} deviation = {z:.2f}; P(late) = {each.p_late:.3f}",
-        numbers=(
-            hour_number("overhang", each.overhang_s),
-            hour_number("sd", sd_s),
-            Number("z", z, ""),
-            Number("p_late", each.p_late, ""),
+        what="probability that it is late, within 0.001 .. 0.999",
+        formula=(
+            f"1 - (1 - {each.p_pace:.3f}) x exp(-{each.long_stops:.3f}) x (1 - {each.p_open_stop:.3f}) = "
+            f"{each.p_late:.3f}"
+        ),
+        numbers=(Number("p_late", each.p_late, ""),),
+        steps=(
+            Step(
+                what="by pace and short stops: normal in working time",
+                formula=f"{by_pace}: {each.p_pace:.3f}",
+                numbers=(
+                    hour_number("overhang", each.overhang_s),
+                    hour_number("sd", sd_s),
+                    Number("z", z, ""),
+                    Number("p_pace", each.p_pace, ""),
+                ),
+            ),
+            Step(
+                what="long stops expected to come that take all the room, and that the present stop does",
+                formula=f"{each.long_stops:.3f} stops; {each.p_open_stop:.3f}",
+                numbers=(
+                    Number("long_stops", each.long_stops, ""),
+                    Number("p_open_stop", each.p_open_stop, ""),
+                ),
+            ),
         ),
     )

@@ -6,12 +6,17 @@ from zoneinfo import ZoneInfo
 
 from twin.assessment import DAY_S, Assessment
 from twin.causes import Link
-from twin.entities import Line, Run
+from twin.drift import DriftPhase
+from twin.entities import Line
 from twin.explanation import Number, Step, exact_time, hour_number, hours, moment_number, pieces
 from twin.graph import node_id
+from twin.lookahead import expected_yield_of
 from twin.model import Model
 from twin.projection import ProjectedRun
 from twin.words import day_of
+
+LEAST_TOLD_S = 18.0
+"""Working time below this is 0.00 h on paper, and not told apart."""
 
 DAYS_SPELLED_OUT = 12
 """Days of a walk that a formula lists; a longer one names the first and last of them. All are among the numbers."""
@@ -22,7 +27,6 @@ def run_step(model: Model, link: Link, before: Link | None, zone: ZoneInfo) -> S
     run, line, projected = link.run, link.line, link.projected
     ordered, left = run.plan.quantity_pcs, run.remaining_pcs
     events = [run.plan.event_id, run.progress.state_event_id, line.state.last_event_id]
-    rate = left / projected.run_work_s * 3600.0 if projected.run_work_s > 0 else run.rate_pcs_per_h
     return Step(
         what=f"{run.run_id} on {line.name}: {_waits_for(link, before, zone)}",
         formula=f"{pieces(ordered)} - {pieces(ordered - left)} = {pieces(left)} good pieces left",
@@ -30,16 +34,7 @@ def run_step(model: Model, link: Link, before: Link | None, zone: ZoneInfo) -> S
         entity=node_id("run", run.site_id, run.run_id),
         events=tuple(dict.fromkeys(event for event in events if event)),
         steps=(
-            _rate_step(line, run, rate),
-            Step(
-                what="work that is left",
-                formula=f"{pieces(left)} / {pieces(rate)} = {hours(projected.run_work_s)}",
-                numbers=(
-                    Number("left", left, "pcs"),
-                    Number("rate", rate, "pcs/h"),
-                    hour_number("work", projected.run_work_s),
-                ),
-            ),
+            *_work_steps(model, link),
             *_wait_steps(model, link, zone),
             _walk_step(line, projected, zone),
         ),
@@ -87,21 +82,46 @@ def _waits_for(link: Link, before: Link | None, zone: ZoneInfo) -> str:
     return words.get(bound, f"begins {start} as planned")
 
 
-def _rate_step(line: Line, run: Run, rate: float) -> Step:
-    level = line.state.level
-    share = rate / (run.rate_pcs_per_h * level)
+def _work_steps(model: Model, link: Link) -> list[Step]:
+    """Rate and work left as they were last projected; a move too small to tell is not projected anew."""
+    line, run, projected = link.line, link.run, link.projected
+    share = expected_yield_of(line, run) / run.expected_yield
+    planned_rate = run.rate_pcs_per_h * share
+    left = projected.planned_work_s * planned_rate / 3600.0
+    ends = model.experience_of(line.site_id).of(line.line_id).drift_ends_per_s > 0.0
+    may_end = ends and line.drift.phase is DriftPhase.DRIFTING
+    work_s = projected.run_work_s
+    level = line.state.level if may_end or work_s <= 0.0 else projected.planned_work_s / work_s
+    at_pace_s = projected.planned_work_s / level
     factor = f" x {share:.3f} yield against the expected" if abs(share - 1.0) >= 0.0005 else ""
-    return Step(
-        what="good rate",
-        formula=f"{pieces(run.rate_pcs_per_h)} planned x {level:.3f} pace{factor} = {pieces(rate)} an hour",
-        numbers=(
-            Number("planned_rate", run.rate_pcs_per_h, "pcs/h"),
-            Number("pace", level, ""),
-            Number("yield_ratio", share, ""),
-            Number("rate", rate, "pcs/h"),
+    rate = planned_rate * level
+    steps = [
+        Step(
+            what="good rate",
+            formula=f"{pieces(run.rate_pcs_per_h)} planned x {level:.3f} pace{factor} = {pieces(rate)} an hour",
+            numbers=(
+                Number("planned_rate", run.rate_pcs_per_h, "pcs/h"),
+                Number("pace", level, ""),
+                Number("yield_ratio", share, ""),
+                Number("rate", rate, "pcs/h"),
+            ),
+            entity=node_id("line", line.site_id, line.line_id),
         ),
-        entity=node_id("line", line.site_id, line.line_id),
-    )
+        Step(
+            what="work that is left",
+            formula=f"{pieces(left)} / {pieces(rate)} = {hours(at_pace_s)}",
+            numbers=(
+                Number("left", left, "pcs"),
+                Number("rate", rate, "pcs/h"),
+                hour_number("work", at_pace_s),
+            ),
+        ),
+    ]
+    if may_end and abs(work_s - at_pace_s) >= LEAST_TOLD_S:
+        formula = f"{hours(at_pace_s)} at this pace - {hours(at_pace_s - work_s)} = {hours(work_s)}"
+        numbers = (hour_number("saved", at_pace_s - work_s), hour_number("work", work_s))
+        steps.append(Step(what="drifts here usually end", formula=formula, numbers=numbers))
+    return steps
 
 
 def _walk_step(line: Line, projected: ProjectedRun, zone: ZoneInfo) -> Step:
@@ -114,14 +134,27 @@ def _walk_step(line: Line, projected: ProjectedRun, zone: ZoneInfo) -> Step:
     parts = [f"{hours(worked_s)[:-2]} ({day})" for day, worked_s in days.items()]
     if len(parts) > DAYS_SPELLED_OUT:
         parts = [*parts[:3], f"... {len(parts) - 5} more days ...", *parts[-2:]]
-    total_s, waiting_s = sum(days.values()), projected.wait_work_s
-    of = "" if waiting_s <= 0.0 else f" ({hours(total_s - waiting_s)} of work, {hours(waiting_s)} of waiting)"
+    total_s = sum(days.values())
+    shares = [
+        (projected.run_work_s, "work"),
+        (projected.stop_work_s, "short stops as usual"),
+        (projected.wait_work_s, "waiting"),
+    ]
+    other_s = total_s - sum(share_s for share_s, _ in shares)
+    told = [
+        (share_s, words)
+        for share_s, words in [*shares, (other_s, "expected besides")]
+        if share_s >= LEAST_TOLD_S
+    ]
+    spelled = ", ".join(f"{hours(share_s)} of {words}" for share_s, words in told)
+    of = f" ({spelled})" if len(told) > 1 else ""
     return Step(
         what="through the calendar",
         formula=f"{' + '.join(parts) or '0.00'} = {hours(total_s)}{of}: ends {exact_time(finish, zone)}",
         numbers=(
             *(hour_number(day, worked_s) for day, worked_s in days.items()),
-            hour_number("work", total_s),
+            *(hour_number(words, share_s) for share_s, words in told),
+            hour_number("total", total_s),
             moment_number("finish", finish),
         ),
     )

@@ -1,6 +1,10 @@
-"""What the demo plays: the Line 3 case, and around it four ordinary lines of the same site with a week of their own."""
+"""What the demo plays: the Line 3 case, and beside it four ordinary lines of another site with a week of their own.
 
-from collections.abc import Iterator
+They are another site's because forecasts of a site go by what all its lines have lived through: Line 3 is the same with
+every seed, as it is on paper.
+"""
+
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from heapq import merge
 from itertools import chain
@@ -17,6 +21,8 @@ CAREFUL_STEP_S = 300.0
 CAREFUL_S = 7_200.0
 """The last hours before the cards are shown are stepped as finely as counts come."""
 LIVE_STEP_S = 30.0
+OTHER_SITES = "north"
+"""Begins the name of the site of the four lines."""
 LIVE_DAYS = 12
 """The story goes on so long after the cards are shown: to the last truck of the Line 3 case."""
 
@@ -36,22 +42,33 @@ def demo_events(seed: int, shown_at: datetime) -> Iterator[Event]:
             start=BEGIN,
             zone=ZONE,
             skipped_lines=(3,),
-            with_site=False,
+            site_prefix=OTHER_SITES,
         )
     )
-    assert [site.site_id for site in factory.sites] == [SITE_ID]
     begin_s, shown_s, end_s = BEGIN.timestamp(), shown_at.timestamp(), factory.settings.end_s
     careful_s = shown_s - CAREFUL_S
     fast = tick_times(CALENDAR.intervals(begin_s, careful_s), begin_s, careful_s, FAST_STEP_S, FAST_STEP_S)
     careful = tick_times([], careful_s + CAREFUL_STEP_S, shown_s, CAREFUL_STEP_S, CAREFUL_STEP_S)
     live = tick_times([], shown_s + LIVE_STEP_S, end_s, LIVE_STEP_S, LIVE_STEP_S)
     timed = merge(line3_timed_events(), factory.timed_events(), key=lambda timed: timed[0])
-    return with_clock(timed, chain(fast, careful, live), SITE_ID, ZONE)
+    site_ids = [SITE_ID, *(site.site_id for site in factory.sites)]
+    return _for_each_site(with_clock(timed, chain(fast, careful, live), SITE_ID, ZONE), site_ids)
+
+
+def _for_each_site(events: Iterable[Event], site_ids: list[str]) -> Iterator[Event]:
+    """The same events, each tick told to every site: a clock is a site's own."""
+    for event in events:
+        if not isinstance(event, ClockTicked):
+            yield event
+            continue
+        for site_id in site_ids:
+            event_id = f"{event.event_id}/{site_id}"
+            yield event.model_copy(update={"site_id": site_id, "event_id": event_id})
 
 
 def up_to(events: Iterator[Event], until: datetime) -> Iterator[Event]:
     """Events until the clock has ticked at a moment; the iterator can be read on from there."""
     for event in events:
         yield event
-        if isinstance(event, ClockTicked) and event.event_time >= until:
+        if isinstance(event, ClockTicked) and event.event_time >= until and event.site_id != SITE_ID:
             return

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from schemas import MODEL_OF_KIND, TOPICS, Card, ClockTicked, Event
+from schemas import MODEL_OF_KIND, TOPICS, Card, ClockTicked, Event, MachineEvent
 from streams.embedded_broker import EmbeddedBroker
 from streams.replay import replay
 from streams.settings import Settings
@@ -28,6 +28,8 @@ CASES = Path(ROOT) / "examples" / "cases"
 MOMENTS = {
     "silence": "2026-03-02T10:40:00+01:00",
     "conflict": "2026-03-02T09:30:00+01:00",
+    "line_down": "2026-11-23T11:15:00+01:00",
+    "quality": "2026-11-23T10:30:00+01:00",
     "shortage": "2026-11-24T08:00:00+01:00",
 }
 """When each case is looked at: the moment of its golden test."""
@@ -66,7 +68,10 @@ def with_ticks(case: str) -> Iterator[Event]:
     """The events with the case's clock between them, from the first day of production on."""
     until = datetime.fromisoformat(MOMENTS[case])
     pending = events_of(case)
-    now = until.replace(hour=0, minute=0)
+    first = min(each.event_time for each in pending if isinstance(each, MachineEvent)).replace(minute=0)
+    now = (
+        first - 2 * TICK
+    )  # what machines say rests on the plan, which comes by another topic: it has its own tick
     while now < until:
         now = min(now + TICK, until)
         while pending and pending[0].event_time <= now:

@@ -148,24 +148,26 @@ def _event(draw: st.DrawFn, made: str, event_id: str, when: datetime, run_id: st
         state = draw(st.sampled_from(["HELD", "EXECUTE", "SUSPENDED", "IDLE"]))
         station = draw(st.sampled_from([None, None, f"{line_id}-a", f"{line_id}-b"]))
         expected = draw(st.sampled_from([None, None, 20.0, 600.0]))
-        fields = {
+        stopped: dict[str, Any] = {
             "line_id": line_id,
             "state": state,
             "station_id": station,
             "expected_duration_min": expected,
         }
-        return event("state_changed", when, event_id, **fields)  # type: ignore[arg-type]
+        return event("state_changed", when, event_id, **stopped)
     if made == "inspect":
         inspected = draw(st.integers(1, 50))
         bad = draw(st.integers(0, min(inspected, 20)))
-        told = {"line_id": line_id, "run_id": run_id, "station_id": f"{line_id}-a"}
-        return event(
-            "quality_recorded", when, event_id, inspected_count=float(inspected), bad_count=float(bad), **told
-        )
+        looked: dict[str, Any] = {
+            "inspected_count": float(inspected),
+            "bad_count": float(bad),
+            "station_id": f"{line_id}-a",
+        }
+        return event("quality_recorded", when, event_id, line_id=line_id, run_id=run_id, **looked)
     if made == "correct":
         delta, scrap = float(draw(st.integers(-30, 30))), float(draw(st.integers(-5, 30)))
-        told = {"line_id": line_id, "run_id": run_id, "good_delta": delta, "scrap_delta": scrap}
-        return event("count_corrected", when, event_id, **told)
+        deltas: dict[str, Any] = {"good_delta": delta, "scrap_delta": scrap}
+        return event("count_corrected", when, event_id, line_id=line_id, run_id=run_id, **deltas)
     if made == "rules":
         if draw(st.booleans()):
             until = when + timedelta(hours=draw(st.integers(0, 8)))

@@ -25,20 +25,23 @@ def test_line_3_is_the_same_beside_any_neighbours(seed: int) -> None:
     assert on_line_3(list(line3_events(SHOWN_AT))) == on_line_3(story(seed))
 
 
-def test_the_neighbours_are_four_lines_of_the_same_site() -> None:
+def test_the_neighbours_are_four_lines_of_another_site() -> None:
     events = story(4)
+    lines = {(event.site_id, event.line_id) for event in events if isinstance(event, MachineEvent)}
 
-    assert {"L1", "L2", "L3", "L4", "L5"} == {e.line_id for e in events if isinstance(e, MachineEvent)}
-    assert {SITE_ID} == {event.site_id for event in events} - {"*"}
-    assert 1 == sum(event.kind == "site_upserted" for event in events)
+    assert {(SITE_ID, "L3"), *(("north-1", f"L{number}") for number in (1, 2, 4, 5))} == lines
+    assert {SITE_ID, "north-1"} == {event.site_id for event in events} - {"*"}
+    assert 2 == sum(event.kind == "site_upserted" for event in events)
 
 
 def test_fast_motion_ends_with_the_tick_of_thursday_morning_and_the_story_goes_on() -> None:
     events = demo_events(4, SHOWN_AT)
     fast = list(up_to(events, SHOWN_AT))
     later = next(event for event in events if isinstance(event, ClockTicked))
-    ticks = [event.event_time for event in fast if isinstance(event, ClockTicked)]
+    clocks = [event for event in fast if isinstance(event, ClockTicked)]
+    ticks = [event.event_time for event in clocks if event.site_id == SITE_ID]
 
+    assert ticks == [event.event_time for event in clocks if event.site_id == "north-1"]
     assert SHOWN_AT == ticks[-1]
     assert isinstance(fast[-1], ClockTicked)
     assert ticks == sorted(set(ticks))

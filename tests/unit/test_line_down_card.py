@@ -31,6 +31,10 @@ def monday(clock: str) -> datetime:
     return datetime(2026, 11, 23, int(hour), int(minute), tzinfo=BERLIN)
 
 
+def state_of(folded: Folded) -> RunState:
+    return folded.twin.model.runs["S1", "R1"].progress.state
+
+
 def cards_at(clock: str) -> dict[str, Card]:
     return replay([CASE], None, Twin, monday(clock)).cards
 
@@ -46,7 +50,7 @@ def test_the_card_after_the_fitter_spoke_says_what_paper_says() -> None:
         == card.title
     )
     assert (
-        "Line 7 is down since Mon 23 Nov 10:30, for Filler is (gearbox). "
+        "Line 7 is down since Mon 23 Nov 10:30, stopped by Filler (gearbox). "
         "It is expected back Mon 23 Nov 18:15, in 7.02 working hours (said by j-fuchs). "
         "Late costs 1,500 EUR in penalty (margin 2,400 becomes 900). Standing costs 2,948 EUR more. "
         "R-72 could go to L8. "
@@ -67,6 +71,7 @@ def test_the_card_after_the_fitter_spoke_says_what_paper_says() -> None:
         stop.expected_end_at,
         stop.remaining_h,
     )
+    assert [("R-72", ["L8"])] == [(move.run_id, move.line_ids) for move in stop.moves]
     assert ("down", "station", "ST-2") == (card.cause.signal, card.cause.entity_type, card.cause.entity_id)
     assert ("station/plant-1/ST-2", "part_of", "line/plant-1/L7") == (
         card.path[0].from_id,
@@ -216,7 +221,7 @@ def test_a_station_down_stops_its_line_when_no_pieces_come(line: Folded) -> None
     line.tick(at(0, "07:40"))
     [card] = line.cards.values()
 
-    assert RunState.HELD is line.twin.model.runs["S1", "R1"].progress.state
+    assert RunState.HELD is state_of(line)
     assert ("line_down/S1/line/L1/1", "ST", 0.9) == (
         card.card_id,
         card.cause.entity_id,
@@ -224,7 +229,7 @@ def test_a_station_down_stops_its_line_when_no_pieces_come(line: Folded) -> None
     )
     assert "Press of Line 1 is down (die), and no pieces have come since Mon 2 Mar 07:10." in card.summary
     line.tell(event("state_changed", at(0, "07:50"), line_id="L1", station_id="ST", state="EXECUTE"))
-    assert RunState.RUNNING is line.twin.model.runs["S1", "R1"].progress.state
+    assert RunState.RUNNING is state_of(line)
 
 
 def test_a_line_that_stops_again_at_once_keeps_its_card_and_one_that_runs_on_loses_it(line: Folded) -> None:
@@ -252,17 +257,17 @@ def test_a_line_that_goes_on_without_its_station_is_not_down(line: Folded) -> No
         line.tell(count("L1", "R1", at(0, f"07:{minutes}"), 15.0))
         line.tick(at(0, f"07:{minutes}"))
 
-    assert RunState.RUNNING is line.twin.model.runs["S1", "R1"].progress.state
+    assert RunState.RUNNING is state_of(line)
     assert {} == line.cards
 
 
 def test_pieces_after_all_let_a_line_that_was_held_for_its_station_go_on(line: Folded) -> None:
     line.tell(event("state_changed", at(0, "07:05"), line_id="L1", station_id="ST", state="HELD"))
     line.tick(at(0, "07:40"))
-    assert RunState.HELD is line.twin.model.runs["S1", "R1"].progress.state
+    assert RunState.HELD is state_of(line)
     line.tell(count("L1", "R1", at(0, "07:45"), 10.0))
 
-    assert RunState.RUNNING is line.twin.model.runs["S1", "R1"].progress.state
+    assert RunState.RUNNING is state_of(line)
 
 
 def test_the_restart_that_the_next_order_needs_is_walked_back_through_the_queue(line: Folded) -> None:

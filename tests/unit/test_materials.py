@@ -16,6 +16,7 @@ from twin.materials import (
 )
 from twin.projection import Pace, ProjectedRun, QueuedRun, project_queue
 from twin.runs import RunState
+from twin.settled import settle
 from twin.shifts import CalendarDescription
 from twin.supply_documents import ENTRIES_KEPT, UseAccount
 
@@ -133,3 +134,11 @@ def test_the_latest_of_several_materials_decides() -> None:
 
     # bolt: 5 + 3 = 8; glue: 7 + 0.5 = 7.5
     assert (8 * H, "bolt", 4 * H) == (first.finish_at, first.waits_for, first.wait_work_s)
+
+
+def test_a_run_that_waits_as_long_for_another_material_is_projected_anew() -> None:
+    bolt = {run.run_id: run for run in projected({"R1": [Gate("bolt", 6 * H, 150.0, 0.5 * H, "P1")]})}
+    glue = {run.run_id: run for run in projected({"R1": [Gate("glue", 6 * H, 150.0, 0.5 * H, "P2")]})}
+
+    assert ["glue", None] == [run.waits_for for run in settle(bolt, glue).values()]
+    assert bolt == settle(bolt, bolt)

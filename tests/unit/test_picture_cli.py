@@ -6,6 +6,7 @@ from tests.unit.test_cli import foresite
 
 DAY = "examples/day/day.ndjson.gz"
 NOON = "2026-11-17T12:00:00+01:00"
+END = "2026-11-18T06:00:00+01:00"
 
 
 def test_as_of_prints_cards_lines_and_tight_orders() -> None:
@@ -47,11 +48,9 @@ def test_measures_add_up_over_lines() -> None:
 
 
 def test_why_answers_for_orders_lines_and_cards() -> None:
-    for name, answer in (
-        ("10014", "#10014"),
-        ("L3", "Line 3"),
-        ("delivery_risk/plant-1/line/L3/1", "#10016 for Woodgrove"),
-    ):
+    records = [json.loads(line) for line in foresite("as-of", END, DAY, "--json").stdout.splitlines()]
+    card = next(each["value"] for each in records if each["topic"] == "twin.cards.v1")
+    for name, answer in (("10014", "#10014"), ("L3", "Line 3"), (card["card_id"], card["title"])):
         said = foresite("why", name, DAY)
         assert 0 == said.returncode, said.stderr
         assert said.stdout.startswith(answer)

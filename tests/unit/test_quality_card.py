@@ -27,6 +27,7 @@ from twin.lookahead import expected_yield_of
 from twin.quality import (
     QUALITY_TRANSITIONS,
     QualityBucket,
+    QualityChange,
     QualityPhase,
     QualityState,
     detect,
@@ -141,10 +142,11 @@ def test_a_rate_that_was_always_high_becomes_the_base_and_raises_nothing() -> No
 
 def test_a_shift_is_cleared_when_the_newest_pieces_are_as_before_and_can_rise_again() -> None:
     history = [1.0] * 10 + [8.0] * 4
-    state, change = step(QualityState(), buckets(*history), prior_of(0.0))
-    assert change is not None
-    assert "shifted" == change.kind
+    state, risen = step(QualityState(), buckets(*history), prior_of(0.0))
+    assert risen is not None
+    assert "shifted" == risen.kind
     good: list[float] = []
+    change: QualityChange | None = None
     while change is None or change.kind != "cleared":
         good.append(1.0)
         state, change = step(state, buckets(*history, *good), prior_of(0.0))
@@ -279,7 +281,7 @@ def test_a_corrected_count_takes_the_card_back(line: Folded) -> None:
     """Not 10 of 50 three times but none: 30 of them were good."""
     make(line, *STEADY, 10.0, 10.0, 10.0)
     for clock in ("12:30", "13:00", "13:30"):
-        told = {"line_id": "L1", "run_id": "R1", "good_delta": 10.0, "scrap_delta": -10.0}
+        told: dict[str, Any] = {"line_id": "L1", "run_id": "R1", "good_delta": 10.0, "scrap_delta": -10.0}
         line.tell(event("count_corrected", at(0, clock), **told))
     line.tick(at(0, "14:05"))
     line.tick(at(0, "14:40"))
@@ -298,7 +300,7 @@ def test_inspections_find_what_counts_do_not_tell(line: Folded) -> None:
     when = at(0, "06:00")
     for bad in [0.0] * 12 + [5.0] * 3:
         when = make(line, 0.0, since=when)
-        told = {
+        told: dict[str, Any] = {
             "line_id": "L1",
             "run_id": "R1",
             "inspected_count": 25.0,

@@ -8,6 +8,7 @@ Next truck Thursday 12:00: 2 days x 2,500 = 5,000; margin 29,750 x 0.14 = 4,165 
 import json
 from collections.abc import Iterator
 from datetime import datetime
+from math import exp
 from pathlib import Path
 
 import pytest
@@ -174,6 +175,38 @@ def test_an_order_over_two_runs_shows_both_and_which_decides() -> None:
         "800 of it for #1, ends Mon 2 Mar 14:00",
         "800 of it for #1, ends Mon 2 Mar 16:00, decides",
     ] == [step.formula for step in runs.steps]
+
+
+@pytest.mark.parametrize("path", [DAY, *sorted(CASES.glob("*.ndjson"))], ids=lambda path: path.name)
+def test_every_explanation_adds_up(path: Path) -> None:
+    """Left / rate is the work, days are the walk, slack less what was consumed is what is left, P is its factors'."""
+    picture = picture_from_files([path], None, None)
+    explained = 0
+    for twin in picture.shards:
+        for _, each in sorted(twin.model.orders.items()):
+            steps = [*walk(why_order(twin.model, each, twin.now or 0.0).steps)]
+            for step in steps:
+                values = {number.name: number.value for number in step.numbers}
+                if step.what == "work that is left":
+                    assert abs(values["left"] / values["rate"] - values["work"]) < 1e-6
+                if step.what == "through the calendar":
+                    days = [n.value for n in step.numbers if n.name[-4:] in (" Nov", " Dec", " Mar", " Apr")]
+                    assert abs(sum(days) - values["total"]) < 1e-6
+                if step.what.startswith("slack: the plan ends"):
+                    assert abs(values["slack_before"] - values["consumed"] - values["slack_after"]) < 1e-6
+                    assert (
+                        abs(
+                            sum(part.numbers[-1].value for part in step.steps if "lamed)" in part.what)
+                            - values["consumed"]
+                        )
+                        < 1e-6
+                    )
+                if step.what.startswith("probability"):
+                    pace, stops = ({n.name: n.value for n in part.numbers} for part in step.steps)
+                    late = 1 - (1 - pace["p_pace"]) * exp(-stops["long_stops"]) * (1 - stops["p_open_stop"])
+                    assert abs(min(0.999, max(0.001, late)) - values["p_late"]) < 0.002
+                    explained += 1
+    assert explained >= 1
 
 
 def test_an_order_without_a_projection_says_why() -> None:
