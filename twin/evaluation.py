@@ -102,12 +102,12 @@ class Evaluation:
     def _project(self, keys: list[SiteKey]) -> list[SiteKey]:
         """Project lines and, where finishes moved, those that they feed; says all that were projected."""
         model = self.model
-        waiting = sorted(set(keys))
+        waiting = [(self._is_fed(key), key) for key in sorted(set(keys))]
         heapify(waiting)
-        queued = set(waiting)
+        queued = {key for _, key in waiting}
         passes: dict[SiteKey, int] = {}
         while waiting:
-            key = heappop(waiting)
+            _, key = heappop(waiting)
             queued.discard(key)
             passes[key] = passes.get(key, 0) + 1
             line = model.lines[key]
@@ -133,8 +133,13 @@ class Evaluation:
                     fed_key = (fed.site_id, fed.line_id)
                     if fed_key not in queued and passes.get(fed_key, 0) < MOST_PASSES:
                         queued.add(fed_key)
-                        heappush(waiting, fed_key)
+                        heappush(waiting, (True, fed_key))
         return sorted(passes)
+
+    def _is_fed(self, key: SiteKey) -> bool:
+        """Whether runs of the line wait for others: it is projected after those that feed it, once and not each time."""
+        feeders = self.model.feeders
+        return any(feeders.get((key[0], run.run_id)) for run in self.model.lines[key].queued())
 
     def _touch_late(self, line: Line) -> None:
         """Late orders are looked at even where no finish moved: what is to blame may have."""

@@ -213,7 +213,7 @@ def _chance(
             return SUREST, "the moment at which its goods must be ready is over", None, "its date is gone"
         return UNKNOWN_WORK_P, "no routing says how long making it takes", need_by, "goods must be ready"
     line, hours, begin = work
-    if view.now > begin:
+    if view.now > begin or view.now >= need_by:  # both at once where next to nothing is missing
         because = f"making it takes {hours:.1f} h on {line}, which is more than is left"
         return SUREST, because, None, "it is too late to begin: nothing holds the promise any more"
     left_s, needed_s = need_by - view.now, need_by - begin
