@@ -61,7 +61,7 @@ class CardBoard:
             if current is not None and self._is_over(root, current, rules):
                 self.publish(root, ended(current, self.now, output_id, self._why_over(current)))
             return
-        model.set_absent(root, None)
+        model.card_book.set_absent(root, None)
         frame = Frame(
             site_id=root[2],
             zone=view.zone,
@@ -93,9 +93,9 @@ class CardBoard:
         """Whether a risk that is not there now is over: for good, or for long enough that its card will not flap."""
         if card.kind in AT_ONCE or self._is_final(card):
             return True
-        since = self.model.absent_since(root)
+        since = self.model.card_book.absent_since(root)
         if since is None:
-            self.model.set_absent(root, self.now)
+            self.model.card_book.set_absent(root, self.now)
             since = self.now
         return self.now - since >= rules.clear_after_min * 60.0
 
@@ -120,8 +120,8 @@ class CardBoard:
             mine = (-card.score, card.deadline or card.as_of, card.card_id)
             card = card.model_copy(update={"rank": 1 + sum(other < mine for other in others)})
         if card.state not in (*LIVE_STATES, *HELD_STATES):
-            model.set_absent(root, None)
-        model.save_card(root, card)
+            model.card_book.set_absent(root, None)
+        model.card_book.save(root, card)
         self._said[root] += 1
         moment = utc(self.now).isoformat()
         self.outputs.append(Output(topics.CARDS, card.card_id, card, card.output_id, moment))

@@ -19,7 +19,7 @@ def judge(view: View) -> Risk | None:
     """A contradiction that has stood for long enough, and what hangs on it."""
     model, rules = view.model, view.rules
     found = find(model, view.root)
-    since = model.suspects.get(view.root)
+    since = model.card_book.suspects.get(view.root)
     if (
         found is None
         or since is None

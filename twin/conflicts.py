@@ -49,14 +49,14 @@ def root_of_order(order: Order) -> Root:
 
 def review(model: Model, root: Root, moment: float) -> None:
     """Look at a root after something was said about it: a contradiction becomes or remains a suspect, or is settled."""
-    model.suspect(root, moment if find(model, root) is not None else None)
+    model.card_book.suspect(root, moment if find(model, root) is not None else None)
 
 
 def watch(model: Model, _before: float | None, now: float) -> Iterator[Root]:
     """Suspects that have stood for long enough; those that settled by themselves are dropped."""
-    for root, since in sorted(model.suspects.items()):
+    for root, since in sorted(model.card_book.suspects.items()):
         if find(model, root) is None:
-            model.suspect(root, None)
+            model.card_book.suspect(root, None)
         elif now - since >= model.plant.rules(root[2]).conflict_grace_min * 60.0:
             yield root
 

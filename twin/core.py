@@ -34,10 +34,12 @@ from twin.entities import Order
 from twin.evaluation import Evaluation
 from twin.floor import Floor
 from twin.judging import WATCHES
+from twin.learning import learn
 from twin.lookahead import depends_on_clock
 from twin.model import Model
 from twin.office import Office
 from twin.plant import EVERYWHERE
+from twin.quality_documents import drop_series
 from twin.repeats import is_news
 from twin.restoring import restore_model
 from twin.session import Session
@@ -227,7 +229,7 @@ class Twin:
         orders: list[Order] = []
         if before is not None and now // DAY_S != before // DAY_S:
             self._forget_the_old(now)
-            self._session.model.learn(now // DAY_S - before // DAY_S)
+            learn(self._session.model, now // DAY_S - before // DAY_S)
             lines = [line for _, line in sorted(self._session.model.lines.items())]
             orders = self._session.model.open_orders(EVERYWHERE)
         evaluation = Evaluation(self._session.model, now, self._session.cause)
@@ -241,7 +243,7 @@ class Twin:
     def _forget_the_old(self, now: float) -> None:
         """Retention: completed runs without open orders, and closed orders, go after their days."""
         model = self._session.model
-        model.forget_commands(now - COMMANDS_KEPT_S)
+        model.card_book.forget_commands(now - COMMANDS_KEPT_S)
         for key in sorted(model.orders):
             order = model.orders[key]
             keep_s = model.plant.rules(key[0]).retention_days * DAY_S
@@ -260,7 +262,7 @@ class Twin:
             keep_s = model.plant.rules(site_id).retention_days * 86_400.0
             for _, series in sorted(line.quality.series.items()):
                 if series.hot.last_at < now - keep_s:
-                    model.drop_series(line, series)
+                    drop_series(model.store, line, series)
         for site_id in model.supply.sites_of(EVERYWHERE):
             model.supply.forget_old(site_id, now - model.plant.rules(site_id).retention_days * 86_400.0)
         for key in sorted(model.runs):

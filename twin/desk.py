@@ -66,7 +66,7 @@ class Desk:
         """Carry a command out or refuse it; answer and audit either way."""
         session = self._session
         session.counters["applied", command.kind] += 1
-        note = session.model.commands.get((command.site_id, command.command_id))
+        note = session.model.card_book.commands.get((command.site_id, command.command_id))
         if note is not None:
             session.counters["duplicate", "command"] += 1
             self._answer(
@@ -83,7 +83,7 @@ class Desk:
         else:
             revision = None if card is None else card.revision
             note = CommandNote("accepted", None, "", revision, self._moment(command))
-        session.model.note_command(command.site_id, command.command_id, note)
+        session.model.card_book.note_command(command.site_id, command.command_id, note)
         self._answer(command, note, note.message)
         self._audit(command, note, target)
 
@@ -102,7 +102,7 @@ class Desk:
     def _move_card(self, command: CardCommand) -> Card:
         session = self._session
         assert session.now is not None
-        root = session.model.roots_of_cards.get(command.card_id)
+        root = session.model.card_book.roots_of_cards.get(command.card_id)
         if root is None or root[2] != command.site_id:
             raise Refused(
                 "unknown_card", f"site {command.site_id} has no card {command.card_id}, or a newer episode"
@@ -140,7 +140,7 @@ class Desk:
             note = command.note
         elif isinstance(command, CardDismissed):
             note = command.reason
-        root = session.model.roots_of_cards[card.card_id]
+        root = session.model.card_book.roots_of_cards[card.card_id]
         output_id = f"{session.cause}>{topics.CARDS}>{'/'.join(root)}"
         verb = command.kind.removeprefix("card_")
         return moved(
@@ -218,7 +218,7 @@ class Desk:
     def _audit(self, command: Command, note: CommandNote, target: str) -> None:
         session = self._session
         output_id = f"{session.cause}>{topics.AUDIT}"
-        root: Root | None = session.model.roots_of_cards.get(target)
+        root: Root | None = session.model.card_book.roots_of_cards.get(target)
         card = None if root is None else session.model.cards[root]
         said = command.model_dump(
             mode="json", exclude_none=True, exclude={"kind", "event_id", "actor", "command_id"}

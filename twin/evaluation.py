@@ -115,7 +115,7 @@ class Evaluation:
             after = settle(before, project_line(line, model, self.now))
             if [*before] != [*after]:
                 gone = [run_id for run_id in before if run_id not in after]
-                model.link_queue(line, gone, self.now, self.cause)
+                model.links.queue(line, gone, self.now, self.cause)
             self._touch_late(line)
             if after == before:
                 continue

@@ -7,6 +7,7 @@ from schemas import CountCorrected, CountReported, QualityRecorded, Signal, join
 from twin.causes import quality_root
 from twin.entities import Line, Run
 from twin.quality import QualityBucket, QualityChange, step
+from twin.quality_documents import save_series, series_of
 from twin.quality_series import Series, SeriesKey
 from twin.risk import Root
 from twin.runs import RunState
@@ -64,7 +65,7 @@ class Inspection:
         pieces: tuple[float, float, float],
         event: CountReported | CountCorrected | QualityRecorded,
     ) -> list[Root]:
-        series = self._session.model.series(line, key)
+        series = series_of(line, key)
         made, scrap, rework = pieces
         if key[0] == "inspection" and scrap <= 0:
             series.note_clean(moment, event.event_id)
@@ -72,14 +73,14 @@ class Inspection:
         began = run.progress.first_started_at
         closed = series.add(run.run_id, moment, moment if began is None else began, made, scrap, rework)
         if not closed:
-            self._session.model.save_series(line, series)
+            save_series(self._session.model.store, line, series)
             if line.quality.risen:
                 line.queue = None  # what its runs still yield has changed
             return []
         # Good pieces alone raise no rate: without a rise to end there is nothing to judge.
         is_news = series.is_shifted or any(bucket.bad > 0 for bucket in closed)
         roots = self._judge(line, series, event) if is_news else []
-        self._session.model.save_series(line, series, _hours([*closed, *series.shrink()]))
+        save_series(self._session.model.store, line, series, _hours([*closed, *series.shrink()]))
         if line.quality.risen or roots:
             line.queue = None
         return roots

@@ -77,13 +77,13 @@ class Office:
 
     def _on_site(self, event: SiteUpserted) -> None:
         if self.keep(event) in (Word.NEW, Word.CHANGED):
-            self._session.model.link_site(event)
+            self._session.model.links.site(event)
             self._refresh(event.site_id)
             self._session.evaluate([], self._session.model.open_orders(event.site_id))
 
     def _on_area(self, event: AreaUpserted) -> None:
         if self.keep(event) in (Word.NEW, Word.CHANGED):
-            self._session.model.link_area(event)
+            self._session.model.links.area(event)
 
     def _on_line(self, event: LineUpserted) -> None:
         if self.keep(event) in (Word.NEW, Word.CHANGED):
@@ -91,7 +91,7 @@ class Office:
 
     def _on_station(self, event: StationUpserted) -> None:
         if self.keep(event) in (Word.NEW, Word.CHANGED):
-            self._session.model.link_station(event)
+            self._session.model.links.station(event)
 
     def _on_calendar(self, event: CalendarUpserted) -> None:
         if self.keep(event) in (Word.NEW, Word.CHANGED):
@@ -103,12 +103,12 @@ class Office:
 
     def _on_customer(self, event: CustomerUpserted) -> None:
         if self.keep(event) in (Word.NEW, Word.CHANGED):
-            self._session.model.rename("customer", event.site_id, event.customer_id, event.name)
+            self._session.model.links.rename("customer", event.site_id, event.customer_id, event.name)
             self._session.evaluate([], self._session.model.open_orders(event.site_id))
 
     def _on_person(self, event: PersonUpserted) -> None:
         if self.keep(event) in (Word.NEW, Word.CHANGED):
-            self._session.model.rename("person", event.site_id, event.person_id, event.name)
+            self._session.model.links.rename("person", event.site_id, event.person_id, event.name)
             self._dirty_site(event.site_id)
 
     def _on_plant_change(self, event: Event) -> None:

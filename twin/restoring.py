@@ -18,6 +18,7 @@ from schemas import (
     join_key,
     split_key,
 )
+from twin.card_book import SinceDocument
 from twin.dedupe import IdChunk, SequenceWindow
 from twin.elements import Period
 from twin.entities import (
@@ -31,7 +32,8 @@ from twin.entities import (
 )
 from twin.experience import Experience, LineRecord
 from twin.graph import Edge
-from twin.model import Model, SinceDocument
+from twin.model import Model
+from twin.quality_documents import series_of
 from twin.quality_series import QualityHour, QualitySeries
 from twin.risk import root_of
 from twin.runs import RunProgress
@@ -69,19 +71,19 @@ def restore_model(model: Model, documents: Mapping[str, bytes]) -> None:
         window = msgspec.json.decode(value, type=SequenceWindow)
         model.adopt_sequence((parts[0], parts[2], parts[3]), window, join_key(*parts))
     for parts, value in by_type.get("card", []):
-        model.adopt_card((parts[2], parts[3], parts[0], parts[4]), Card.model_validate_json(value))
+        model.card_book.adopt((parts[2], parts[3], parts[0], parts[4]), Card.model_validate_json(value))
     for parts, value in by_type.get("absent", []):
         root = (parts[2], parts[3], parts[0], parts[4])
-        model.adopt_absence(root, msgspec.json.decode(value, type=SinceDocument).since)
+        model.card_book.adopt_absence(root, msgspec.json.decode(value, type=SinceDocument).since)
     for parts, value in by_type.get("suspect", []):
         root = (parts[2], parts[3], parts[0], parts[4])
-        model.suspects[root] = msgspec.json.decode(value, type=SinceDocument).since
+        model.card_book.suspects[root] = msgspec.json.decode(value, type=SinceDocument).since
     for parts, value in by_type.get("claim", []):
         claimed = MODEL_OF_KIND[parts[2]].model_validate_json(value)
         assert isinstance(claimed, Event)
         model.plant.adopt_claim((parts[0], *parts[2:-1]), claimed)
     for parts, value in by_type.get("command", []):
-        model.commands[parts[0], parts[2]] = msgspec.json.decode(value, type=CommandNote)
+        model.card_book.commands[parts[0], parts[2]] = msgspec.json.decode(value, type=CommandNote)
     _restore_edges(model, by_type)
     model.graph.forget_changes()
     model.store.adopt(documents)
@@ -89,13 +91,13 @@ def restore_model(model: Model, documents: Mapping[str, bytes]) -> None:
 
 def _restore_plant(model: Model) -> None:
     for event in model.plant.of_type(SiteUpserted):
-        model.link_site(event)
+        model.links.site(event)
     for area in model.plant.of_type(AreaUpserted):
-        model.link_area(area)
+        model.links.area(area)
     for line_event in model.plant.of_type(LineUpserted):
         model.put_line(line_event)
     for station in model.plant.of_type(StationUpserted):
-        model.link_station(station)
+        model.links.station(station)
     for window in model.plant.of_type(OvertimeWindowUpserted):
         model.put_overtime(window)
     for run_event in model.plant.of_type(RunPlanned):
@@ -136,7 +138,7 @@ def _restore_lines(model: Model, by_type: Documents) -> None:
 def _restore_quality(model: Model, by_type: Documents) -> None:
     for parts, value in by_type.get("quality", []):
         line, key = model.line(parts[0], parts[2]), (parts[3], parts[4], parts[5])
-        model.series(line, key).hot = msgspec.json.decode(value, type=QualitySeries)
+        series_of(line, key).hot = msgspec.json.decode(value, type=QualitySeries)
     for parts, value in by_type.get("quality_hour", []):
         series = model.line(parts[0], parts[2]).quality.series[parts[3], parts[4], parts[5]]
         series.buckets.extend(msgspec.json.decode(value, type=QualityHour).buckets)

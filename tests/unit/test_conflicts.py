@@ -153,7 +153,7 @@ def test_a_restored_twin_still_knows_who_said_what_and_since_when() -> None:
     )
     restored = Twin.restore(folded.twin.header(), folded.documents)
 
-    assert folded.twin.model.suspects == restored.model.suspects
+    assert folded.twin.model.card_book.suspects == restored.model.card_book.suspects
     assert ["crm", "erp"] == [
         claim.source_id for claim in restored.model.plant.claims("S1", "order_upserted", "5")
     ]

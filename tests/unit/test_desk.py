@@ -245,8 +245,8 @@ def test_a_restored_twin_knows_the_commands_and_the_cards_it_had() -> None:
     folded.tell(acknowledge)
     restored = Twin.restore(folded.twin.header(), folded.documents)
 
-    assert folded.twin.model.commands == restored.model.commands
-    assert folded.twin.model.roots_of_cards == restored.model.roots_of_cards
+    assert folded.twin.model.card_book.commands == restored.model.card_book.commands
+    assert folded.twin.model.card_book.roots_of_cards == restored.model.card_book.roots_of_cards
 
 
 def test_somebody_says_how_long_the_stop_will_last() -> None:

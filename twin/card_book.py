@@ -1,0 +1,108 @@
+"""What is remembered of cards: the last published one of each root, and what must be known to judge the next.
+
+Since when a risk is gone, since when two systems differ, and what became of each command: all of it is documents.
+"""
+
+import msgspec
+
+from schemas import Card, join_key
+from twin.entities import CommandNote, SiteKey
+from twin.risk import Root
+from twin.store import DocumentStore
+
+
+class CardDocument:
+    """The last published card of a root."""
+
+    __slots__ = ("card",)
+
+    def __init__(self, card: Card) -> None:
+        self.card = card
+
+    def encode(self) -> bytes:
+        """The card's JSON."""
+        return self.card.model_dump_json().encode()
+
+
+class SinceDocument(msgspec.Struct):
+    """Since when something holds of a root."""
+
+    since: float
+
+    def encode(self) -> bytes:
+        """JSON of the note."""
+        return msgspec.json.encode(self)
+
+
+class CardBook:
+    """The cards of a shard.
+
+    Attributes:
+        cards: the last published card of each root.
+        roots_of_cards: card_id of the last episode -> its root.
+        suspects: contradictions between systems, and since when; they may settle by themselves.
+        commands: (site, command_id) -> what became of it.
+    """
+
+    def __init__(self, store: DocumentStore) -> None:
+        self._store = store
+        self.cards: dict[Root, Card] = {}
+        self.roots_of_cards: dict[str, Root] = {}
+        self.suspects: dict[Root, float] = {}
+        self.commands: dict[SiteKey, CommandNote] = {}
+        self._absent: dict[Root, float] = {}
+
+    def save(self, root: Root, card: Card) -> None:
+        """The card of a root was published."""
+        self.adopt(root, card)
+        self._store.put(_key("card", root), CardDocument(card))
+
+    def adopt(self, root: Root, card: Card) -> None:
+        """Hold a card that is already written."""
+        before = self.cards.get(root)
+        if before is not None:
+            self.roots_of_cards.pop(before.card_id, None)
+        self.cards[root] = card
+        self.roots_of_cards[card.card_id] = root
+
+    def absent_since(self, root: Root) -> float | None:
+        """Since when the risk of an open card is not there; None while it is."""
+        return self._absent.get(root)
+
+    def set_absent(self, root: Root, since: float | None) -> None:
+        """Note when the risk of an open card went away, or that it is there."""
+        if since is None:
+            if self._absent.pop(root, None) is not None:
+                self._store.remove(_key("absent", root))
+            return
+        self._absent[root] = since
+        self._store.put(_key("absent", root), SinceDocument(since))
+
+    def suspect(self, root: Root, since: float | None) -> None:
+        """Note since when two systems contradict each other, or that they agree again."""
+        if since is None:
+            if self.suspects.pop(root, None) is not None:
+                self._store.remove(_key("suspect", root))
+        elif root not in self.suspects:
+            self.suspects[root] = since
+            self._store.put(_key("suspect", root), SinceDocument(since))
+
+    def adopt_absence(self, root: Root, since: float) -> None:
+        """Hold what is already written."""
+        self._absent[root] = since
+
+    def note_command(self, site_id: str, command_id: str, note: CommandNote) -> None:
+        """A command was answered."""
+        self.commands[site_id, command_id] = note
+        self._store.put(join_key(site_id, "command", command_id), note)
+
+    def forget_commands(self, before: float) -> None:
+        """Drop what nobody sends again any more."""
+        for key in [key for key, note in self.commands.items() if note.at < before]:
+            del self.commands[key]
+            self._store.remove(join_key(key[0], "command", key[1]))
+
+
+def _key(document: str, root: Root) -> str:
+    kind, entity_type, site_id, entity_id = root
+    return join_key(site_id, document, kind, entity_type, entity_id)
