@@ -26,9 +26,6 @@ from twin.settled import settle
 from twin.shortfall import NEGLIGIBLE_SHARE, shortfall_of
 from twin.view import View
 
-MOST_TOLERANCES = 3.0
-"""A finish may be off by the tolerance of its own line and those of lines that feed it."""
-
 
 @dataclass(frozen=True, slots=True)
 class Picture:
@@ -65,8 +62,7 @@ def recompute(documents: Mapping[str, bytes], now: float) -> Picture:
     for line in model.lines.values():
         _judge_pace(line)
     _allocate_all(model, now)
-    _project_all(model, now)
-    _settle(model, documents)
+    _project_all(model, now, _said(documents))
     return Picture(
         pace={key: line.state.pace for key, line in sorted(model.lines.items())},
         projected={key: line.projected for key, line in sorted(model.lines.items())},
@@ -119,22 +115,26 @@ def _missing(model: Model, now: float) -> dict[SiteKey, tuple[float, float, floa
     return missing
 
 
-def _settle(model: Model, documents: Mapping[str, bytes]) -> None:
-    """What was said stands where the answer is not beyond the tolerance of it; feeding lines may add theirs."""
-    for parts, value in ((split_key(key), value) for key, value in sorted(documents.items())):
-        if parts[1] == "queue":
-            line = model.line(parts[0], parts[2])
-            said = {run.run_id: run for run in QueueDocument.decode(value).runs}
-            line.projected = settle(said, line.projected, MOST_TOLERANCES)
+def _said(documents: Mapping[str, bytes]) -> dict[SiteKey, dict[str, ProjectedRun]]:
+    """What was last said of each line's queue."""
+    return {
+        (parts[0], parts[2]): {run.run_id: run for run in QueueDocument.decode(value).runs}
+        for parts, value in ((split_key(key), value) for key, value in sorted(documents.items()))
+        if parts[1] == "queue"
+    }
 
 
-def _project_all(model: Model, now: float) -> None:
-    """Project every line until none moves: lines that feed others settle first."""
+def _project_all(model: Model, now: float, said: Mapping[SiteKey, dict[str, ProjectedRun]]) -> None:
+    """Project every line until none moves: lines that feed others settle first.
+
+    What was said stands where the answer is not beyond the tolerance of it, and lines that are fed go by what stands: a
+    second more may be a night, so that a tolerance upstream cannot be allowed for downstream.
+    """
     moved = True
     while moved:
         moved = False
-        for _, line in sorted(model.lines.items()):
-            after = project_line(line, model, now)
+        for key, line in sorted(model.lines.items()):
+            after = settle(said.get(key, {}), project_line(line, model, now))
             if after != line.projected:
                 line.projected = after
                 moved = True

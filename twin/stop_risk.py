@@ -29,27 +29,24 @@ def with_air(at_risk: AtRisk, air_s: float) -> AtRisk:
     return tuple([(number, before_s + air_s) for number, before_s in at_risk])
 
 
-def risk_moved(
-    old: tuple[AtRisk, OpenStop | None], new: tuple[AtRisk, OpenStop | None], tolerances: float
-) -> bool:
+def risk_moved(old: tuple[AtRisk, OpenStop | None], new: tuple[AtRisk, OpenStop | None]) -> bool:
     """Whether stops that may come, or one that lasts, say something else than before.
 
     Args:
         old: as it was said last.
         new: as it is worked out now.
-        tolerances: how many of them count as no move.
     """
     (old_risk, old_stop), (new_risk, new_stop) = old, new
     if (old_stop is None) != (new_stop is None):
         return True
     if old_stop is not None and new_stop is not None:
-        limit_s = tolerances * (ELAPSED_MOVED * sum(old_stop) + ELAPSED_MOVED_S)
+        limit_s = ELAPSED_MOVED * sum(old_stop) + ELAPSED_MOVED_S
         if any(abs(a - b) > limit_s for a, b in zip(old_stop, new_stop, strict=True)):
             return True
     # Putting neighbours together changes neither sum, so that they tell whether the risk itself moved.
     number, air_s = _sums(old_risk)
     other, other_air_s = _sums(new_risk)
-    return abs(number - other) > tolerances * RISK_MOVED or abs(air_s - other_air_s) > tolerances * (
+    return abs(number - other) > RISK_MOVED or abs(air_s - other_air_s) > (
         NEAR_AIR * air_s + RISK_MOVED * NEAR_AIR_S
     )
 
