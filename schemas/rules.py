@@ -122,7 +122,7 @@ class Rules(WireModel):
 
     rules_id: Id = "default"
     version: Id = "1"
-    raise_at_p_late: Fraction = 0.5
+    raise_at_p_late: Fraction = 0.75
     clear_below_p_late: Fraction = 0.25
     min_exposure: NotNegative = 0.0
     drift_delta: Fraction = 0.08

@@ -178,7 +178,9 @@ def test_episodes_are_the_same_where_they_stood_at_one_time(week: Path) -> None:
 def test_the_commands_check_show_and_test(week: Path, tmp_path: Path) -> None:
     shown = foresite("rules", "show")
     file = tmp_path / "rules.yaml"
-    file.write_text(shown.stdout.replace("raise_at_p_late: 0.5", "raise_at_p_late: 0.9999"), encoding="utf-8")
+    file.write_text(
+        shown.stdout.replace("raise_at_p_late: 0.75", "raise_at_p_late: 0.9999"), encoding="utf-8"
+    )
     checked = foresite("rules", "check", str(file), "--against", str(week))
     tested = foresite("rules", "test", str(file), str(week), "--tick", "300", "--json")
 

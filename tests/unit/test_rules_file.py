@@ -52,11 +52,11 @@ SLIPS = [
         "line 4: owners[0].when.min_severity: 'hi' is none of low, medium, high, critical; did you mean high?",
     ),
     (
-        "clear_below_p_late: 0.6",
-        "line 3: clear_below_p_late: 0.6 is above raise_at_p_late (0.5): no card would ever clear",
+        "clear_below_p_late: 0.8",
+        "line 3: clear_below_p_late: 0.8 is above raise_at_p_late (0.75): no card would ever clear",
     ),
     (
-        "clear_below_p_late: 0.5",
+        "clear_below_p_late: 0.75",
         "warning: line 3: clear_below_p_late: is the same as raise_at_p_late: cards will flap",
     ),
     (
