@@ -96,8 +96,10 @@ class Rules(WireModel):
         escalation_owner_id: to whom such a card is passed on; None: the owner of the site.
         snooze_max_h: the longest that a card may be snoozed.
         resolved_grace_h: hours after which a risk that was called resolved and still stands is opened again.
-        down_after_min: minutes of working time that a line or station is down before it has a card although no order
-            is hit.
+        down_after_min: minutes of working time after which a stop is signalled, and has a card where what standing
+            costs is known although no order is hit.
+        down_card_after_min: minutes of working time after which a stop that hits no order, and of which nobody said
+            what it costs, has a card.
         idle_cost_per_h: money lost an hour that a line stands, where the line names none.
         stale_after_min: a running line is silent after so long, or by stale_gap_factor, whichever is longer.
         stale_gap_factor: a running line is silent after so many times its usual pause between two events.
@@ -137,12 +139,13 @@ class Rules(WireModel):
     late_start_grace_min: NotNegative = 30.0
     max_future_min: Positive = 240.0
     default_owner_id: Id | None = None
-    clear_after_min: NotNegative = 30.0
+    clear_after_min: NotNegative = 60.0
     escalate_at: list[Fraction] = Field(default_factory=lambda: [0.5, 0.8], max_length=10)
     escalation_owner_id: Id | None = None
     snooze_max_h: Positive = 72.0
     resolved_grace_h: NotNegative = 4.0
     down_after_min: NotNegative = 30.0
+    down_card_after_min: NotNegative = 120.0
     idle_cost_per_h: NotNegative = 0.0
     stale_after_min: Positive = 30.0
     stale_gap_factor: Positive = 4.0

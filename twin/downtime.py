@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from math import inf
 
-from schemas import Rules
 from twin.entities import Line, Run
 from twin.runs import STOPPED
 from twin.stops import PresentStop, expected_length
@@ -85,12 +84,12 @@ def expected_end(line: Line, now: float) -> ExpectedEnd:
     return ExpectedEnd(None, f"not enough data: too few of its past stops lasted this long{passed}")
 
 
-def is_long(line: Line, rules: Rules, now: float) -> bool:
-    """Whether the present stop lasts long enough, or will presumably, to be told although it makes no order late."""
+def is_long(line: Line, limit_min: float, now: float) -> bool:
+    """Whether the present stop has lasted for so many minutes of working time, or will presumably go on for them."""
     stop = present_stop(line)
     if stop is None:
         return False
-    limit_s = rules.down_after_min * 60.0
+    limit_s = limit_min * 60.0
     if lasted_s(line, stop, now) >= limit_s:
         return True
     left_s = remaining_s(line, stop, expected_end(line, now), now)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from math import inf
 
-from schemas import Cause, Confidence, Owner, PathStep, RunMove, Stop
+from schemas import Cause, Confidence, Owner, PathStep, Rules, RunMove, Stop
 from twin.assessment import Assessment
 from twin.doubts import caveats_of
 from twin.downtime import (
@@ -53,7 +53,7 @@ def watch(model: Model, before: float | None, now: float) -> Iterator[Root]:
     for _, line in sorted(model.lines.items()):
         if stopped_run(line) is None:
             continue
-        if is_long(line, model.plant.rules(line.site_id), now):
+        if is_long(line, _card_after_min(line, model.plant.rules(line.site_id)), now):
             yield down_root(line)
 
 
@@ -70,7 +70,7 @@ def judge(view: View) -> Risk | None:
     if stop is None:
         return _aftermath(view, line) if view.is_open else None
     late = view.late
-    if not late and not view.is_open and not is_long(line, view.rules, view.now):
+    if not late and not view.is_open and not is_long(line, _card_after_min(line, view.rules), view.now):
         return None
     expected = expected_end(line, view.now)
     down_s = lasted_s(line, stop, view.now)
@@ -78,7 +78,7 @@ def judge(view: View) -> Risk | None:
     # To 0.01 h, so that hours x cost is the cost on paper.
     remaining_h = None if left_s is None else round(left_s / 3600.0, 2)
     penalty, margin = penalty_of(late), margin_of(late)
-    idle = 0.0 if remaining_h is None else round(remaining_h * _idle_cost_per_h(view, line), 2)
+    idle = 0.0 if remaining_h is None else round(remaining_h * _idle_cost_per_h(line, view.rules), 2)
     overtime, rescue = rescue_by_overtime(view, line, late, penalty) if late else (None, None)
     deadline, deadline_because = _restart_by(view, line, [each.assessment for each in late])
     if deadline is None and late:
@@ -188,9 +188,14 @@ def _owner(view: View, line: Line) -> Owner:
     return owner_for(view, [(supervisor, f"supervisor of {line.name}")])
 
 
-def _idle_cost_per_h(view: View, line: Line) -> float:
+def _idle_cost_per_h(line: Line, rules: Rules) -> float:
     own = None if line.event is None else line.event.idle_cost_per_h
-    return view.rules.idle_cost_per_h if own is None else own
+    return rules.idle_cost_per_h if own is None else own
+
+
+def _card_after_min(line: Line, rules: Rules) -> float:
+    """Working minutes after which a stop that hits no order has a card: later where it costs no money that is known."""
+    return rules.down_after_min if _idle_cost_per_h(line, rules) > 0 else rules.down_card_after_min
 
 
 def _probability(view: View, idle: float) -> float:

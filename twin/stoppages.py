@@ -228,7 +228,7 @@ class Stoppages:
         stop = line.stops.present
         if now is None or stop is None or stop.is_told or stopped_run(line) is None:
             return
-        if is_long(line, self._session.model.plant.rules(line.site_id), now):
+        if is_long(line, self._session.model.plant.rules(line.site_id).down_after_min, now):
             stop.is_told = True
             self._session.model.save_stops(line)
             self._signal(line, stop, "line_down", lasted_s(line, stop, now), stop.event_id)

@@ -206,7 +206,7 @@ def test_a_dismissed_card_stays_dismissed_while_its_cause_lasts_and_is_closed_wi
     assert CardState.DISMISSED is the_card(folded).state
     folded.tell(event("run_resumed", at(0, "20:01"), line_id="L1", run_id="R1"))
     folded.tick(at(0, "20:02"))
-    folded.tick(at(0, "20:40"))
+    folded.tick(at(0, "21:02"))
     card = the_card(folded)
 
     assert (CardState.CLOSED, "it was dismissed, and its cause is gone") == (card.state, card.update_reason)

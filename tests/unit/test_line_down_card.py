@@ -95,18 +95,22 @@ def test_the_card_comes_after_half_an_hour_and_then_says_that_it_does_not_know()
 
 
 def test_it_runs_again_in_time_and_the_card_goes_with_nothing_left_behind() -> None:
-    [card] = cards_at("16:31").values()
+    [card] = cards_at("17:01").values()
 
     assert (CardState.CLEARED, "it runs again") == (card.state, card.update_reason)
 
 
 @pytest.fixture
 def line() -> Folded:
-    """Line 1 of the small plant on R1, 800 pieces for Tuesday's truck, 100 made by Monday 07:00."""
+    """Line 1 of the small plant on R1, 800 pieces for Tuesday's truck, 100 made by Monday 07:00.
+
+    Its rules tell a stop after 30 min whatever it costs, and clear a card after 30 min.
+    """
     folded = Folded()
     folded.tell(
         *small_plant(),
         event("station_upserted", at(0, "00:00"), station_id="ST", line_id="L1", name="Press"),
+        event("rules_updated", at(0, "00:00"), rules={"down_card_after_min": 30.0, "clear_after_min": 30.0}),
         order("1", at(1, "12:00")),
         run("R1", "L1", at(0, "06:00"), at(0, "14:00"), pegs=["1"]),
     )

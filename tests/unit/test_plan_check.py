@@ -101,7 +101,7 @@ def test_it_goes_when_a_run_is_planned() -> None:
     assert 1 == len(plan_cards(folded))
     folded.tell(run("R1", "L1", at(0, "07:00"), at(0, "15:00"), pegs=["1"], when=at(0, "06:30")))
     folded.tick(at(0, "06:31"))
-    folded.tick(at(0, "07:01"))
+    folded.tick(at(0, "07:31"))
 
     assert [] == plan_cards(folded)
 

@@ -366,7 +366,7 @@ def test_an_item_that_the_plant_makes_itself_is_not_judged() -> None:
 def test_a_shortage_that_comes_and_goes_makes_one_card_and_clears_it() -> None:
     folded = plant(stock(1_000.0, at(0, "04:00")))
     folded.tell(stock(1_600.0, at(0, "05:00")))
-    for minutes in (1, 2, 32):
+    for minutes in (1, 2, 62):
         folded.tick(at(0, "05:00") + timedelta(minutes=minutes))
 
     assert ["open", "cleared"] == [card.state.value for card in folded.on("twin.cards.v1")]

@@ -105,7 +105,7 @@ def test_a_stop_that_costs_the_truck_raises_a_card_and_its_end_clears_it(plant: 
     late = plant.cards["delivery_risk/S1/line/L1/1"]
     assert ("open", "stop", 1000.0) == (late.state, late.cause.signal, late.impact.exposure)
     plant.tell(count("L1", "R1", at(1, "08:00"), 500.0))
-    for clock in ("08:00", "08:30"):
+    for clock in ("08:00", "09:00"):
         plant.tick(at(1, clock))
     assert {
         "line_down/S1/line/L1/1": ("cleared", "it runs again"),
