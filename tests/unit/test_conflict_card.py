@@ -5,8 +5,8 @@ At 08:00 ERP says 1,200 pieces; they end at 18:00, after the truck. At 09:00 MES
 contradict each other; a difference may settle within 30 min, at 09:30 it is told. The later word is used, 1,000. If ERP
 is right, 200 more pieces take 2 h, and there is 1 h of room: #7101 misses its truck, one day, 500.
 Score: 0.5 x 500 x 1 x urgency; from 09:30 to 17:00 are 7.5 h: 24 / 31.5 = 0.762; 190.50.
-At 10:15 MES says 1,200 too: they agree, and the plan itself ends an hour late, as it did from 08:00 to 09:00: its card has
-been waiting for an hour to go, and stays.
+At 10:15 MES says 1,200 too: they agree, and the plan itself ends an hour late, as it did from 08:00 to 09:00: that card
+went an hour later, at 10:00, and a second one comes.
 """
 
 from datetime import datetime
@@ -57,5 +57,5 @@ def test_it_goes_when_they_agree_and_the_plan_that_is_left_is_judged() -> None:
     [left] = result.ranked()
 
     assert (CardState.CLEARED, "the systems agree again") == (settled.state, settled.update_reason)
-    assert ("plan_infeasible/bremen/order/7101/1", "plan") == (left.card_id, left.cause.signal)
+    assert ("plan_infeasible/bremen/order/7101/2", "plan") == (left.card_id, left.cause.signal)
     assert "The plan itself ends too late, by 1 working hour of Line 1" == left.cause.in_words
