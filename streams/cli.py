@@ -92,7 +92,7 @@ def _moment(text: str | None) -> datetime | None:
 def demo(
     headless: Annotated[bool, typer.Option(help="Print the final cards and end.")] = False,
     as_json: AsJson = False,
-    seed: Annotated[int, typer.Option(help="Of the four lines of the other site.")] = 9,
+    seed: Annotated[int, typer.Option(help="Of the four lines of the other site.")] = 5,
 ) -> None:
     """Play a simulated factory through every role on an embedded broker, and print its ranked cards.
 

@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Sequence
 from math import inf
 
-from schemas import Cause, Confidence, Owner, PathStep, Rules, RunMove, Stop
+from schemas import CardKind, Cause, Confidence, Owner, PathStep, Rules, RunMove, Stop
 from twin.assessment import Assessment
+from twin.card_life import LIVE_STATES
 from twin.doubts import caveats_of
 from twin.downtime import (
     NO_PIECES_CONFIDENCE,
@@ -41,6 +42,9 @@ from twin.view import View
 from twin.wording import money_in_words, rescue_in_words, title_of
 from twin.words import money, plural, time_of, utc
 
+WHOLE_REST = 0.99
+"""Share of a run's remaining pieces that must wait for material for the run to stand for want of it."""
+
 MOVES_NAMED = 3
 """Runs whose other lines the text of a card names."""
 
@@ -70,7 +74,7 @@ def judge(view: View) -> Risk | None:
     if stop is None:
         return _aftermath(view, line) if view.is_open else None
     late = view.late
-    if not late and not view.is_open and not is_long(line, _card_after_min(line, view.rules), view.now):
+    if not late and not view.is_open and not _is_worth_telling(view, line):
         return None
     expected = expected_end(line, view.now)
     down_s = lasted_s(line, stop, view.now)
@@ -186,6 +190,25 @@ def _aftermath(view: View, line: Line) -> Risk | None:
 def _owner(view: View, line: Line) -> Owner:
     supervisor = None if line.event is None else line.event.supervisor_id
     return owner_for(view, [(supervisor, f"supervisor of {line.name}")])
+
+
+def _is_worth_telling(view: View, line: Line) -> bool:
+    """Whether a stop that hits no order is to have a card of its own."""
+    if _waits_for_short_item(view, line):
+        return False
+    return is_long(line, _card_after_min(line, view.rules), view.now)
+
+
+def _waits_for_short_item(view: View, line: Line) -> bool:
+    """Whether it stands for want of an item whose shortage has a card: one cause is one card, whatever it stops."""
+    run = stopped_run(line)
+    projected = None if run is None else line.projected.get(run.run_id)
+    if run is None or projected is None or projected.waits_for is None:
+        return False
+    if projected.held_pcs < WHOLE_REST * run.remaining_pcs:
+        return False
+    card = view.model.cards.get((CardKind.MATERIAL_SHORTAGE.value, "item", line.site_id, projected.waits_for))
+    return card is not None and card.state in LIVE_STATES
 
 
 def _idle_cost_per_h(line: Line, rules: Rules) -> float:

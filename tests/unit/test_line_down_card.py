@@ -316,6 +316,27 @@ def test_what_is_lost_to_a_stop_that_is_over_belongs_to_the_delivery_card(line: 
     assert "Line 1 lost 17 working hours to stops since Mon 2 Mar 07:00." in card.summary
 
 
+def test_a_line_that_stands_for_want_of_a_part_that_has_a_card_is_no_second_card(line: Folded) -> None:
+    """A red piece takes a bolt; the last 300 came with R1's pieces, 500 more come on Wednesday. From 09:00 on it waits.
+
+    Its order is late by the bolts: it is on their card. That the line stands is part of the same cause.
+    """
+    line.tell(
+        event("bill_of_material_upserted", at(0, "07:00"), item_id="red", components=[{"item_id": "bolt", "quantity_per": 1.0}]),
+        event("stock_reported", at(0, "07:00"), item_id="bolt", location_id="A", quantity=200.0),
+        event("receipt_expected", at(0, "07:00"), receipt_id="P1", item_id="bolt", quantity=500.0, expected_at=at(2, "06:00")),
+        count("L1", "R1", at(0, "09:00"), 200.0),
+        event("material_consumed", at(0, "09:00"), line_id="L1", run_id="R1", item_id="bolt", quantity=200.0),
+    )  # fmt: skip
+    line.tick(at(0, "09:00"))
+    line.tell(event("run_suspended", at(0, "09:00"), line_id="L1", run_id="R1", reason="no bolts"))
+    for clock in ("09:01", "10:00", "11:00", "12:00"):
+        line.tick(at(0, clock))
+
+    assert ["material_shortage/S1/item/bolt/1"] == [*line.cards]
+    assert ["1"] == [each.order_id for each in line.cards["material_shortage/S1/item/bolt/1"].affected]
+
+
 def test_a_restored_twin_knows_the_stops() -> None:
     log = replay_records()
     folded = Folded()
