@@ -66,11 +66,9 @@ class Blame:
     lost_s: float
     item_id: str | None = None
 
-    def root(self, assessment: Assessment) -> tuple[str, str, str, str]:
-        """Root of the one card that the order belongs to: the line, or the order whose own plan misses its date."""
+    def root(self) -> tuple[str, str, str, str]:
+        """Root of the one card that the order belongs to: mostly the line, so that a plan pushed back is one card."""
         kind = KIND_OF_SIGNAL[self.signal].value
-        if self.signal == "plan":
-            return kind, "order", assessment.order.site_id, assessment.order.order_id
         if self.item_id is not None:
             return kind, "item", self.line.site_id, self.item_id
         if self.signal == "quality":

@@ -167,7 +167,7 @@ class Evaluation:
         blamed: Blame | None = None
         if each is not None and each.p_late >= model.plant.rules(order.site_id).clear_below_p_late:
             blamed = blame(each, model.line_of_run)
-        root = None if blamed is None or each is None else blamed.root(each)
+        root = None if blamed is None else blamed.root()
         old_roots = [] if before is None else [root_of(before)]
         model.blame(order, root)
         for touched in [*old_roots, *([] if root is None else [root])]:

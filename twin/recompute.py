@@ -147,7 +147,7 @@ def _roots(model: Model) -> dict[SiteKey, str | None]:
         each = assess_order(order, model) if order.is_open else None
         if each is not None and each.p_late >= model.plant.rules(key[0]).clear_below_p_late:
             blamed = blame(each, model.line_of_run)
-            roots[key] = None if blamed is None else root_text(blamed.root(each))
+            roots[key] = None if blamed is None else root_text(blamed.root())
     return roots
 
 

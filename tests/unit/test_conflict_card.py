@@ -57,5 +57,5 @@ def test_it_goes_when_they_agree_and_the_plan_that_is_left_is_judged() -> None:
     [left] = result.ranked()
 
     assert (CardState.CLEARED, "the systems agree again") == (settled.state, settled.update_reason)
-    assert ("plan_infeasible/bremen/order/7101/2", "plan") == (left.card_id, left.cause.signal)
+    assert ("plan_infeasible/bremen/line/L1/2", "plan") == (left.card_id, left.cause.signal)
     assert "The plan itself ends too late, by 1 working hour of Line 1" == left.cause.in_words

@@ -28,7 +28,7 @@ def test_a_plan_that_ends_after_the_truck_is_told_before_anything_runs() -> None
     folded.tick(at(0, "06:02"))
     [card] = plan_cards(folded)
 
-    assert ("plan_infeasible/S1/order/1/1", "plan") == (card.card_id, card.cause.signal)
+    assert ("plan_infeasible/S1/line/L1/1", "plan") == (card.card_id, card.cause.signal)
     assert "The plan itself ends too late, by 2 working hours of Line 1" == card.cause.in_words
     assert (1, 1000.0) == (card.impact.slip_days, card.impact.exposure)
 
