@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 
 from confluent_kafka import KafkaException, Producer
 
+from schemas.topics import MACHINE_EVENTS
 from streams.sources import Origin, RefusedRecord, SourceRecord
 
 DELIVERY_TIMEOUT_MS: Final = 60_000
@@ -84,11 +85,15 @@ def publish(
     """
     outcome = PublishOutcome()
     client = new_producer(_idempotent(settings))
+    before = ""
     for number, record in enumerate(records, start=1):
         if isinstance(record, RefusedRecord):
             outcome.refused += 1
             outcome.note(str(record))
             continue
+        if record.topic == MACHINE_EVENTS and before not in ("", MACHINE_EVENTS):
+            client.flush()  # what machines say rests on the plan before it, and readers read topics side by side
+        before = record.topic
         _produce(client, settings.topic_prefix + record.topic, record, outcome)
         client.poll(0.0)
         if number % PROGRESS_EVERY == 0:

@@ -64,5 +64,7 @@ def test_the_first_card_reaches_its_owner_by_mail_and_webhook(tmp_path: Path) ->
         [posted], [mail] = hook.posted, box.mails
         assert posted.is_signed
         assert posted.body["notices"][0]["card"]["title"] == mail["Subject"]
-        assert mail["Subject"].startswith("#7001 for Acme will miss its date of Mon 5 Jan 18:00")
+        assert mail["Subject"].startswith(
+            "Line 1 is down: #7001 for Acme will miss its date of Mon 5 Jan 18:00"
+        )
         assert f"<{posted.key}@plant.example>" == mail["Message-ID"]
