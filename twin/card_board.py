@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from schemas import Card, CardKind, CardState, Output, Rules, topics
+from schemas import Card, CardKind, CardState, Output, Rules, join_key, topics
 from twin.assessment import Assessment
 from twin.card_life import (
     HELD_STATES,
@@ -18,6 +18,7 @@ from twin.card_life import (
 )
 from twin.cards import Frame, build_card, material_change
 from twin.causes import blame, is_worth_a_card
+from twin.data_signals import signal_of
 from twin.entities import Order
 from twin.judging import AT_ONCE, GONE, JUDGES
 from twin.model import Model
@@ -125,6 +126,10 @@ class CardBoard:
         self._said[root] += 1
         moment = utc(self.now).isoformat()
         self.outputs.append(Output(topics.CARDS, card.card_id, card, card.output_id, moment))
+        signal = signal_of(root, card, self.now)
+        if signal is not None:
+            key = join_key(root[2], root[3])
+            self.outputs.append(Output(topics.SIGNALS, key, signal, signal.output_id, moment))
 
     def late_orders(self, root: Root, *, is_open: bool) -> list[LateOrder]:
         """Orders that are late by this root, worst first."""

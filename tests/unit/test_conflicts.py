@@ -49,6 +49,9 @@ def test_the_floor_says_done_and_pieces_are_missing() -> None:
     )
     folded.tick(at(0, "14:01"))
     assert [] == conflicts(folded)
+    assert ["conflict_found", "conflict_settled"] == [
+        signal.signal for signal in folded.on("twin.signals.v1") if signal.metric == "conflict"
+    ]
 
 
 def test_two_per_cent_is_no_contradiction() -> None:

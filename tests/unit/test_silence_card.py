@@ -84,6 +84,11 @@ def test_forecasts_that_rest_on_the_silent_line_say_so_until_it_speaks() -> None
     words = "Line 1 is silent since Mon 2 Mar 10:00: nobody knows whether it runs"
     assert {"7001": [words], "7002": [words]} == silent
     assert {"7001": [], "7002": []} == spoken
+    signals = [(each.signal, each.line_id, each.since, each.evidence) for each in folded.on(topics.SIGNALS)]
+    assert [
+        ("data_stale", "L1", mon(10), ["silence-37"]),
+        ("data_fresh", "L1", mon(10), ["silence-37"]),
+    ] == signals
 
 
 def test_a_hole_in_the_numbers_of_a_source_is_told_after_an_hour_and_goes_when_it_is_filled() -> None:
