@@ -5,7 +5,8 @@ Several commands at once are a JSON array of commands, as with any input; each i
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
 
 from schemas.base import Count, DurationMinutes, Event, Id, PositiveQuantity, Text, Time, WireModel
 
@@ -22,6 +23,14 @@ class Command(Event):
     command_id: Id
     actor: Id
     expected_revision: Count | None = None
+
+    @field_validator("site_id")
+    @classmethod
+    def _one_site(cls, site_id: str) -> str:
+        # What concerns every site is folded by every shard, and each would answer.
+        if site_id == "*":
+            raise PydanticCustomError("one_site", "a command concerns one site, not every one")
+        return site_id
 
 
 class CardCommand(Command):

@@ -352,6 +352,7 @@ _SCHEMA: list[tuple[str, str, Any, str]] = [
     ("unknown disposition", INVENTORY, STOCK | {"disposition": "mine"}, "disposition"),
     ("unknown outcome", PLAN_ACKS, ACK | {"outcome": "maybe"}, "outcome"),
     ("command without actor", COMMANDS, without(SNOOZE, "actor"), "actor"),
+    ("command to every site", COMMANDS, SNOOZE | {"site_id": "*"}, "site_id"),
     ("CloudEvent without data", MACHINE_EVENTS, without(CLOUD_EVENT, "data"), "data"),
     ("CloudEvent with data null", MACHINE_EVENTS, CLOUD_EVENT | {"data": None}, "data"),
     ("CloudEvent with a list of data", MACHINE_EVENTS, CLOUD_EVENT | {"data": [COUNT]}, "data"),
