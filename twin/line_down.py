@@ -42,9 +42,6 @@ from twin.view import View
 from twin.wording import money_in_words, rescue_in_words, title_of
 from twin.words import money, plural, time_of, utc
 
-WHOLE_REST = 0.99
-"""Share of a run's remaining pieces that must wait for material for the run to stand for want of it."""
-
 MOVES_NAMED = 3
 """Runs whose other lines the text of a card names."""
 
@@ -200,15 +197,19 @@ def _is_worth_telling(view: View, line: Line) -> bool:
 
 
 def _waits_for_short_item(view: View, line: Line) -> bool:
-    """Whether it stands for want of an item whose shortage has a card: one cause is one card, whatever it stops."""
+    """Whether it stands on a run for which an item is short by an open card: one cause is one card, whatever it stops.
+
+    The card stands for a while after the item has come: a line that is about to go on is no news.
+    """
     run = stopped_run(line)
-    projected = None if run is None else line.projected.get(run.run_id)
-    if run is None or projected is None or projected.waits_for is None:
-        return False
-    if projected.held_pcs < WHOLE_REST * run.remaining_pcs:
-        return False
-    card = view.model.cards.get((CardKind.MATERIAL_SHORTAGE.value, "item", line.site_id, projected.waits_for))
-    return card is not None and card.state in LIVE_STATES
+    return run is not None and any(
+        card.kind is CardKind.MATERIAL_SHORTAGE
+        and card.site_id == line.site_id
+        and card.state in LIVE_STATES
+        and card.shortage is not None
+        and any(use.run_id == run.run_id and use.covered < use.needs for use in card.shortage.uses)
+        for card in view.model.cards.values()
+    )
 
 
 def _idle_cost_per_h(line: Line, rules: Rules) -> float:
