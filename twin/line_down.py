@@ -71,7 +71,7 @@ def judge(view: View) -> Risk | None:
     if stop is None:
         return _aftermath(view, line) if view.is_open else None
     late = view.late
-    if not late and not view.is_open and not _is_worth_telling(view, line):
+    if not view.is_open and not _is_worth_telling(view, line):
         return None
     expected = expected_end(line, view.now)
     down_s = lasted_s(line, stop, view.now)
@@ -190,10 +190,10 @@ def _owner(view: View, line: Line) -> Owner:
 
 
 def _is_worth_telling(view: View, line: Line) -> bool:
-    """Whether a stop that hits no order is to have a card of its own."""
+    """Whether a stop is to have a card of its own: it hits orders, or lasts; and no other card tells of it already."""
     if _waits_for_short_item(view, line):
         return False
-    return is_long(line, _card_after_min(line, view.rules), view.now)
+    return bool(view.late) or is_long(line, _card_after_min(line, view.rules), view.now)
 
 
 def _waits_for_short_item(view: View, line: Line) -> bool:
