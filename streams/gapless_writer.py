@@ -172,7 +172,12 @@ class GaplessWriter:
         Raises:
             DeliveryFailed: one of them was no.
         """
-        self._producer.poll(timeout_s)
+        try:
+            self._producer.poll(timeout_s)
+        except (
+            KafkaException
+        ) as error:  # a producer that has failed for good may say so before the report comes
+            self._failure = self._failure or str(error)
         if self._failure is not None:
             self._stop()
             raise DeliveryFailed(self._failure)
