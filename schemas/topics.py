@@ -135,7 +135,7 @@ TOPICS: dict[str, Topic] = {
         Topic(REPLAN_REQUESTS, "scope", (ReplanRequested,), "delete", 7, 4, "output",
               ("twin",), ("solver",), "scheduling problems and what triggered them"),
         Topic(PROPOSALS, "proposal_id", (Proposal,), "compact", None, 4, "output",
-              ("solver",), ("ingest", *_ANYONE), "options with their trade-offs"),
+              ("solver",), ("ingest", *_ANYONE), "options with their trade-offs; they come back in as facts"),
         Topic(PLANS, "group or proposal id", (PlanState,), "compact", None, 4, "output",
               ("twin",), _ANYONE, "the committed plan, and where each proposal is in its life"),
         Topic(PLAN_CHANGES, "order_id", (PlanChange,), "delete", 30, 4, "output",
@@ -150,6 +150,9 @@ TOPICS: dict[str, Topic] = {
 }  # fmt: skip
 
 INPUT_TOPICS: tuple[str, ...] = tuple(name for name, topic in TOPICS.items() if topic.role == "input")
+
+INGESTED_TOPICS: tuple[str, ...] = (*INPUT_TOPICS, PROPOSALS)
+"""What ingest turns into facts: the inputs, and the solver's answers, which come back in like anything else."""
 
 TOPIC_OF_KIND: dict[str, str] = {
     model.model_fields["kind"].default: name for name in INPUT_TOPICS for model in TOPICS[name].types
@@ -169,6 +172,7 @@ _UNIONS: dict[str, Any] = {
     INVENTORY: AnyInventoryEvent,
     COMMANDS: AnyCommand,
     PLAN_ACKS: PlanAcknowledged,
+    PROPOSALS: Proposal,
 }
 
 

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 import structlog
 from confluent_kafka import KafkaException, Message
 
-from schemas import INPUT_TOPICS, Facts, ForesiteError, Tick
+from schemas import INGESTED_TOPICS, Facts, ForesiteError, Tick
 from schemas.topics import DEAD_LETTERS, FACTS, MACHINE_EVENTS
 from streams.admin import AdminServer, Health
 from streams.batcher import FACTS_ENVELOPE_BYTES, Batch, BatchRules, IngestBatcher
@@ -189,7 +189,7 @@ class IngestWorker:
             self._settings.client_config(),
             group_id=f"{self._settings.app_id}-ingest",
             instance_id=self._settings.consumer_group_instance_id,
-            topics=[self._prefix + topic for topic in INPUT_TOPICS],
+            topics=[self._prefix + topic for topic in INGESTED_TOPICS],
             progress=self._progress,
             metrics=self._metrics,
             health=self._health,

@@ -10,7 +10,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import ConfigResource
 from confluent_kafka.admin._resource import ResourceType
 
-from schemas import INPUT_TOPICS, UsageError
+from schemas import INGESTED_TOPICS, UsageError
 from schemas.topics import DEAD_LETTERS, FACTS
 from streams.topic_identity import check_topic_ids
 
@@ -88,7 +88,7 @@ def check_topics(settings: IngestSettings) -> int:
     cluster = admin.list_topics(timeout=BROKER_WAIT_S)
     known = cluster.topics
     missing = [
-        prefix + topic for topic in (*INPUT_TOPICS, DEAD_LETTERS, FACTS) if prefix + topic not in known
+        prefix + topic for topic in (*INGESTED_TOPICS, DEAD_LETTERS, FACTS) if prefix + topic not in known
     ]
     if missing:
         raise TopicsMissing(f"no such topic: {', '.join(missing)}. Run `foresite topics create`")
