@@ -6,7 +6,6 @@ Law: everything else in solvers/ may rest on what is checked here; what is refus
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from types import MappingProxyType
 
 from schemas import ProblemInvalid
 from schemas.scheduling import (
@@ -49,11 +48,6 @@ class Split:
     quantity_pcs: float
 
 
-NO_STARTS: Mapping[RunKey, float] = MappingProxyType({})
-NO_OVERTIME: Mapping[WindowKey, float] = MappingProxyType({})
-NO_SPLITS: Mapping[RunKey, Split] = MappingProxyType({})
-
-
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What a planner would commit.
@@ -66,9 +60,9 @@ class Plan:
     """
 
     sequences: tuple[tuple[RunKey, ...], ...]
-    starts: Mapping[RunKey, float] = NO_STARTS
-    overtime: Mapping[WindowKey, float] = NO_OVERTIME
-    splits: Mapping[RunKey, Split] = NO_SPLITS
+    starts: Mapping[RunKey, float] = field(default_factory=dict)
+    overtime: Mapping[WindowKey, float] = field(default_factory=dict)
+    splits: Mapping[RunKey, Split] = field(default_factory=dict)
 
     def with_sequences(self, sequences: Mapping[int, tuple[RunKey, ...]]) -> "Plan":
         """The same with other sequences on some lines, by index."""
