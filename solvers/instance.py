@@ -198,18 +198,18 @@ class Instance:
 
     @property
     def lines(self) -> int:
-        """m."""
-        return self.work.shape[0]
+        """How many lines there are, m."""
+        return len(self.work)
 
     @property
     def tasks(self) -> int:
-        """n."""
-        return self.work.shape[1]
+        """How many tasks there are, n."""
+        return len(self.family)
 
     @property
     def families(self) -> int:
-        """F."""
-        return self.setup.shape[2]
+        """How many families there are, F."""
+        return self.setup[0, 0].size
 
     @cached_property
     def layout(self) -> Layout:
