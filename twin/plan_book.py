@@ -36,17 +36,20 @@ class BasisRun(msgspec.Struct, frozen=True):
 
     Attributes:
         line_id, start: None where it was not planned.
-        eligible: lines that can make it, as (site_id, line_id).
         freedom: how far it might be moved, as in schemas/scheduling.py.
+        eligible: lines that can make it, as (site_id, line_id).
+        pegs: orders that it is for, as (site_id, order_id, pieces).
     """
 
     site_id: str
     run_id: str
+    item_id: str
     line_id: str | None
     start: float | None
     quantity_pcs: float
     freedom: str
     eligible: list[tuple[str, str]]
+    pegs: list[tuple[str, str, float]]
 
 
 class Basis(msgspec.Struct):
@@ -72,6 +75,10 @@ class Basis(msgspec.Struct):
     def encode(self) -> bytes:
         """JSON of the basis."""
         return msgspec.json.encode(self)
+
+    def run(self, site_id: str, run_id: str) -> BasisRun | None:
+        """A run that it rests on."""
+        return next((run for run in self.runs if (run.site_id, run.run_id) == (site_id, run_id)), None)
 
 
 class PinNote(msgspec.Struct, frozen=True):
@@ -149,9 +156,9 @@ class ProposalLife(msgspec.Struct):
         """JSON of the life."""
         return msgspec.json.encode(self)
 
-    def change(self, change_id: str) -> ChangeNote:
+    def change(self, change_id: str) -> ChangeNote | None:
         """One change of the commit."""
-        return next(each for each in self.changes if each.change_id == change_id)
+        return next((each for each in self.changes if each.change_id == change_id), None)
 
 
 class PromisedOrder(msgspec.Struct):
@@ -244,6 +251,10 @@ class PlanBook:
     def adopt_life(self, life: ProposalLife) -> None:
         """Hold a life that is already written."""
         key = (life.site_id, life.proposal_id)
+        before = self.lives.get(key)
+        if before is not None and before is not life:
+            for change in before.changes:
+                self.by_change.pop(change.change_id, None)
         self.lives[key] = life
         for change in life.changes:
             self.by_change[change.change_id] = key
