@@ -82,15 +82,17 @@ def pinned_starts(problem: Problem) -> dict[RunKey, float]:
     return starts
 
 
-def compile_problem(hold: Evaluated, plan: Plan, weights: Weights) -> Compiled:
+def compile_problem(hold: Evaluated, plan: Plan, weights: Weights, *, lines_stay: bool = False) -> Compiled:
     """The arrays for a search over sequences.
 
     Args:
         hold: the committed plan, evaluated: what drifts and feeders come to.
         plan: whose overtime and splits hold.
         weights: what costs how much.
+        lines_stay: runs that are on a line of the plan stay on it.
     """
     problem = hold.problem
+    line_of = plan.line_of() if lines_stay else {}
     wire = problem.wire
     keys = (*problem.runs, *plan.splits)
     task_of = {key: task for task, key in enumerate(keys)}
@@ -111,7 +113,7 @@ def compile_problem(hold: Evaluated, plan: Plan, weights: Weights) -> Compiled:
         home = problem.committed_line.get(own)
         pieces = pieces_of(problem, plan, key)
         for line, eligible in problem.eligible[own].items():
-            if not _may_be_on(problem, key, run, line, plan):
+            if not _may_be_on(problem, key, run, line, plan) or line_of.get(key, line) != line:
                 continue
             work[line, task] = max(1, ceil(pieces / eligible.rate_pcs_per_h * 3600.0 * pace[line] / TICK_S))
             if any(peg.site_id != eligible.site_id for peg in run.pegs):
