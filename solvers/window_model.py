@@ -11,13 +11,13 @@ variable is therefore made together with its value in the plan as it stands.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ortools.sat.python import cp_model
+from ortools.sat.python import cp_model, cp_model_helper
 
 from solvers.curves import Curve
 from solvers.line_times import Walked
 from solvers.window_lines import DEPOT, Slice, WindowLine
 
-Literal = cp_model.IntVar | cp_model.NotBooleanVariable | bool
+Literal = cp_model_helper.Literal | bool
 Expression = cp_model.LinearExpr | int
 
 
