@@ -12,7 +12,7 @@ from math import ceil
 
 from schemas import ProblemInvalid
 from schemas.plans import Quote, QuotePosition
-from solvers.compiling import compile_problem
+from solvers.plan_arrays import compile_problem
 from solvers.evaluator import Evaluated, evaluate
 from solvers.goals import NOMINAL_PENALTY_PER_DAY, WEIGHTS
 from solvers.line_walk import PlanInvalid

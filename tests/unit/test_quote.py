@@ -8,7 +8,7 @@ import pytest
 from schemas import ProblemInvalid
 from schemas.plans import Quote
 from schemas.scheduling import SchedulingProblem
-from solvers.compiling import compile_problem
+from solvers.plan_arrays import compile_problem
 from solvers.evaluator import evaluate
 from solvers.goals import NOMINAL_PENALTY_PER_DAY, WEIGHTS
 from solvers.instance import Instance
