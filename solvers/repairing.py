@@ -51,7 +51,7 @@ def repaired(hold: Evaluated, first: Evaluated, weights: Weights) -> Iterator[Fo
         after = worth(found, weights)
         if after < cost - WORTH_GROWING * max(0.0, began - cost):
             best, cost = found, after
-            yield Found(best, moves)
+        yield Found(best, moves)
 
 
 def searched(

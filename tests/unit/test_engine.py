@@ -230,7 +230,7 @@ def test_another_site_is_worth_its_transfer_or_not() -> None:
 
 
 def test_a_late_run_may_be_split() -> None:
-    """R1, 8 h, is due at 11 and can be made on two lines: half and half both end at 10."""
+    """R1, 8 h, is due at 11 and can be made on two lines: 300 of its 800 pieces elsewhere, and it ends at 11."""
     wire = problem(
         [line("L1"), line("L2")],
         [run("R1", at=6, work_h=8, lines=("L1", "L2"))],
@@ -239,11 +239,11 @@ def test_a_late_run_may_be_split() -> None:
 
     split = next(each for each in options(wire) if each.label == "split")
 
-    assert {"R1": ("L1", 400.0, 10.0), "R1/split-1": ("L2", 400.0, 10.0)} == {
+    assert {"R1": ("L1", 500.0, 11.0), "R1/split-1": ("L2", 300.0, 9.0)} == {
         each.run_id: (each.line_id, each.quantity_pcs, hours(each.end_at.timestamp())) for each in split.plan
     }
     assert (
-        "Make 400 pieces of R1 on Line 2: no order late (hold: 1), 1,000 EUR cheaper than hold" == split.title
+        "Make 300 pieces of R1 on Line 2: no order late (hold: 1), 1,000 EUR cheaper than hold" == split.title
     )
 
 
