@@ -341,3 +341,37 @@ def test_options_are_ordered_by_the_goal_and_none_is_beaten_in_everything(goal: 
     ]
     assert len(set(figures)) == len(figures) or goal != "cost"
     assert others
+
+
+def test_a_quote_ranks_places_instead_of_making_options() -> None:
+    """R9, 2 h, due at 14. Behind R1, which ends at 8: from 8 to 10, in time, nobody is harmed."""
+    wire = problem(
+        [line("L1")],
+        [run("R1", at=6, position=0), run("R9", on=None)],
+        [order("O1", 8), order("O9", 14)],
+    )
+
+    (answer,) = [
+        step
+        for step in solve(request_of(wire, "quote"), clock=still, cancelled=lambda: False)
+        if step is not None
+    ]
+
+    assert answer.quote is not None
+    assert (True, []) == (answer.is_final, answer.options)
+    first, second = answer.quote.positions
+    assert ("R1", 8.0, 10.0, 0.0, []) == (
+        first.after_run_id,
+        hours(first.start_at.timestamp()),
+        hours(first.end_at.timestamp()),
+        first.added_cost,
+        first.harmed,
+    )
+    assert (None, 1000.0) == (second.after_run_id, second.added_cost)
+
+
+def test_a_quote_of_nothing_says_so() -> None:
+    (answer,) = [*solve(request_of(down(), "quote"), clock=still, cancelled=lambda: False)]
+
+    assert answer is not None
+    assert "problem test: runs: nothing waits for a place" == answer.error
