@@ -100,6 +100,7 @@ class ChangeNote(msgspec.Struct):
         after: changes that must be in force before this one is sent.
         outcome: held_back, sent, accepted, modified or rejected; reason: why, as the answer says.
         answered_by: the acknowledgement's event id.
+        is_move: to another line, or to another place in the sequence; not only to another time.
     """
 
     change_id: str
@@ -123,6 +124,7 @@ class ChangeNote(msgspec.Struct):
     outcome: str = "held_back"
     reason: str | None = None
     answered_by: str | None = None
+    is_move: bool = False
 
 
 class ProposalLife(msgspec.Struct):

@@ -11,7 +11,7 @@ from twin import plan_words
 from twin.commits import ANSWERED, IN_FORCE, in_force, overtime_ordered, run_planned
 from twin.committed_plan import CommittedPlan
 from twin.entities import SiteKey
-from twin.plan_book import ChangeNote, Commitment, ProposalLife, PromisedOrder
+from twin.plan_book import ChangeNote, Commitment, PromisedOrder, ProposalLife
 from twin.plan_moves import note_move
 from twin.proposals import Proposals
 from twin.session import Session
@@ -50,9 +50,10 @@ class WriteBack:
         self._release(life)
 
     def again(self, life: ProposalLife) -> None:
-        """Send what nobody answered, or what was refused, once more under the same ids."""
+        """Send what nobody answered once more under the same ids; where the commit is over, what was refused."""
+        again = "sent" if life.state == "committing" else "rejected"
         for change in life.changes:
-            if change.outcome in ("sent", "rejected"):
+            if change.outcome == again:
                 change.outcome, change.reason, change.answered_by = "held_back", None, None
         self._release(life)
 
@@ -143,7 +144,7 @@ class WriteBack:
         if change.action == "plan_run":
             moved = model.runs.get((change.site_id, change.run_id))
             event = run_planned(model, self._book.bases.get(key), change, answer)
-            if event is not None and moved is not None:
+            if event is not None and moved is not None and change.is_move:
                 note_move(model, moved, answer.event_time.timestamp())
         elif change.action == "cancel_run":
             known = (change.site_id, change.run_id) in model.runs
