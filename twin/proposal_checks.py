@@ -57,10 +57,15 @@ def moved_runs(basis: Basis, option: PlanOption) -> list[PlannedRun]:
     for planned in option.plan:
         run = runs.get((planned.site_id, planned.run_id))
         line = (planned.line_site_id or planned.site_id, planned.line_id)
-        if run is None or run.line_id is None or run.start is None or (
-            line != (run.site_id, run.line_id)
-            or abs(run.start - planned.planned_start_at.timestamp()) >= SAME_START_S
-            or not same_quantity(run.quantity_pcs, planned.quantity_pcs)
+        if (
+            run is None
+            or run.line_id is None
+            or run.start is None
+            or (
+                line != (run.site_id, run.line_id)
+                or abs(run.start - planned.planned_start_at.timestamp()) >= SAME_START_S
+                or not same_quantity(run.quantity_pcs, planned.quantity_pcs)
+            )
         ):
             moved.append(planned)
     return moved
