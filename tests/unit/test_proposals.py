@@ -664,6 +664,15 @@ def test_a_newer_request_of_the_same_lines_supersedes_what_nobody_decided_on() -
     assert ("superseded", "draft") == (state(folded).state, state(folded, "P2").state)
 
 
+def test_a_newer_request_supersedes_an_adjusted_proposal_by_the_request_that_it_began_with() -> None:
+    folded = two_lines()
+    folded.tell(proposal(ask(folded), 1, hold(), reroute()))
+    command(folded, "proposal_adjust", at(0, "08:01"), locks=[])
+    ask(folded, "P2", supersedes=["P1/asked"])
+
+    assert "superseded" == state(folded).state
+
+
 # Time
 
 
