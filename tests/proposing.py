@@ -211,7 +211,8 @@ def proposal(request: ReplanRequested, revision: int, *options: PlanOption, **fi
 
 def state(folded: Folded, plan_id: str = "P1") -> PlanState:
     """The last word on a proposal or a site's plan."""
-    return [body for body in folded.on(topics.PLANS) if body is not None and body.plan_id == plan_id][-1]
+    found: list[PlanState] = folded.on(topics.PLANS)
+    return [body for body in found if body is not None and body.plan_id == plan_id][-1]
 
 
 def command(folded: Folded, kind: str, when: datetime, proposal_id: str = "P1", **fields: Any) -> Any:
