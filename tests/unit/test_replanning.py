@@ -112,6 +112,22 @@ def test_a_request_that_takes_the_place_of_another_asks_what_that_one_asked() ->
     assert ["L1"] == [line.line_id for line in second.problem.lines if line.is_hit]
 
 
+def test_what_somebody_has_decided_about_is_not_asked_again_with_something_else() -> None:
+    """The planner rejects every way round the stop: the order that comes later is asked about alone."""
+    folded = running()
+    folded.tell(held(START))
+    (first,) = asked(folded)
+    reject = event("proposal_reject", START, command_id="c1", actor="sue", proposal_id=first.proposal_id, expected_revision=1)  # fmt: skip
+    folded.tell(reject)
+    folded.tick(START + 120 * MINUTE)
+    folded.tell(order("7", at(2, "12:00"), when=START + 120 * MINUTE))
+    folded.tick(START + 121 * MINUTE)
+    second = asked(folded)[-1]
+
+    assert ["accepted"] == [each.outcome for each in folded.on(topics.COMMAND_RESULTS)]
+    assert (["rush_order"], []) == (second.triggers, second.supersedes)
+
+
 def test_what_is_over_is_not_asked_again() -> None:
     """The line runs again and is in time: the order's request is about the order alone."""
     folded = running()
@@ -145,9 +161,11 @@ def test_the_pause_is_the_plants_own() -> None:
     folded = running(rules={"replan_pause_s": 0.0})
     folded.tell(held(START))
     folded.tell(order("7", at(2, "12:00"), when=START))
-    folded.tick(START + timedelta(seconds=1))
+    folded.tick(START + timedelta(seconds=2))
+    in_its_grace = len(asked(folded))
+    folded.tick(START + timedelta(seconds=3))
 
-    assert 2 == len(asked(folded))
+    assert (1, 2) == (in_its_grace, len(asked(folded)))
 
 
 # Orders
