@@ -2,6 +2,7 @@
 
 from collections import Counter
 from datetime import timedelta
+from typing import Any
 
 from schemas import Event, Facts, Tick, topics
 from tests.asking import START, asked, held, running
@@ -343,7 +344,7 @@ def test_a_receipt_that_comes_later_is_asked_about_where_its_run_makes_an_order_
 # People
 
 
-def command(kind: str, **fields: object) -> Event:
+def command(kind: str, **fields: Any) -> Event:
     return event(kind, SOON, command_id="c1", actor="sue", **fields)
 
 
@@ -410,16 +411,15 @@ def test_what_cannot_be_asked_is_refused_with_the_reason() -> None:
     lost = event("routing_upserted", said, item_id="lost", steps=[{"step": 1, "line_id": "L9", "rate_pcs_per_h": 1.0}])  # fmt: skip
     due = at(2, "12:00")
     folded = running(event("item_upserted", said, item_id="green"), lost)
-    for number, (kind, fields) in enumerate(
-        [
-            ("replan_request", {"line_ids": ["L1", "L9"]}),
-            ("quote_request", {"item_id": "plum", "quantity_pcs": 1.0, "due_at": due}),
-            ("quote_request", {"item_id": "green", "quantity_pcs": 1.0, "due_at": due}),
-            ("quote_request", {"item_id": "lost", "quantity_pcs": 1.0, "due_at": due}),
-            ("quote_request", {"item_id": "red", "quantity_pcs": 1.0, "due_at": at(0, "07:00")}),
-        ]
-    ):
-        folded.tell(event(kind, SOON, command_id=f"c{number}", actor="sue", **fields))  # type: ignore[arg-type]
+    asks: list[tuple[str, dict[str, Any]]] = [
+        ("replan_request", {"line_ids": ["L1", "L9"]}),
+        ("quote_request", {"item_id": "plum", "quantity_pcs": 1.0, "due_at": due}),
+        ("quote_request", {"item_id": "green", "quantity_pcs": 1.0, "due_at": due}),
+        ("quote_request", {"item_id": "lost", "quantity_pcs": 1.0, "due_at": due}),
+        ("quote_request", {"item_id": "red", "quantity_pcs": 1.0, "due_at": at(0, "07:00")}),
+    ]
+    for number, (kind, fields) in enumerate(asks):
+        folded.tell(event(kind, SOON, command_id=f"c{number}", actor="sue", **fields))
 
     assert [] == asked(folded)
     assert [
