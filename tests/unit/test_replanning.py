@@ -75,6 +75,25 @@ def test_a_stop_said_to_last_longer_is_asked_about_again() -> None:
     )
 
 
+def test_a_card_that_has_grown_by_half_is_asked_about_again() -> None:
+    """Order 2 costs the customer's rate: 1,000 a day. At 1,400 that is no news, at 1,700 it is, and at 2,000 none again."""
+
+    def rate(money: float, minutes: int) -> Event:
+        when = SOON + minutes * MINUTE
+        return event("customer_upserted", when, customer_id="acme", name="Acme", penalty_per_day=money)
+
+    folded = running(order("2", at(1, "12:00"), when=at(0, "01:00")))
+    folded.tell(held(SOON))
+    for minutes, money in ((10, 1_400.0), (20, 1_700.0), (30, 2_000.0)):
+        folded.tick(SOON + minutes * MINUTE)
+        folded.tell(rate(money, minutes))
+        folded.tick(SOON + (minutes + 1) * MINUTE)
+    exposures = [card.impact.exposure for card in folded.on(topics.CARDS)]
+
+    assert (1_000.0, 2_000.0) == (exposures[0], exposures[-1])
+    assert [at(0, "08:00"), at(0, "08:21")] == [request.as_of for request in asked(folded)]
+
+
 # Once, not each time
 
 
@@ -213,6 +232,17 @@ def test_orders_that_are_due_far_ahead_or_that_nobody_can_make_are_not_asked_abo
     folded.tick(SOON)
 
     assert [] == asked(folded)
+
+
+def test_of_an_order_that_is_planned_in_part_the_rest_is_asked_about() -> None:
+    """Order 2 wants 1,100 instead of 800; R2 makes 800 of them: 300 are planned nowhere."""
+    folded = running()
+    folded.tell(order("2", at(1, "12:00"), quantity=1_100.0, when=SOON))
+    folded.tick(SOON)
+    (request,) = asked(folded)
+    (new,) = [each for each in request.problem.runs if each.line_id is None]
+
+    assert ("order_changed", "F-2", 300.0) == (request.trigger, new.run_id, new.quantity_pcs)
 
 
 def test_an_order_of_several_steps_brings_a_run_for_each() -> None:
