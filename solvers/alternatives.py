@@ -10,7 +10,7 @@ from math import ceil
 
 from schemas.plans import OptionLabel
 from solvers.board import Board
-from solvers.compiling import compile_problem
+from solvers.plan_arrays import compile_problem
 from solvers.evaluator import Evaluated, evaluate
 from solvers.goals import Weights, worth
 from solvers.inserting import best_insert, early, first_plan

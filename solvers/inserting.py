@@ -6,7 +6,7 @@ elsewhere, and then what is late on the lines that are hit.
 
 from collections.abc import Iterator
 
-from solvers.compiling import pinned_starts
+from solvers.plan_arrays import pinned_starts
 from solvers.evaluator import Evaluated, evaluate
 from solvers.goals import Weights, worth
 from solvers.line_walk import PlanInvalid

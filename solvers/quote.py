@@ -12,13 +12,13 @@ from math import ceil
 
 from schemas import ProblemInvalid
 from schemas.plans import Quote, QuotePosition
+from solvers.plan_arrays import compile_problem
 from solvers.evaluator import Evaluated, evaluate
 from solvers.goals import NOMINAL_PENALTY_PER_DAY, WEIGHTS
 from solvers.line_walk import PlanInvalid
 from solvers.option_words import Words
 from solvers.outcomes import DAY_S
 from solvers.places import rank_places
-from solvers.plan_arrays import compile_problem
 from solvers.problem import OrderKey, Problem, RunKey, hold_plan
 
 MOST_EXACT = 250

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from solvers.compiling import Compiled, compile_problem
+from solvers.plan_arrays import Compiled, compile_problem
 from solvers.evaluator import Evaluated, evaluate
 from solvers.goals import Weights, worth
 from solvers.line_walk import PlanInvalid

@@ -8,12 +8,12 @@ import pytest
 from schemas import ProblemInvalid
 from schemas.plans import Quote
 from schemas.scheduling import SchedulingProblem
+from solvers.plan_arrays import compile_problem
 from solvers.evaluator import evaluate
 from solvers.goals import NOMINAL_PENALTY_PER_DAY, WEIGHTS
 from solvers.instance import Instance
 from solvers.line_times import Walked
 from solvers.places import rank_places
-from solvers.plan_arrays import compile_problem
 from solvers.problem import Problem, hold_plan
 from solvers.quote import quote
 from tests.small_plants import hours, line, order, problem, run, setups
