@@ -100,6 +100,8 @@ class Problem:
         feeders: runs that must end before a run begins; fed: the runs that wait for one.
         heads: runs at the head of each line that keep line, order and place: up to the last that is started, frozen,
             or feeds another run of the problem; but those that must leave. pinned: how many.
+        has_transfers: whether bringing goods to another site costs anything anywhere.
+        memory: what others have worked out from the problem alone and want to keep.
     """
 
     wire: SchedulingProblem
@@ -116,6 +118,8 @@ class Problem:
     fed: dict[RunKey, list[RunKey]] = field(init=False)
     heads: tuple[tuple[RunKey, ...], ...] = field(init=False)
     pinned: tuple[int, ...] = field(init=False)
+    has_transfers: bool = field(init=False)
+    memory: dict[object, list[tuple[float, float]]] = field(init=False)
     _setups: dict[str, "_Setups"] = field(init=False)
     _offers: dict[WindowKey, tuple[int, OvertimeOffer, list[Span]]] = field(init=False)
     _calendars: dict[tuple[int, tuple[tuple[str, float], ...]], WorkingTime] = field(init=False)
@@ -181,6 +185,11 @@ class Problem:
                 offers[line.site_id, line.line_id, offer.window_id] = (index, offer, free)
                 taken += free  # windows that overlap are sold once
         put("_offers", offers)
+        put(
+            "has_transfers",
+            any(each.transfer_cost > 0.0 for run in wire.runs for each in run.eligible),
+        )
+        put("memory", {})
         put("_calendars", {})
         check_feeds(self)
 
@@ -193,6 +202,12 @@ class Problem:
         """The run, or the one that a split of the plan is taken from."""
         split = plan.splits.get(key)
         return self.runs[key if split is None else split.of]
+
+    def may_be_on(self, key: RunKey, line: int) -> bool:
+        """Whether a new plan may have a run, or a part of it, on a line: not where a lock wants it away from."""
+        return line in self.eligible[key] and not (
+            key in self.must_leave and line == self.committed_line[key]
+        )
 
     def setup_between(self, line: int, before: str | None, run: SchedulingRun) -> tuple[float, float]:
         """Seconds and money of setting a line up for a run after a family."""

@@ -52,4 +52,6 @@ def search(
         done += max(length, stretch(instance.layout, state, found, LOGS, length, begin, end, 1.0))
         yield
     n = instance.tasks
-    return [found.best[line * n : line * n + int(size)].tolist() for line, size in enumerate(found.best_sizes)]
+    return [
+        found.best[line * n : line * n + int(size)].tolist() for line, size in enumerate(found.best_sizes)
+    ]

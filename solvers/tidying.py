@@ -67,8 +67,8 @@ def _moves_back(found: Evaluated, weights: Weights) -> Iterator[Evaluated]:
     for key in found.moved:
         line = next(index for index, sequence in enumerate(found.plan.sequences) if key in sequence)
         others = tuple(each for each in found.plan.sequences[line] if each != key)
-        for place in range(problem.pinned[line], len(others) + 1):
-            try_plan({line: (*others[:place], key, *others[place:])})
+        for at in range(problem.pinned[line], len(others) + 1):
+            try_plan({line: (*others[:at], key, *others[at:])})
         yield found
 
 

@@ -257,9 +257,7 @@ class WindowModel:
                 present,
             )
 
-    def _add_jumps(
-        self, curve: Curve, moment: Expression, value: int
-    ) -> list[tuple[int, cp_model.IntVar]]:
+    def _add_jumps(self, curve: Curve, moment: Expression, value: int) -> list[tuple[int, cp_model.IntVar]]:
         """A literal a jump, true once the moment lies after it; cost falls with none of them true without need."""
         made = []
         for at, amount in curve.jumps:

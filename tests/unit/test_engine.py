@@ -230,7 +230,7 @@ def test_another_site_is_worth_its_transfer_or_not() -> None:
 
 
 def test_a_late_run_may_be_split() -> None:
-    """R1, 8 h, is due at 11 and can be made on two lines: half and half both end at 10."""
+    """R1, 8 h, is due at 11 and can be made on two lines: 300 of its 800 pieces elsewhere, and it ends at 11."""
     wire = problem(
         [line("L1"), line("L2")],
         [run("R1", at=6, work_h=8, lines=("L1", "L2"))],
@@ -239,11 +239,11 @@ def test_a_late_run_may_be_split() -> None:
 
     split = next(each for each in options(wire) if each.label == "split")
 
-    assert {"R1": ("L1", 400.0, 10.0), "R1/split-1": ("L2", 400.0, 10.0)} == {
+    assert {"R1": ("L1", 500.0, 11.0), "R1/split-1": ("L2", 300.0, 9.0)} == {
         each.run_id: (each.line_id, each.quantity_pcs, hours(each.end_at.timestamp())) for each in split.plan
     }
     assert (
-        "Make 400 pieces of R1 on Line 2: no order late (hold: 1), 1,000 EUR cheaper than hold" == split.title
+        "Make 300 pieces of R1 on Line 2: no order late (hold: 1), 1,000 EUR cheaper than hold" == split.title
     )
 
 
@@ -341,3 +341,50 @@ def test_options_are_ordered_by_the_goal_and_none_is_beaten_in_everything(goal: 
     ]
     assert len(set(figures)) == len(figures) or goal != "cost"
     assert others
+
+
+def test_a_rush_order_has_a_place_in_the_second_revision() -> None:
+    """Hold says what happens if nobody plans it; where it fits best follows at once, before any search."""
+    wire = problem([line("L1")], [run("R1", at=6), run("R9", on=None)], [order("O1", 8), order("O9", 14)])
+
+    first, second = answers(wire)[:2]
+
+    assert ("hold", ["hold"], 0) == (first.stage, [each.label for each in first.options], first.moves)
+    assert ("hold", ["hold", "repair"], 0) == (
+        second.stage, [each.label for each in second.options], second.moves
+    )  # fmt: skip
+    assert {"L1": ["R1", "R9"]} == places(second.options[1])
+
+
+def test_a_quote_ranks_places_instead_of_making_options() -> None:
+    """R9, 2 h, due at 14. Behind R1, which ends at 8: from 8 to 10, in time, nobody is harmed."""
+    wire = problem(
+        [line("L1")],
+        [run("R1", at=6, position=0), run("R9", on=None)],
+        [order("O1", 8), order("O9", 14)],
+    )
+
+    (answer,) = [
+        step
+        for step in solve(request_of(wire, "quote"), clock=still, cancelled=lambda: False)
+        if step is not None
+    ]
+
+    assert answer.quote is not None
+    assert (True, []) == (answer.is_final, answer.options)
+    first, second = answer.quote.positions
+    assert ("R1", 8.0, 10.0, 0.0, []) == (
+        first.after_run_id,
+        hours(first.start_at.timestamp()),
+        hours(first.end_at.timestamp()),
+        first.added_cost,
+        first.harmed,
+    )
+    assert (None, 1000.0) == (second.after_run_id, second.added_cost)
+
+
+def test_a_quote_of_nothing_says_so() -> None:
+    (answer,) = [*solve(request_of(down(), "quote"), clock=still, cancelled=lambda: False)]
+
+    assert answer is not None
+    assert "problem test: runs: nothing waits for a place" == answer.error
