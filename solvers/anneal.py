@@ -77,6 +77,19 @@ def guide(x, reference):
     return reference * r4 * r4
 
 
+@inlined
+def gap_setup(layout, slots, i, base, before, size, p, length):
+    """How many setup ticks a block at slot base + p adds between `before` and the position after it."""
+    jobs, setup, line = layout.jobs, layout.setup, layout.lines[i]
+    first, last = jobs[slots[base + p].task].column, jobs[slots[base + p + length - 1].task].row
+    row = line.table + (jobs[slots[base + before].task].row if before >= 0 else line.first_row)
+    ticks = np.int64(setup[row + first])
+    if before + 1 < size:
+        after = jobs[slots[base + before + 1].task].column
+        ticks += setup[line.table + last + after] - setup[row + after]
+    return ticks
+
+
 @compiled
 def stretch(layout, state, search, logs, moves, hot, cold, reference):
     """Anneal for a number of moves, from temperature hot to cold."""
@@ -98,14 +111,7 @@ def stretch(layout, state, search, logs, moves, hot, cold, reference):
     guided = makespan_weight > 0
     m = sizes.size
     mix = search.mix
-    mix_swap, mix_single, mix_cross, mix_block, mix_near, mix_near_share = (
-        mix[0],
-        mix[1],
-        mix[2],
-        mix[3],
-        mix[4],
-        mix[5],
-    )
+    mix_swap, mix_single, mix_cross, mix_block, mix_near, mix_near_share, mix_guided, mix_tries = mix[0], mix[1], mix[2], mix[3], mix[4], mix[5], mix[6], mix[7]
     steps = max(1, moves // 128)
     temperature = hot
     ratio = (cold / hot) ** (1.0 / steps) if hot > 0 else 1.0
@@ -181,7 +187,7 @@ def stretch(layout, state, search, logs, moves, hot, cold, reference):
                 span = sizes[a] - length - fixed
                 if span <= 0:
                     continue
-                if mix_near > 0 and (draw(random) * 100) >> 31 < mix_near_share:
+                if (draw(random) * 100) >> 31 < mix_near_share:
                     d = 1 + ((draw(random) * mix_near) >> 31)
                     g = p - d if draw(random) & 1 else p + d
                     if g < fixed or g > sizes[a] - length:
@@ -190,6 +196,15 @@ def stretch(layout, state, search, logs, moves, hot, cold, reference):
                     g = fixed + ((draw(random) * span) >> 31)
                     if g >= p:
                         g += 1
+                    if (draw(random) * 100) >> 31 < mix_guided:
+                        least = gap_setup(layout, slots, a, at, g - 1 if g < p else g + length - 1, sizes[a], p, length)
+                        for _ in range(mix_tries):
+                            h = fixed + ((draw(random) * span) >> 31)
+                            if h >= p:
+                                h += 1
+                            ticks = gap_setup(layout, slots, a, at, h - 1 if h < p else h + length - 1, sizes[a], p, length)
+                            if ticks < least:
+                                least, g = ticks, h
                 # exchange of two adjacent stretches: [lo, mid) and [mid, hi)
                 lo, mid, hi = p, p + length, g + length
                 if g < p:
@@ -199,7 +214,15 @@ def stretch(layout, state, search, logs, moves, hot, cold, reference):
                 pieces[2], pieces[3] = at + lo, at + mid
                 pieces[4], pieces[5] = at + hi, at + sizes[a]
             else:
-                q = lines[b].fixed + ((draw(random) * (sizes[b] - lines[b].fixed + 1)) >> 31)
+                fixed, gaps = lines[b].fixed, sizes[b] - lines[b].fixed + 1
+                q = fixed + ((draw(random) * gaps) >> 31)
+                if (draw(random) * 100) >> 31 < mix_guided:
+                    least = gap_setup(layout, slots, b, bt, q - 1, sizes[b], at + p - bt, length)
+                    for _ in range(mix_tries):
+                        h = fixed + ((draw(random) * gaps) >> 31)
+                        ticks = gap_setup(layout, slots, b, bt, h - 1, sizes[b], at + p - bt, length)
+                        if ticks < least:
+                            least, q = ticks, h
                 keep_b = q
                 pieces[0], pieces[1] = at + p + length, at + sizes[a]
                 pieces[8], pieces[9] = at + p, at + p + length

@@ -114,7 +114,7 @@ def new_search(instance: Instance, state: State, seed: int, movable: Iterable[in
         new=np.zeros(2 * n, np.int64),
         pieces=np.zeros(16, np.int64),
         bounds=np.zeros(8, np.int64),
-        mix=np.array([40, 70, 60, 6, 8, 50], np.int64),
+        mix=np.array([40, 70, 60, 6, 8, 50, 50, 3], np.int64),
     )
     keep_best(search, state, n)
     return search
