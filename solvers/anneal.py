@@ -12,6 +12,7 @@ from solvers.walk import (
     bound,
     change,
     compose,
+    renew,
     tick_of_end,
     total_cost,
     walk,
@@ -69,12 +70,44 @@ def keep_best(search, state, n):
     search.cost[1] = search.cost[0]
 
 
-@compiled
-def guide(x, reference):
+@inlined
+def guide(x, reference):  # type: ignore[no-untyped-def]
+    """What a line's last end weighs: little below the makespan, steeply more towards it.
+
+    The makespan alone says nothing of a move on any line but the last; this leads off its plateaus.
+    """
     r = x / reference
     r2 = r * r
     r4 = r2 * r2
     return reference * r4 * r4
+
+
+@compiled
+def restore(layout, state, search):  # type: ignore[no-untyped-def]
+    """Go back to the best solution."""
+    n = layout.nature[0].tasks
+    state.placed[0] = 0
+    for i in range(search.best_sizes.size):
+        state.sizes[i] = search.best_sizes[i]
+        for k in range(search.best_sizes[i]):
+            state.slots[i * n + k].task = search.best[i * n + k]
+            state.placed[0] += layout.ways[i * n + search.best[i * n + k]].line_cost
+        renew(layout, state, i, np.int64(0))
+        search.stale[i] = False
+    search.cost[0] = search.cost[1]
+
+
+@compiled
+def set_levels(layout, state, search, reference):  # type: ignore[no-untyped-def]
+    """Weigh the last end of every line anew."""
+    n = layout.nature[0].tasks
+    for i in range(state.sizes.size):
+        end = np.int64(0)
+        if state.sizes[i] > 0:
+            end = tick_of_end(
+                layout.lines[i], layout.spans, layout.buckets, state.slots[i * n + state.sizes[i] - 1].end
+            )
+        search.level[i] = guide(np.float64(end), reference)
 
 
 @inlined
@@ -111,7 +144,16 @@ def stretch(layout, state, search, logs, moves, hot, cold, reference):
     guided = makespan_weight > 0
     m = sizes.size
     mix = search.mix
-    mix_swap, mix_single, mix_cross, mix_block, mix_near, mix_near_share, mix_guided, mix_tries = mix[0], mix[1], mix[2], mix[3], mix[4], mix[5], mix[6], mix[7]
+    mix_swap, mix_single, mix_cross, mix_block, mix_near, mix_near_share, mix_guided, mix_tries = (
+        mix[0],
+        mix[1],
+        mix[2],
+        mix[3],
+        mix[4],
+        mix[5],
+        mix[6],
+        mix[7],
+    )
     steps = max(1, moves // 128)
     temperature = hot
     ratio = (cold / hot) ** (1.0 / steps) if hot > 0 else 1.0
@@ -197,12 +239,16 @@ def stretch(layout, state, search, logs, moves, hot, cold, reference):
                     if g >= p:
                         g += 1
                     if (draw(random) * 100) >> 31 < mix_guided:
-                        least = gap_setup(layout, slots, a, at, g - 1 if g < p else g + length - 1, sizes[a], p, length)
+                        least = gap_setup(
+                            layout, slots, a, at, g - 1 if g < p else g + length - 1, sizes[a], p, length
+                        )
                         for _ in range(mix_tries):
                             h = fixed + ((draw(random) * span) >> 31)
                             if h >= p:
                                 h += 1
-                            ticks = gap_setup(layout, slots, a, at, h - 1 if h < p else h + length - 1, sizes[a], p, length)
+                            ticks = gap_setup(
+                                layout, slots, a, at, h - 1 if h < p else h + length - 1, sizes[a], p, length
+                            )
                             if ticks < least:
                                 least, g = ticks, h
                 # exchange of two adjacent stretches: [lo, mid) and [mid, hi)
