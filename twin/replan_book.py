@@ -55,10 +55,12 @@ class Asked(msgspec.Struct, frozen=True):
     """A request that was made.
 
     Attributes:
-        at: the shard's clock then; scope: lines that it reaches over; hit: those that what happened concerned.
+        site_id: whose it is; at: the shard's clock then.
+        scope: lines that it reaches over; hit: those that what happened concerned.
         orders: that it was about; notes: what happened.
     """
 
+    site_id: str
     request_id: str
     proposal_id: str
     at: float
@@ -148,10 +150,10 @@ class ReplanBook:
         """Requests that are known, site by site, the oldest first."""
         return [asked for _, memory in sorted(self._sites.items()) for asked in memory.asked]
 
-    def add_asked(self, site_id: str, asked: Asked) -> None:
+    def add_asked(self, asked: Asked) -> None:
         """A request was made."""
-        self._sites.setdefault(site_id, ReplanMemory()).asked.append(asked)
-        self.save(site_id)
+        self._sites.setdefault(asked.site_id, ReplanMemory()).asked.append(asked)
+        self.save(asked.site_id)
 
     def drop_asked(self, asked: Sequence[Asked]) -> None:
         """A newer request took their place."""
