@@ -55,12 +55,10 @@ class Asked(msgspec.Struct, frozen=True):
     """A request that was made.
 
     Attributes:
-        site_id: whose it is; at: the shard's clock then.
-        scope: lines that it reaches over; hit: those that what happened concerned.
-        orders: that it was about; notes: what happened.
+        at: the shard's clock then; scope: lines that it reaches over; hit: those that what happened concerned.
+        orders: that it was about; notes: what happened; site_id: whose it is, set when it is kept.
     """
 
-    site_id: str
     request_id: str
     proposal_id: str
     at: float
@@ -68,6 +66,7 @@ class Asked(msgspec.Struct, frozen=True):
     hit: list[SiteKey]
     orders: list[SiteKey]
     notes: list[Note]
+    site_id: str = ""
 
 
 class ReplanMemory(msgspec.Struct):
@@ -150,10 +149,11 @@ class ReplanBook:
         """Requests that are known, site by site, the oldest first."""
         return [asked for _, memory in sorted(self._sites.items()) for asked in memory.asked]
 
-    def add_asked(self, asked: Asked) -> None:
-        """A request was made."""
-        self._sites.setdefault(asked.site_id, ReplanMemory()).asked.append(asked)
-        self.save(asked.site_id)
+    def add_asked(self, site_id: str, asked: Asked) -> None:
+        """A site made a request."""
+        kept = msgspec.structs.replace(asked, site_id=site_id)
+        self._sites.setdefault(site_id, ReplanMemory()).asked.append(kept)
+        self.save(site_id)
 
     def drop_asked(self, asked: Sequence[Asked]) -> None:
         """A newer request took their place."""

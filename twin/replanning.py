@@ -63,7 +63,6 @@ class Replanning:
             supersedes=superseded,
         )
         asked = Asked(
-            request.site_id,
             request.request_id,
             request.proposal_id,
             session.now,
@@ -72,7 +71,7 @@ class Replanning:
             list(question.orders),
             question.notes[:NOTES_KEPT],
         )
-        self._book.add_asked(asked)
+        self._book.add_asked(request.site_id, asked)
         self.put_out(request)
         return request
 
