@@ -14,9 +14,9 @@ from twin.problems import build_problem
 from twin.replan_book import Note
 from twin.words import utc
 
-MOST_BYTES = 3_000_000
+MOST_BYTES = 6_000_000
 """JSON of a request; where it is more, lines are left out of its scope, those hit last. Smaller: plants of a thousand runs
-are asked about in part; larger: the broker, which sees it compressed to about a quarter, refuses it."""
+are asked about in part; larger: more than a record of twin.replan-requests.v1 may hold."""
 
 CARDS_NAMED = 20
 """Cards that a request names."""
