@@ -118,7 +118,7 @@ def live_on(seed: int, events: int, size: Size, move_budget: int, tally: Tally) 
         tally.events += 1
         if last.error is not None:
             tally.dropped += 1
-        others = last.options[1:]
+        others = [option for option in last.options[1:] if option.feasible]
         if others and random.random() < 0.6:
             plan.commit(others[0] if random.random() < 0.5 else random.choice(others))
             tally.committed += 1
@@ -139,6 +139,10 @@ def wrong_in(problem: SchedulingProblem, proposal: Proposal) -> Iterator[str]:
     weights = weights_of(problem.goal, problem.move_cost)
     hold = worth(evaluate(indexed, hold_plan(indexed)), weights)
     for option in proposal.options:
+        if not option.feasible and option.label in ("expedite_material", "partial_ship"):
+            if not option.violations:
+                yield f"{option.label} does not say whose word it needs"
+            continue
         for each in checker.check(option):
             yield f"{option.label}: {each}"
         for each in _moved_what_stays(problem, option):

@@ -16,7 +16,7 @@ from solvers.engine import solve
 SIZES = (Size(4, 20, extras=0.2), Size(5, 24, sites=2, extras=0.3), Size(8, 48, extras=0.1))
 
 
-@pytest.mark.parametrize("seed", range(1, 10))
+@pytest.mark.parametrize("seed", range(1, 8))
 def test_no_proposal_after_a_random_event_is_wrong(seed: int) -> None:
     """Forty events a seed, every option of every revision judged by the checker and twice more."""
     tally = live_on(seed, 40, SIZES[seed % 3], 1_500, Tally())
@@ -50,8 +50,9 @@ def test_the_same_events_give_the_same_proposals() -> None:
                 step for step in solve(request, clock=monotonic, cancelled=lambda: False) if step is not None
             ]
             lines += [each.model_dump_json(exclude={"solve_ms"}) for each in proposals]
-            if len(proposals[-1].options) > 1:
-                plan.commit(proposals[-1].options[1])
+            others = [option for option in proposals[-1].options[1:] if option.feasible]
+            if others:
+                plan.commit(others[0])
             plan.without_the_unplanned()
         return lines
 
