@@ -128,7 +128,7 @@ class SolverDesk:
         if request.request_id in self._superseded:
             return [*given_up, GivenUp(position, request.request_id, "superseded")]
         ticket = Ticket(position, request, self._clock(), last_turn=self._turns)
-        ticket.work = self._engine(request, clock=self._clock, cancelled=lambda: ticket.is_cancelled)
+        ticket.work = self._answer(ticket)
         self._tickets[position] = ticket
         return given_up
 
@@ -167,6 +167,10 @@ class SolverDesk:
         for ticket in mine:
             self._close(ticket)
         return len(mine)
+
+    def _answer(self, ticket: Ticket) -> Iterator[Proposal | None]:
+        """The engine's revisions; it is called at the first turn, so that all that it raises comes up there."""
+        yield from self._engine(ticket.request, clock=self._clock, cancelled=lambda: ticket.is_cancelled)
 
     def _next(self) -> Ticket:
         tickets = self._tickets.values()

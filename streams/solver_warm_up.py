@@ -45,7 +45,8 @@ def warm_up(cache: Path, stop: threading.Event, metrics: Metrics, health: Health
     Args:
         cache: where compiled code is kept.
         stop: ends the waiting; the process has to end then, for a compilation cannot be broken off.
-        metrics, health: where it tells how it is; the role is alive meanwhile, and not ready.
+        metrics: are told how long it took.
+        health: the role is alive meanwhile, and not ready.
 
     Raises:
         ForesiteError: the engine does not answer as it should.
@@ -102,7 +103,7 @@ def load_engine(folder: Path) -> Engine:
     """Import the engine with its compiled code kept in a folder; for commands that solve in process too."""
     from numba.core import config  # noqa: PLC0415 - it takes a second, and nobody else needs it
 
-    config.CACHE_DIR = str(folder)  # before the kernels are imported: they look for their cache then
+    config.CACHE_DIR = str(folder)  # type: ignore[attr-defined]  # before the kernels are imported: they look for their cache then
     from solvers.engine import solve  # noqa: PLC0415
 
     return solve
@@ -118,7 +119,9 @@ def run_through(engine: Engine, clock: Callable[[], float] = time.monotonic) -> 
     for proposal in engine(small_request(), clock=clock, cancelled=lambda: False):
         last = proposal or last
     if last is None or not last.is_final or not last.options:
-        raise ForesiteError(f"the engine does not solve its small plan: {None if last is None else last.error}")
+        raise ForesiteError(
+            f"the engine does not solve its small plan: {None if last is None else last.error}"
+        )
 
 
 def small_request() -> ReplanRequested:

@@ -296,4 +296,3 @@ class SolverWorker:
             except KafkaException:
                 return
             self._health.ready("kafka")
-
