@@ -30,7 +30,14 @@ from streams.simulator.settings import FactorySettings
 from streams.simulator.supply import Supply
 from streams.simulator.surroundings import Surroundings
 from streams.simulator.troubles import Troubles
-from streams.simulator.truth import ConflictTruth, OutageTruth, TruthRecord, write_truth
+from streams.simulator.truth import (
+    ConflictTruth,
+    DriftTruth,
+    OutageTruth,
+    ScrapShiftTruth,
+    TruthRecord,
+    write_truth,
+)
 from streams.simulator.voices import Erp, Mes
 from twin.calendar import Interval
 
@@ -154,7 +161,8 @@ def conditions_of(settings: FactorySettings, line_id: str, note: Callable[[Truth
     shifts = draw_scrap_shifts(
         Random(f"{settings.seed}/scrap-shifts/{line_id}"), line_id, settings.start_s, until_s
     )
-    for truth in (*drifts, *shifts):
+    hidden: list[DriftTruth | ScrapShiftTruth] = [*drifts, *shifts]
+    for truth in hidden:
         if truth.start_s <= settings.end_s:
             note(truth)
     return Conditions(drifts, shifts)
