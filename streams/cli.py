@@ -336,7 +336,7 @@ def bench(
         list[str] | None,
         typer.Argument(
             metavar="[NAME]...",
-            help="fold, ingest, twin, latency, detection, quality, calibration, alerts; default: all there are.",
+            help="fold, ingest, twin, latency, loop, detection, quality, calibration, alerts; default: all there are.",
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of everything random: same seed, same plants.")] = 1,
