@@ -57,10 +57,10 @@ def plan(
     truck that it will make; what is late is marked.
     """
     from streams.plan_text import plan_records, print_plan
-    from twin.committed_plan import committed_plan
+    from twin.line_plans import line_plans
 
     picture = picture_of(files, mapping, kafka, site, None if as_of is None else moment(as_of), tick)
-    lines = [each for twin in picture.shards for each in committed_plan(twin.model, site, line)]
+    lines = [each for twin in picture.shards for each in line_plans(twin.model, site, line)]
     if as_json:
         for record in plan_records(lines, picture.now):
             sys.stdout.write(json.dumps(record) + "\n")

@@ -1,180 +1,143 @@
-"""The plan as it stands: what each line makes next, in what sequence, when by projection, and for whom.
+"""The committed plan of each site: when it has changed, and what it says.
 
-Law: read from the live model, nothing is judged: places are the queue's, times the projection's, ships the assessment's.
+A change is another line, start or quantity of a planned run, a run more or less, or overtime that is ordered or not any
+more. What the floor does is no change of the plan, and neither is the same plan said again.
 """
 
-from dataclasses import dataclass
-from math import inf
+from collections.abc import Callable
+from typing import Any
 
-from twin.assessment import Assessment
-from twin.entities import Line, Order, Run
-from twin.lookahead import assess_order, setup_s
+from schemas import (
+    Event,
+    Output,
+    OvertimeWindowUpserted,
+    PlannedRun,
+    PlanState,
+    RunCancelled,
+    RunPlanned,
+    topics,
+)
+from twin.entities import Line, Run, SiteKey
 from twin.model import Model
-from twin.projection import ProjectedRun
+from twin.plan_book import SitePlan
+from twin.plan_moves import moves_in_shift
+from twin.planned import planned_as
+from twin.problem_runs import LATEST_S, freeness_of
+from twin.proposals import Proposals
 from twin.runs import RunState
+from twin.session import Session
+from twin.words import utc
+
+MOST_RUNS = 2_000
+"""Runs of a site in its published plan, the next to begin first. More, and the record is too large for the topic."""
+
+Bought = tuple[float, float] | None
+"""Committed overtime: start and end, POSIX seconds; None where the window is not bought."""
 
 
-@dataclass(frozen=True, slots=True)
-class OrderInPlan:
-    """An order that a run is for. Times are POSIX seconds.
+class CommittedPlan:
+    """Watches the plan of each site, and publishes it.
 
-    Attributes:
-        truck: last departure that keeps the promise; the promise itself where it has no route.
-        ships_at: as projected; None where no departure is known, or a run of it is on no line.
-        slip_s: how late, never negative; None where it is not known.
-        p_late: probability of missing the truck; penalty: what that costs.
-        is_last: this run is the one that is ready last for it.
+    Args:
+        session: shared with the twin's other handlers.
+        proposals: that rest on the plan.
     """
 
-    order_id: str
-    customer: str
-    quantity_pcs: float
-    promised: float
-    truck: float
-    ships_at: float | None
-    slip_s: float | None
-    p_late: float | None
-    penalty: float
-    is_last: bool
+    def __init__(self, session: Session, proposals: Proposals) -> None:
+        self._session = session
+        self._proposals = proposals
+        self.cause: SiteKey | None = None
+        """The proposal whose commit is being carried out; None: what comes is from outside."""
 
-    @property
-    def is_late(self) -> bool:
-        """Whether it misses its promise as things stand."""
-        return self.slip_s is None or self.slip_s > 0.0
+    def around(self, fold: Callable[[Any], None]) -> Callable[[Any], None]:
+        """What folds an event, and sees whether the plan is another one then."""
 
+        def watch(event: Event) -> None:
+            model = self._session.model
+            if isinstance(event, OvertimeWindowUpserted):
+                bought = _bought(model, event)
+                fold(event)
+                if _bought(model, event) != bought:
+                    model.plan_book.plan_changed(event.site_id)
+                return
+            assert isinstance(event, RunPlanned | RunCancelled)
+            key = (event.site_id, event.run_id)
+            before = planned_as(model, key)
+            fold(event)
+            after = planned_as(model, key)
+            if before == after:
+                return
+            model.plan_book.plan_changed(event.site_id)
+            if before is not None and after is not None:
+                if after.is_like(before.line_id, before.start, before.quantity_pcs):
+                    return
+                what = f"Run {event.run_id} was planned anew on {after.line_id}"
+            elif after is not None:
+                what = f"Run {event.run_id} was planned on {after.line_id}"
+            else:
+                what = f"Run {event.run_id} was cancelled"
+            self._proposals.plan_changed(key, after, what, self.cause)
 
-@dataclass(frozen=True, slots=True)
-class RunInPlan:
-    """A run at its place in a line's queue, from 1.
+        return watch
 
-    Attributes:
-        setup_min: setting up between the run before and this one; 0 where it has begun.
-        start_at, end_at: projected first and last piece; None where the line has no working time left.
-        bound_by: what decides the start: plan, queue, feed, now or running; bound_run_id: the run that does.
-    """
+    def at_tick(self, now: float) -> None:
+        """Publish the plans that have changed since they were last told."""
+        book = self._session.model.plan_book
+        for site_id, plan in sorted(book.plans.items()):
+            if plan.told != plan.revision:
+                plan.told = plan.revision
+                book.save_plan(site_id)
+                self._publish(site_id, plan, now)
 
-    place: int
-    run_id: str
-    item_id: str
-    family: str | None
-    state: str
-    quantity_pcs: float
-    remaining_pcs: float
-    planned_start: float
-    planned_end: float
-    setup_min: float
-    start_at: float | None
-    end_at: float | None
-    bound_by: str | None
-    bound_run_id: str | None
-    orders: tuple[OrderInPlan, ...]
-
-    @property
-    def is_late(self) -> bool:
-        """Whether an order is late because of it."""
-        return any(order.is_late and order.is_last for order in self.orders)
-
-
-@dataclass(frozen=True, slots=True)
-class LinePlan:
-    """A line and what waits for it.
-
-    Attributes:
-        family: that it is set up for; level: its pace, 1 = as planned.
-    """
-
-    site_id: str
-    line_id: str
-    name: str
-    state: str
-    family: str | None
-    level: float
-    runs: tuple[RunInPlan, ...]
-
-
-def committed_plan(model: Model, site_id: str | None = None, line_id: str | None = None) -> list[LinePlan]:
-    """Lines by site and id, each with its queue; site_id and line_id leave only those.
-
-    Lines without a queue are in it, too: that they have nothing to do is part of the plan.
-    """
-    assessed: dict[tuple[str, str], Assessment | None] = {}
-    return [
-        _line_plan(model, line, assessed)
-        for key, line in sorted(model.lines.items())
-        if site_id in (None, key[0]) and line_id in (None, key[1])
-    ]
+    def _publish(self, site_id: str, plan: SitePlan, now: float) -> None:
+        model = self._session.model
+        plan_id = f"committed/{site_id}"
+        output_id = f"{self._session.cause}>{topics.PLANS}>{plan_id}/{plan.revision}"
+        runs = [
+            _planned_run(model, line, run, position, now)
+            for (site, _), line in sorted(model.lines.items())
+            if site == site_id
+            for position, run in enumerate(line.queued())
+        ]
+        left_out = len(runs) - MOST_RUNS
+        runs = sorted(runs, key=lambda run: (run.planned_start_at, run.run_id))[:MOST_RUNS]
+        body = PlanState(
+            output_id=output_id,
+            plan_id=plan_id,
+            site_id=site_id,
+            revision=plan.revision,
+            state="committed",
+            say=f"{left_out} runs further away are left out." if left_out > 0 else "",
+            runs=runs,
+            as_of=utc(now),
+        )
+        self._session.outputs.append(Output(topics.PLANS, plan_id, body, output_id, utc(now).isoformat()))
 
 
-def _line_plan(model: Model, line: Line, assessed: dict[tuple[str, str], Assessment | None]) -> LinePlan:
-    rows = []
-    family = line.state.family
-    for place, run in enumerate(line.queued(), start=1):
-        began = run.progress.state is not RunState.PLANNED
-        setup_min = 0.0 if began else setup_s(line, model, run, family) / 60.0
-        rows.append(_run_in_plan(model, line, run, place, setup_min, assessed))
-        family = model.family_of(run) or family
-    return LinePlan(
-        line.site_id,
-        line.line_id,
-        line.name,
-        line.state.packml,
-        line.state.family,
-        line.state.level,
-        tuple(rows),
-    )
+def _bought(model: Model, event: OvertimeWindowUpserted) -> Bought:
+    line = model.lines.get((event.site_id, event.line_id))
+    for window in [] if line is None else line.overtime:
+        if window.window_id == event.window_id and window.committed and not window.withdrawn:
+            return window.start_at.timestamp(), window.end_at.timestamp()
+    return None
 
 
-def _run_in_plan(
-    model: Model,
-    line: Line,
-    run: Run,
-    place: int,
-    setup_min: float,
-    assessed: dict[tuple[str, str], Assessment | None],
-) -> RunInPlan:
-    projected: ProjectedRun | None = line.projected.get(run.run_id)
-    return RunInPlan(
-        place=place,
+def _planned_run(model: Model, line: Line, run: Run, position: int, now: float) -> PlannedRun:
+    projected = line.projected.get(run.run_id)
+    rules = model.plant.rules(run.site_id)
+    start, end = run.planned_start, run.planned_end
+    if projected is not None and projected.finish_at < LATEST_S:
+        start, end = projected.start_at, projected.finish_at
+    if run.progress.state is not RunState.PLANNED and run.progress.first_started_at is not None:
+        start = run.progress.first_started_at
+    return PlannedRun(
+        site_id=run.site_id,
         run_id=run.run_id,
-        item_id=run.plan.item_id,
-        family=model.family_of(run),
-        state=run.progress.state.value,
+        line_id=line.line_id,
+        position=position,
+        planned_start_at=utc(run.planned_start),
+        start_at=utc(start),
+        end_at=utc(end),
         quantity_pcs=run.plan.quantity_pcs,
-        remaining_pcs=run.remaining_pcs,
-        planned_start=run.planned_start,
-        planned_end=run.planned_end,
-        setup_min=setup_min,
-        start_at=None if projected is None else _known(projected.start_at),
-        end_at=None if projected is None else _known(projected.finish_at),
-        bound_by=None if projected is None else projected.bound_by,
-        bound_run_id=None if projected is None else projected.bound_run_id,
-        orders=tuple(
-            _order_in_plan(model, order, run, assessed) for order in model.orders_of(run) if order.is_open
-        ),
+        status=freeness_of(line, run, rules, now, moves_in_shift(model, run, now)).freedom,
     )
-
-
-def _order_in_plan(
-    model: Model, order: Order, run: Run, assessed: dict[tuple[str, str], Assessment | None]
-) -> OrderInPlan:
-    key = (order.site_id, order.order_id)
-    if key not in assessed:
-        assessed[key] = assess_order(order, model)
-    found = assessed[key]
-    customer = model.plant.customer(order.site_id, order.event.customer_id)
-    return OrderInPlan(
-        order_id=order.order_id,
-        customer=order.event.customer_id if customer is None else customer.name,
-        quantity_pcs=order.event.quantity_pcs,
-        promised=order.promised,
-        truck=order.promised if order.state.on_time_slot is None else order.state.on_time_slot,
-        ships_at=None if found is None else found.ships_at,
-        slip_s=None if found is None or found.ships_at is None else found.slip_s,
-        p_late=None if found is None else found.p_late,
-        penalty=0.0 if found is None or found.slip_s <= 0.0 else found.penalty,
-        is_last=found is None or found.run is run,
-    )
-
-
-def _known(moment: float) -> float | None:
-    return moment if moment < inf else None

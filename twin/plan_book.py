@@ -36,17 +36,20 @@ class BasisRun(msgspec.Struct, frozen=True):
 
     Attributes:
         line_id, start: None where it was not planned.
-        eligible: lines that can make it, as (site_id, line_id).
         freedom: how far it might be moved, as in schemas/scheduling.py.
+        eligible: lines that can make it, as (site_id, line_id).
+        pegs: orders that it is for, as (site_id, order_id, pieces).
     """
 
     site_id: str
     run_id: str
+    item_id: str
     line_id: str | None
     start: float | None
     quantity_pcs: float
     freedom: str
     eligible: list[tuple[str, str]]
+    pegs: list[tuple[str, str, float]]
 
 
 class Basis(msgspec.Struct):
@@ -57,6 +60,8 @@ class Basis(msgspec.Struct):
         first_revision: of its answer.
         scope: lines that may be touched, as site_id/line_id.
         card_ids: cards that it is about.
+        added: runs that nobody has planned yet, as JSON of schemas.SchedulingRun.
+        hit: lines that what happened concerns, as (site_id, line_id).
     """
 
     request_id: str
@@ -68,10 +73,16 @@ class Basis(msgspec.Struct):
     scope: list[str]
     card_ids: list[str]
     runs: list[BasisRun]
+    added: list[str]
+    hit: list[tuple[str, str]]
 
     def encode(self) -> bytes:
         """JSON of the basis."""
         return msgspec.json.encode(self)
+
+    def run(self, site_id: str, run_id: str) -> BasisRun | None:
+        """A run that it rests on."""
+        return next((run for run in self.runs if (run.site_id, run.run_id) == (site_id, run_id)), None)
 
 
 class PinNote(msgspec.Struct, frozen=True):
@@ -89,6 +100,7 @@ class ChangeNote(msgspec.Struct):
         after: changes that must be in force before this one is sent.
         outcome: held_back, sent, accepted, modified or rejected; reason: why, as the answer says.
         answered_by: the acknowledgement's event id.
+        is_move: to another line, or to another place in the sequence; not only to another time.
     """
 
     change_id: str
@@ -112,6 +124,7 @@ class ChangeNote(msgspec.Struct):
     outcome: str = "held_back"
     reason: str | None = None
     answered_by: str | None = None
+    is_move: bool = False
 
 
 class ProposalLife(msgspec.Struct):
@@ -149,9 +162,9 @@ class ProposalLife(msgspec.Struct):
         """JSON of the life."""
         return msgspec.json.encode(self)
 
-    def change(self, change_id: str) -> ChangeNote:
+    def change(self, change_id: str) -> ChangeNote | None:
         """One change of the commit."""
-        return next(each for each in self.changes if each.change_id == change_id)
+        return next((each for each in self.changes if each.change_id == change_id), None)
 
 
 class PromisedOrder(msgspec.Struct):
@@ -244,6 +257,10 @@ class PlanBook:
     def adopt_life(self, life: ProposalLife) -> None:
         """Hold a life that is already written."""
         key = (life.site_id, life.proposal_id)
+        before = self.lives.get(key)
+        if before is not None and before is not life:
+            for change in before.changes:
+                self.by_change.pop(change.change_id, None)
         self.lives[key] = life
         for change in life.changes:
             self.by_change[change.change_id] = key
