@@ -61,6 +61,7 @@ class OrderProjection(OutputModel):
         status: projected; no_runs (nothing is planned for it); unreachable (its line has no working time left);
             shipped; cancelled.
         ready_at, ships_at, slip_s, slack_s, p_late: as on the card; None where there is no projection.
+        transfer_h: hours to bring it to its site from the site where it is made, 0 where that is the same one.
         ready_sd_h: standard deviation of the ready time, in working hours of its line, long stops left out.
         p_pace, long_stops, p_stop_lasts: what p_late is made of: 1 - (1 - p_pace) x exp(-long_stops) x (1 -
             p_stop_lasts). Late by pace and short stops alone; how many long stops are expected that eat the room; that
@@ -89,6 +90,7 @@ class OrderProjection(OutputModel):
     binding_run_id: str | None = None
     binding_line_id: str | None = None
     binding_cause: str | None = None
+    transfer_h: float = 0.0
     as_of: datetime
     caveats: list[str] = Field(default_factory=list)
 
