@@ -31,6 +31,7 @@ from twin.entities import (
 from twin.experience import UNKNOWN, Experience
 from twin.graph import PlantGraph, node_id
 from twin.links import Links, line_node, order_node, run_node
+from twin.plan_moves import PlanMoves
 from twin.plant import Plant
 from twin.risk import Root, root_of, root_text
 from twin.runs import RunProgress
@@ -63,6 +64,7 @@ class Model:
         self.lines_of_source: dict[SiteKey, dict[str, None]] = {}  # (site, source) -> lines that it speaks of
         self.sources_of_line: dict[SiteKey, dict[str, None]] = {}  # (site, line) -> sources that speak of it
         self.supply = SupplyBook(self.store, self.plant, self.graph)
+        self.moves = PlanMoves(self.store)
         self.sequences: dict[tuple[str, str, str], tuple[SequenceWindow, str]] = {}  # and its document's key
 
     def adopt_sequence(
@@ -229,6 +231,7 @@ class Model:
         self._take_off(line, run)
         self._unpeg(run)
         forget_run(self.supply, run)
+        self.moves.forget(key)
         del self.runs[key], self.line_of_run[key]
         self.card_book.suspect((CardKind.DATA_CONFLICT.value, "run", *key), None)
         self.feeders.pop(key, None)

@@ -33,6 +33,7 @@ from twin.entities import (
 from twin.experience import Experience, LineRecord
 from twin.graph import Edge
 from twin.model import Model
+from twin.plan_moves import RunMoves
 from twin.quality_documents import series_of
 from twin.quality_series import QualityHour, QualitySeries
 from twin.risk import root_of
@@ -84,6 +85,8 @@ def restore_model(model: Model, documents: Mapping[str, bytes]) -> None:
         model.plant.adopt_claim((parts[0], *parts[2:-1]), claimed)
     for parts, value in by_type.get("command", []):
         model.card_book.commands[parts[0], parts[2]] = msgspec.json.decode(value, type=CommandNote)
+    for parts, value in by_type.get("run_moves", []):
+        model.moves.adopt((parts[0], parts[2]), msgspec.json.decode(value, type=RunMoves))
     _restore_edges(model, by_type)
     model.graph.forget_changes()
     model.store.adopt(documents)
