@@ -27,25 +27,12 @@ from twin.card_life import CARD_MOVES, moved
 from twin.downtime import down_root
 from twin.entities import CommandNote
 from twin.owners import named
+from twin.refusal import Refused
 from twin.risk import Root
 from twin.runs import STOPPED
 from twin.session import Session
 from twin.stoppages import set_expected_end
 from twin.words import time_of, utc
-
-
-class Refused(Exception):
-    """A command cannot be carried out.
-
-    Args:
-        reason: one word, as docs/card-life.md lists them.
-        message: what is wrong, and what to do.
-        revision: the present revision of what it is about, where there is one.
-    """
-
-    def __init__(self, reason: str, message: str, revision: int | None = None) -> None:
-        super().__init__(message)
-        self.reason, self.message, self.revision = reason, message, revision
 
 
 class Desk:

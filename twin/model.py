@@ -31,7 +31,11 @@ from twin.entities import (
 from twin.experience import UNKNOWN, Experience
 from twin.graph import PlantGraph, node_id
 from twin.links import Links, line_node, order_node, run_node
+<<<<<<< HEAD
 from twin.plan_moves import PlanMoves
+=======
+from twin.plan_book import PlanBook
+>>>>>>> decisions
 from twin.plant import Plant
 from twin.risk import Root, root_of, root_text
 from twin.runs import RunProgress
@@ -60,6 +64,7 @@ class Model:
         self.members: dict[Root, dict[SiteKey, None]] = {}  # root -> late orders it is blamed for
         self.card_book = CardBook(self.store)
         self.cards = self.card_book.cards
+        self.plan_book = PlanBook(self.store)
         self.experience: dict[str, Experience] = {}  # by site, as of last midnight
         self.lines_of_source: dict[SiteKey, dict[str, None]] = {}  # (site, source) -> lines that it speaks of
         self.sources_of_line: dict[SiteKey, dict[str, None]] = {}  # (site, line) -> sources that speak of it
