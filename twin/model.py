@@ -31,11 +31,8 @@ from twin.entities import (
 from twin.experience import UNKNOWN, Experience
 from twin.graph import PlantGraph, node_id
 from twin.links import Links, line_node, order_node, run_node
-<<<<<<< HEAD
-from twin.plan_moves import PlanMoves
-=======
 from twin.plan_book import PlanBook
->>>>>>> decisions
+from twin.plan_moves import PlanMoves
 from twin.plant import Plant
 from twin.risk import Root, root_of, root_text
 from twin.runs import RunProgress
