@@ -12,14 +12,11 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from schemas import ForesiteError, Proposal
-from schemas.topics import PROPOSALS
+from schemas.topics import LARGE_RECORD_BYTES, PROPOSALS
 from streams.ingest_setup import kafka_logger
 from streams.settings import Settings
 
 log = structlog.get_logger(__name__)
-
-PROPOSAL_BYTES_MAX = 8_000_000
-"""Largest record that our client hands over; the topic's own limit (max.message.bytes) holds for it compressed."""
 
 SETTLE_POLL_S = 0.05
 
@@ -46,7 +43,7 @@ class Outbox:
                 "enable.idempotence": True,
                 "acks": "all",
                 "message.timeout.ms": 0,
-                "message.max.bytes": PROPOSAL_BYTES_MAX,
+                "message.max.bytes": LARGE_RECORD_BYTES,
                 "compression.type": "lz4",
                 "linger.ms": 0,
                 "partitioner": "murmur2_random",  # as Java clients: a proposal keeps its partition whoever writes
