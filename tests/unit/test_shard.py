@@ -65,7 +65,7 @@ class World:
         return self.records[-len(values) :]
 
     def put(self, topic: str, *pairs: tuple[str, bytes | None]) -> None:
-        producer = Producer(self.client)
+        producer = Producer({**self.client, "message.max.bytes": 20_000_000})
         for key, value in pairs:
             producer.produce(topic, key=key, value=value, partition=0)
         assert 0 == producer.flush(10)
