@@ -188,15 +188,13 @@ class ErpPlan:
         item_id = change.item_id or (None if parent is None else parent.item_id)
         if item_id is None:
             raise _Refused(f"there is no run {change.run_id}, and nobody says what it makes")
-        elsewhere = change.order_site_id if change.order_site_id != change.site_id else None
-        peg = Peg(order_id=change.order_id, quantity_pcs=change.quantity_pcs, order_site_id=elsewhere)
         return RunPlanned.model_validate(
             {
                 **fields,
                 "site_id": change.site_id,
                 "run_id": change.run_id,
                 "item_id": item_id,
-                "pegs": [peg],
+                "pegs": _pegs_of_new(change, parent),
                 "work_order_id": None if parent is None else parent.work_order_id,
                 "release_at": None if parent is None else parent.release_at,
             }
@@ -251,6 +249,19 @@ class ErpPlan:
             return start
         at_s = start.timestamp()
         return start + timedelta(seconds=ceil(at_s / step_s) * step_s - at_s)
+
+
+def _pegs_of_new(change: PlanChange, parent: RunPlanned | None) -> list[Peg]:
+    """Whom a new run is for: the orders of the run that it is split or brought from, by their shares, or the one named."""
+    if parent is None:
+        elsewhere = change.order_site_id if change.order_site_id != change.site_id else None
+        named = Peg(order_id=change.order_id, quantity_pcs=change.quantity_pcs, order_site_id=elsewhere)
+        return [named] if change.order_id else []
+    pegs = []
+    for peg in _scaled(parent.pegs, change.quantity_pcs / parent.quantity_pcs):
+        at = peg.order_site_id or parent.site_id
+        pegs.append(peg.model_copy(update={"order_site_id": None if at == change.site_id else at}))
+    return pegs
 
 
 def _scaled(pegs: list[Peg], factor: float) -> list[Peg]:

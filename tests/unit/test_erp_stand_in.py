@@ -152,7 +152,7 @@ def test_a_run_that_has_begun_is_neither_moved_nor_taken_back() -> None:
 
 
 def test_a_split_makes_a_new_run_for_the_order_and_leaves_the_rest_its_shares() -> None:
-    """150 of 400 pieces go to line 2; what is left is for the two orders 3 to 1, as before: 187.5 and 62.5."""
+    """150 of 400 pieces go to line 2. Both parts are for the two orders 3 to 1: 112.5 + 187.5 = 300, 37.5 + 62.5 = 100."""
     plan = erp()
     new = plan.answer(
         change(change_id="c-2", run_id="R-1/2", of_run_id="R-1", quantity_pcs=150.0), NOW
@@ -161,7 +161,11 @@ def test_a_split_makes_a_new_run_for_the_order_and_leaves_the_rest_its_shares() 
 
     assert isinstance(new, RunPlanned)
     assert isinstance(rest, RunPlanned)
-    assert ("R-1/2", "box", [Peg(order_id="O-1", quantity_pcs=150.0)]) == (new.run_id, new.item_id, new.pegs)
+    assert ("R-1/2", "box", [112.5, 37.5]) == (
+        new.run_id,
+        new.item_id,
+        [peg.quantity_pcs for peg in new.pegs],
+    )
     assert [187.5, 62.5] == [peg.quantity_pcs for peg in rest.pegs]
     assert 100.0 == rest.rate_pcs_per_h
 
@@ -175,7 +179,10 @@ def test_a_transfer_is_planned_at_the_receiving_site_and_then_taken_back_at_the_
 
     assert isinstance(there, RunPlanned)
     assert isinstance(here, RunCancelled)
-    assert ("turin", "box", "lyon") == (there.site_id, there.item_id, there.pegs[0].order_site_id)
+    assert ("turin", "box") == (there.site_id, there.item_id)
+    assert [("O-1", 300.0, "lyon"), ("O-2", 100.0, "lyon")] == [
+        (peg.order_id, peg.quantity_pcs, peg.order_site_id) for peg in there.pegs
+    ]
     assert "made in Turin" == here.reason
     assert plan.run("lyon", "R-1") is None
 
@@ -216,3 +223,14 @@ def test_overtime_is_ordered_while_there_is_notice() -> None:
         bought.end_at,
         bought.cost_per_h,
     )
+
+
+def test_a_run_for_a_new_order_is_made_of_what_the_change_says_and_one_for_stock_is_for_nobody() -> None:
+    plan = ErpPlan()
+    rush = plan.answer(change(run_id="F-9", order_id="O-9", item_id="tub"), NOW).events[0]
+    stock = plan.answer(change(change_id="c-2", run_id="F-10", order_id="", item_id="tub"), NOW).events[0]
+
+    assert isinstance(rush, RunPlanned)
+    assert isinstance(stock, RunPlanned)
+    assert ("tub", [Peg(order_id="O-9", quantity_pcs=400.0)]) == (rush.item_id, rush.pegs)
+    assert [] == stock.pegs
