@@ -253,10 +253,11 @@ class ErpPlan:
 
 def _pegs_of_new(change: PlanChange, parent: RunPlanned | None) -> list[Peg]:
     """Whom a new run is for: the orders of the run that it is split or brought from, by their shares, or the one named."""
+    if parent is None and not change.order_id:
+        return []  # for stock
     if parent is None:
         elsewhere = change.order_site_id if change.order_site_id != change.site_id else None
-        named = Peg(order_id=change.order_id, quantity_pcs=change.quantity_pcs, order_site_id=elsewhere)
-        return [named] if change.order_id else []
+        return [Peg(order_id=change.order_id, quantity_pcs=change.quantity_pcs, order_site_id=elsewhere)]
     pegs = []
     for peg in _scaled(parent.pegs, change.quantity_pcs / parent.quantity_pcs):
         at = peg.order_site_id or parent.site_id
