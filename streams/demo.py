@@ -28,7 +28,7 @@ from schemas import Card, Event, ForesiteError, Proposal
 from streams.card_text import print_cards
 from streams.latest_cards import LatestCards
 from streams.latest_proposals import LatestProposals
-from streams.option_text import print_proposal
+from streams.proposal_text import options_text
 from streams.role_processes import RoleFailed, RoleProcesses
 from streams.settings import Settings
 from streams.simulator.committed_clock import CommittedClock
@@ -202,9 +202,8 @@ class _Demo:
         if found is None:
             self._out.print("No options for Line 3 yet; they come on solver.proposals.v1.", highlight=False)
             return
-        self._out.print()
-        print_proposal(found, "EUR", ZONE, self._out)
-        self._out.print()
+        self._out.print(f"\n{found.proposal_id}, what could be done:", style="bold", highlight=False)
+        self._out.print(options_text(found, ZONE), markup=False, highlight=False, soft_wrap=True, end="\n\n")
 
     def _say_what_next(self, settings: Settings, played: Played, seconds: float) -> None:
         rows = (

@@ -110,7 +110,7 @@ def quote(
     Nothing is promised and nothing is planned by asking.
     """
     from streams.asking import answer_to, request_for, shard_of, site_of
-    from streams.option_text import print_quote
+    from streams.quote_text import print_quote
     from streams.times import moment_in
 
     picture = picture_of(files, mapping, kafka, None, None if as_of is None else moment(as_of), tick)
@@ -138,7 +138,7 @@ def _print_options(
     picture: Picture, site: str | None, line: str | None, zone: str | None, *, as_json: bool
 ) -> None:
     from streams.asking import answer_to, request_for, shard_of, site_of
-    from streams.option_text import print_proposal
+    from streams.proposal_text import options_text
 
     site_id = site_of(
         picture, site, lambda twin, at: line is None or (at, line) in twin.model.lines, "there are lines"
@@ -150,7 +150,7 @@ def _print_options(
     if as_json:
         sys.stdout.write(answer.model_dump_json() + "\n")
         return
-    print_proposal(answer, request.problem.currency, zones(picture, zone)(site_id), Console())
+    sys.stdout.write(options_text(answer, zones(picture, zone)(site_id)) + "\n")
 
 
 def _engine() -> "Engine":
