@@ -220,7 +220,7 @@ class Metrics:
         )
         self.solver_options = self._counter("solver_options", "Options in final revisions.", "kind")
         self.solver_rejected_by_checker = self._counter(
-            "solver_rejected_by_checker", "Options that the checker found infeasible: a bug of ours.", "kind"
+            "solver_rejected_by_checker", "Revisions of which the checker rejected options: a bug of ours."
         )
         self.solver_warm_up_seconds = self._gauge(
             "solver_warm_up_seconds", "Time that the last warm-up took; long where nothing was in the cache."

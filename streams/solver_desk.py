@@ -4,6 +4,7 @@ Law: what a request is answered with follows from the request alone. Turns decid
 request has a generator of its own, and no generator sees another one.
 """
 
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -53,6 +54,7 @@ class Ticket:
         taken_at: seconds of the desk's clock.
         revisions: handed over so far; last_turn: number of its last turn.
         is_cancelled: nobody wants the answer any more.
+        worked_s: work of its turns so far; turn_began: what the process had worked when its last turn began.
     """
 
     position: Position
@@ -61,6 +63,8 @@ class Ticket:
     revisions: int = 0
     last_turn: int = 0
     is_cancelled: bool = False
+    worked_s: float = 0.0
+    turn_began: float = 0.0
     work: Iterator[Proposal | None] = field(default_factory=lambda: iter(()))
 
 
@@ -94,11 +98,16 @@ class SolverDesk:
     Args:
         engine: makes the revisions of one request.
         clock: seconds that only grow.
+        worked: seconds of work done by this process; the engine's guard goes by what a request's own turns took of it,
+            so that neither other requests nor a busy machine change an answer.
     """
 
-    def __init__(self, engine: Engine, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, engine: Engine, clock: Callable[[], float], worked: Callable[[], float] = time.process_time
+    ) -> None:
         self._engine = engine
         self._clock = clock
+        self._worked = worked
         self._tickets: dict[Position, Ticket] = {}
         self._superseded: OrderedDict[str, None] = OrderedDict()
         self._turns = 0
@@ -143,6 +152,7 @@ class SolverDesk:
         self._turns += 1
         ticket = self._next()
         ticket.last_turn = self._turns
+        ticket.turn_began = self._worked()
         try:
             proposal = next(ticket.work)
         except ForesiteError as error:
@@ -151,15 +161,19 @@ class SolverDesk:
             raise EngineFailed(self._told(ticket, "it ended without a final revision")) from None
         except Exception as error:  # whatever it is, it is ours
             raise EngineFailed(self._told(ticket, f"{type(error).__name__}: {error}")) from error
-        outcome: Outcome = "working"
-        if proposal is not None:
-            ticket.revisions += 1
-            outcome = "revision" if not proposal.is_final else "answered"
-            if proposal.error is not None:
-                outcome = "refused"
-            if outcome != "revision":
-                self._close(ticket)
-        return Turn(ticket, outcome, proposal, self._clock() - ticket.taken_at)
+        finally:
+            ticket.worked_s += self._worked() - ticket.turn_began
+        seconds = self._clock() - ticket.taken_at
+        if proposal is None:
+            return Turn(ticket, "working", None, seconds)
+        ticket.revisions += 1
+        outcome: Outcome = "revision" if not proposal.is_final else "answered"
+        if proposal.is_final and not proposal.options and proposal.quote is None:
+            outcome = "refused"
+        if outcome != "revision":
+            self._close(ticket)
+        told = proposal.model_copy(update={"solve_ms": round(seconds * 1000.0, 3)})
+        return Turn(ticket, outcome, told, seconds)
 
     def drop(self, partition: int) -> int:
         """Forget the requests of a partition that somebody else has now; says how many."""
@@ -170,7 +184,11 @@ class SolverDesk:
 
     def _answer(self, ticket: Ticket) -> Iterator[Proposal | None]:
         """The engine's revisions; it is called at the first turn, so that all that it raises comes up there."""
-        yield from self._engine(ticket.request, clock=self._clock, cancelled=lambda: ticket.is_cancelled)
+        yield from self._engine(
+            ticket.request,
+            clock=lambda: ticket.worked_s + self._worked() - ticket.turn_began,
+            cancelled=lambda: ticket.is_cancelled,
+        )
 
     def _next(self) -> Ticket:
         tickets = self._tickets.values()

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from schemas import TOPICS, ForesiteError, Proposal, ReplanRequested, topics
+from schemas import TOPICS, ForesiteError, Proposal, Quote, ReplanRequested, topics
 from streams.admin import Health
 from streams.embedded_broker import EmbeddedBroker
 from streams.metrics import Metrics
@@ -56,6 +56,7 @@ class CountingEngine:
             yield made.model_copy(
                 update={
                     "error": None,
+                    "quote": Quote(item_id="i", quantity_pcs=1.0, due_at=request.as_of, positions=[]),
                     "is_final": number == 2,
                     "stage": ("hold", "repair", "polish")[number],
                     "moves": int(request.problem.seed * 100 + number),

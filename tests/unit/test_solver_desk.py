@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from schemas import ForesiteError, Proposal, ReplanRequested
+from schemas import ForesiteError, Proposal, Quote, ReplanRequested
 from streams.solver_answers import Unreadable, read_request, refusal
 from streams.solver_desk import EngineFailed, GivenUp, SolverDesk
 from streams.solver_warm_up import small_request
@@ -17,7 +17,8 @@ def request(name: str, supersedes: list[str] | None = None, **more: object) -> R
 
 def revision(asked: ReplanRequested, number: int, *, is_final: bool) -> Proposal:
     made = refusal(asked, asked.first_revision + number, "")
-    return made.model_copy(update={"error": None, "is_final": is_final})
+    quote = Quote(item_id="i", quantity_pcs=1.0, due_at=asked.as_of, positions=[])
+    return made.model_copy(update={"error": None, "is_final": is_final, "quote": quote})
 
 
 class SteadyEngine:
@@ -182,3 +183,27 @@ def test_what_is_no_request_at_all_has_no_answer(value: bytes) -> None:
 
 def test_a_request_survives_its_way_over_the_wire() -> None:
     assert small_request() == read_request(small_request().model_dump_json().encode())
+
+
+def test_a_request_s_guard_counts_its_own_turns_only() -> None:
+    """The machine works 1 s before each look at it: a turn of one look is 1 s of a's, whatever b does meanwhile."""
+    worked = iter(range(1_000))
+    ages: dict[str, list[float]] = {"a": [], "b": []}
+
+    def engine(
+        request: ReplanRequested, *, clock: Callable[[], float], cancelled: Callable[[], bool]
+    ) -> Iterator[Proposal | None]:
+        for number in range(3):
+            ages[request.request_id].append(clock())
+            yield revision(request, number, is_final=number == 2)
+
+    alone = SolverDesk(engine, lambda: 0.0, lambda: float(next(worked)))
+    alone.take((0, 0), request("a"))
+    play(alone)
+    assert [1.0, 3.0, 5.0] == ages["a"]
+    ages["a"].clear()
+    beside = SolverDesk(engine, lambda: 0.0, lambda: float(next(worked)))
+    beside.take((0, 0), request("a"))
+    beside.take((0, 1), request("b"))
+    play(beside)
+    assert [1.0, 3.0, 5.0] == ages["a"] == ages["b"]
