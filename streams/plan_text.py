@@ -62,10 +62,11 @@ def print_plan(
 
 
 def _heading(line: LinePlan) -> str:
-    family = "" if line.family is None else f", set up for {line.family}"
-    pace = "" if abs(line.level - 1.0) < 0.005 else f", at {line.level * 100:.1f} % of its pace"
-    nothing = "" if line.runs else ": nothing is planned"
-    return f"{line.name} ({line.site_id}/{line.line_id}): {line.state}{family}{pace}{nothing}"
+    said = [] if line.state == "UNKNOWN" else [line.state]
+    said += [] if line.family is None else [f"set up for {line.family}"]
+    said += [] if abs(line.level - 1.0) < 0.005 else [f"at {line.level * 100:.1f} % of its pace"]
+    said += [] if line.runs else ["nothing is planned"]
+    return f"{line.name} ({line.site_id}/{line.line_id}){': ' if said else ''}{', '.join(said)}"
 
 
 def _queue_table(line: LinePlan, zone: ZoneInfo) -> Table:
