@@ -14,6 +14,7 @@ from twin.entities import SiteKey
 from twin.plan_book import ChangeNote, Commitment, PromisedOrder, ProposalLife
 from twin.plan_moves import note_move
 from twin.proposals import Proposals
+from twin.runs import RunState
 from twin.session import Session
 from twin.words import utc
 
@@ -147,8 +148,7 @@ class WriteBack:
             if event is not None and moved is not None and change.is_move:
                 note_move(model, moved, answer.event_time.timestamp())
         elif change.action == "cancel_run":
-            known = (change.site_id, change.run_id) in model.runs
-            event = _cancelled(change, answer) if known else None  # ERP may have said so itself already
+            event = self._cancelled(change, answer)
         else:
             event = overtime_ordered(model, change, answer)
         if event is None:
@@ -158,6 +158,25 @@ class WriteBack:
             self._fold(event)
         finally:
             self._plan.cause = None
+
+    def _cancelled(self, change: ChangeNote, answer: PlanAcknowledged) -> RunCancelled | None:
+        """The cancellation; None where ERP has said so itself already, or the floor was faster."""
+        run = self._session.model.runs.get((change.site_id, change.run_id))
+        if run is None:
+            return None
+        if run.progress.state is not RunState.PLANNED:
+            change.outcome = "rejected"
+            change.reason = (
+                f"it is {run.progress.state} on {run.plan.line_id}: what took it over is made twice"
+            )
+            return None
+        return RunCancelled(
+            event_id=answer.event_id,
+            event_time=answer.event_time,
+            site_id=change.site_id,
+            run_id=change.run_id,
+            reason=change.because,
+        )
 
     def _settle(self, key: SiteKey, life: ProposalLife) -> None:
         """Say where the commit stands, or how it ended."""
@@ -216,13 +235,3 @@ class WriteBack:
             if now >= life.sent_at + minutes * 60.0:
                 life.is_overdue = True
                 self._proposals.move(life, "committing", plan_words.overdue(life.changes, minutes))
-
-
-def _cancelled(change: ChangeNote, answer: PlanAcknowledged) -> RunCancelled:
-    return RunCancelled(
-        event_id=answer.event_id,
-        event_time=answer.event_time,
-        site_id=change.site_id,
-        run_id=change.run_id,
-        reason=change.because,
-    )

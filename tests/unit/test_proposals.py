@@ -587,6 +587,19 @@ def test_a_transfer_that_the_receiving_site_refuses_keeps_the_giving_site_as_it_
     assert "R2" in folded.twin.model.lines["S1", "L1"].runs
 
 
+def test_a_giving_site_that_has_begun_meanwhile_is_told_as_made_twice() -> None:
+    folded = two_sites()
+    answer(folded, changes(folded)[0], at(0, "08:03"))
+    folded.tell(event("setup_started", at(0, "08:03"), line_id="L1", run_id="R2"))
+    answer(folded, changes(folded)[1], at(0, "08:04"))
+
+    assert (
+        "partially_committed",
+        ("rejected", "it is setup on L1: what took it over is made twice"),
+    ) == (state(folded).state, (state(folded).changes[1].outcome, state(folded).changes[1].reason))
+    assert "R2" in folded.twin.model.lines["S1", "L1"].runs
+
+
 # Other plans
 
 
@@ -662,6 +675,15 @@ def test_a_newer_request_of_the_same_lines_supersedes_what_nobody_decided_on() -
     ask(folded, "P2", supersedes=["P1/asked"])
 
     assert ("superseded", "draft") == (state(folded).state, state(folded, "P2").state)
+
+
+def test_a_newer_request_supersedes_an_adjusted_proposal_by_the_request_that_it_began_with() -> None:
+    folded = two_lines()
+    folded.tell(proposal(ask(folded), 1, hold(), reroute()))
+    command(folded, "proposal_adjust", at(0, "08:01"), locks=[])
+    ask(folded, "P2", supersedes=["P1/asked"])
+
+    assert "superseded" == state(folded).state
 
 
 # Time
