@@ -44,15 +44,12 @@ from twin.proposal_desk import ProposalDesk
 from twin.proposals import Proposals
 from twin.quality_documents import drop_series
 from twin.repeats import is_news
+from twin.replanning import Replanning
 from twin.restoring import restore_model
-from twin.session import Session
+from twin.session import CATCHING_UP_LAG_S, Session
 from twin.stockroom import Stockroom
 from twin.words import utc
 from twin.write_back import WriteBack
-
-CATCHING_UP_LAG_S = 60.0
-"""From this lag of ingest on, the passing of time alone says nothing: what seems late may still be on its way."""
-
 
 DAY_S = 86_400.0
 
