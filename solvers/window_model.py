@@ -105,9 +105,7 @@ class WindowModel:
 
     @staticmethod
     def _walk(solver: cp_model.CpSolver, arcs: dict[tuple[int, int], Literal]) -> list[int]:
-        follows = {
-            tail: head for (tail, head), literal in arcs.items() if solver.boolean_value(literal)
-        }
+        follows = {tail: head for (tail, head), literal in arcs.items() if solver.boolean_value(literal)}
         sequence: list[int] = []
         at = follows[DEPOT]
         while at != DEPOT:
@@ -141,7 +139,11 @@ class WindowModel:
         ]
         begun = [line.axis.tick_of_end(line.origin) for line in self._lines if line.has_begun]
         self._others_end = max([*others, *begun], default=0)
-        ends = [line.axis.tick_of_end(line.last_end(line.handover)) for line in self._lines if line.tasks or line.rest]
+        ends = [
+            line.axis.tick_of_end(line.last_end(line.handover))
+            for line in self._lines
+            if line.tasks or line.rest
+        ]
         now = max(0, max(ends, default=0) - self._others_end)
         self.cost_before += self._layout.makespan_weight * now
         latest = max(line.axis.tick_of_end(line.last_end(line.handover_high)) for line in self._lines)
@@ -164,9 +166,7 @@ class WindowModel:
             weight = int(self._layout.weight[task])
             if not weight:
                 continue
-            most = max(
-                line.latest[task] - line.hinge(task) for line in self._lines if line.can_make(task)
-            )
+            most = max(line.latest[task] - line.hinge(task) for line in self._lines if line.can_make(task))
             if most > 0:
                 home = next(line for line in self._lines if task in line.tasks)
                 self._late[task] = self._int(0, most, max(0, home.end[task] - home.hinge(task)))
@@ -256,7 +256,11 @@ class WindowModel:
         if self._overrun is not None:
             self._add_overrun(
                 line.axis.after(self._others_end, 1, high),
-                end, line.end[task] if here else low, low, high, present,
+                end,
+                line.end[task] if here else low,
+                low,
+                high,
+                present,
             )
 
     def _add_jumps(
@@ -308,9 +312,7 @@ class WindowModel:
             self.model.add(start >= at).only_enforce_if(after)
             self.model.add(start < at).only_enforce_if(~after)
             offset = offset + (until - since) * after
-        farthest = max(
-            abs(line.axis.tick_of_start(low) - home), abs(line.axis.tick_of_start(high) - home)
-        )
+        farthest = max(abs(line.axis.tick_of_start(low) - home), abs(line.axis.tick_of_start(high) - home))
         shift = self._int(0, farthest, abs(line.axis.tick_of_start(value) - home) if here else 0)
         self.model.add(shift >= start + offset - home).only_enforce_if(present)
         self.model.add(shift >= home - start - offset).only_enforce_if(present)
@@ -337,4 +339,3 @@ class WindowModel:
             over = line.rest_after(self._others_end)
             self._add_overrun(over, handover, line.handover, low, high, True)
         return handover
-

@@ -122,7 +122,13 @@ def polish(
 
 
 def choose_window(
-    instance: Instance, state: State, center: int, *, seed: int, lines: int = LINES, free_tasks: int = FREE_TASKS
+    instance: Instance,
+    state: State,
+    center: int,
+    *,
+    seed: int,
+    lines: int = LINES,
+    free_tasks: int = FREE_TASKS,
 ) -> list[Slice]:
     """The parts of lines to set free around a task: on its line most of them before it, on others the same hours.
 
@@ -190,9 +196,7 @@ def _improve(
     return better if cost < total_cost(instance.layout, state) else None
 
 
-def _draw_center(
-    instance: Instance, state: State, random: Random, in_vain: dict[int, int]
-) -> int | None:
+def _draw_center(instance: Instance, state: State, random: Random, in_vain: dict[int, int]) -> int | None:
     """A task that costs, by what it costs; what was tried in vain comes up less often. None where none is left."""
     last = _last_line(instance, state) if instance.makespan_weight else -1
     tasks: list[int] = []
