@@ -42,6 +42,7 @@ from schemas.commands import (
     ProposalCommitted,
     ProposalRejected,
     QuoteRequested,
+    ReplanAsked,
     StopDurationReported,
 )
 from schemas.envelope import Output
@@ -307,6 +308,7 @@ __all__ = [
     "ReasonCode",
     "ReceiptExpected",
     "ReceiptReceived",
+    "ReplanAsked",
     "ReplanRequested",
     "Rescue",
     "RoutingStep",

@@ -54,9 +54,7 @@ class Allocation:
     hour: float | None
 
 
-def allocation_of(
-    model: Model, item_key: SiteKey, now: float, also: Sequence[Need] = ()
-) -> Allocation:
+def allocation_of(model: Model, item_key: SiteKey, now: float, also: Sequence[Need] = ()) -> Allocation:
     """Which runs have to wait for an item, and until when.
 
     Args:

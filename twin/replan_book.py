@@ -94,15 +94,20 @@ class ReplanBook:
         """Remember that something happened."""
         memory = self._sites.setdefault(note.site_id, ReplanMemory())
         self.is_urgent = self.is_urgent or note.is_urgent
-        if any(each.subject == note.subject for each in memory.pending) or len(memory.pending) >= MOST_PENDING:
+        if (
+            any(each.subject == note.subject for each in memory.pending)
+            or len(memory.pending) >= MOST_PENDING
+        ):
             return
         memory.pending.append(note)
         self.save(note.site_id)
 
-    def has_pending(self, site_id: str, subject: tuple[object, ...]) -> bool:
-        """Whether a note about the same thing waits already."""
-        memory = self._sites.get(site_id)
-        return memory is not None and any(each.subject == subject for each in memory.pending)
+    def notes_change_on(self, line: SiteKey) -> bool:
+        """Whether it is noted already that the plan of a line changed."""
+        memory = self._sites.get(line[0])
+        return memory is not None and any(
+            note.trigger == "plan_changed" and line in note.lines for note in memory.pending
+        )
 
     def pending(self) -> list[Note]:
         """Everything that waits to be asked about, site by site."""

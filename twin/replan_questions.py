@@ -107,7 +107,9 @@ def _wants_run(model: Model, note: Note, question: Question, now: float) -> bool
     """Take in the run that an order needs; False where it has one, is not due soon, or was asked about."""
     assert note.order is not None, "a rush order is an order"
     order = model.orders.get(note.order)
-    was_asked = note.card_id is not None and any(note.order in asked.orders for asked in model.replans.asked())
+    was_asked = note.card_id is not None and any(
+        note.order in asked.orders for asked in model.replans.asked()
+    )
     if order is None or was_asked:
         return False
     wanted = wanted_of(model, order)

@@ -46,7 +46,8 @@ def build_request(
         scope: lines that may be touched, as scope_of gives them, those hit first.
         hit: lines that what happened concerns.
         notes: what happened, the first one first.
-        added: runs that nobody has planned yet; added_orders: orders that do not exist yet.
+        added: runs that nobody has planned yet.
+        added_orders: orders that do not exist yet.
         locks: planners' pins, by (site_id, run_id).
         supersedes: requests that need no answer any more.
         proposal_id: that the answer belongs to; None: a new one.

@@ -113,9 +113,7 @@ def note_received(
     model: Model, now: float | None, expected: ReceiptExpected | None, event: Event, item_id: str
 ) -> None:
     """Goods came: news where they are early or late, or nobody had announced them."""
-    moved_s = (
-        0.0 if expected is None else event.event_time.timestamp() - expected.expected_at.timestamp()
-    )
+    moved_s = 0.0 if expected is None else event.event_time.timestamp() - expected.expected_at.timestamp()
     if expected is not None and abs(moved_s) < RECEIPT_MOVED_S:
         return
     how = "unannounced" if expected is None else "late" if moved_s > 0 else "early"

@@ -106,7 +106,9 @@ class Replanning:
         now = self._session.now
         assert now is not None
         pause_s = self._session.model.plant.rules(question.scope[0][0]).replan_pause_s
-        return any(now < asked.at + pause_s and question.overlaps(asked.scope) for asked in self._book.asked())
+        return any(
+            now < asked.at + pause_s and question.overlaps(asked.scope) for asked in self._book.asked()
+        )
 
     def _take_over(self, question: Question) -> list[str]:
         """Take in what waits, and what was asked before about these lines and is not over; says what that supersedes.

@@ -24,7 +24,6 @@ from twin.replan_triggers import note_card
 from twin.risk import Root
 from twin.words import utc
 
-
 CATCHING_UP_LAG_S = 60.0
 """From this lag of ingest on, the passing of time alone says nothing: what seems late may still be on its way. Nor is the
 solver asked: the answer would be to a picture that has passed."""
