@@ -13,8 +13,8 @@ from bench.plant import SITE, Body
 
 LINES = 20
 RUNS_A_LINE = 10
-GROUP = 5
-"""Lines that can make the same items."""
+GROUP = 20
+"""Lines that can make the same items: all, so that a request reaches over the whole plant. The hardest case."""
 
 RUN_H = 3.0
 AIR_H = 0.4
