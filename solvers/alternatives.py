@@ -6,17 +6,22 @@ request's goal and drops what another option beats in everything.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from math import ceil
 
 from schemas.plans import OptionLabel
 from solvers.board import Board
-from solvers.compiling import compile_problem
 from solvers.evaluator import Evaluated, evaluate
 from solvers.goals import Weights, worth
-from solvers.inserting import best_insert, early, first_plan
-from solvers.line_walk import PlanInvalid, pieces_of
-from solvers.problem import SPLIT_MARK, Problem, RunKey, Split
+from solvers.inserting import early, first_plan
+from solvers.line_walk import PlanInvalid
+from solvers.overtime import buy_overtime
+from solvers.plan_arrays import compile_problem
+from solvers.problem import Problem
 from solvers.repairing import searched
+from solvers.splitting import splits_of
 from solvers.tidying import tidied
+from solvers.windows import polish
+from solvers.working_time import length_of
 
 SHARE = 0.08
 """Part of the move budget for each search."""
@@ -27,12 +32,10 @@ FEW_MOVES_FACTOR = 10.0
 LEAST_MOVE = 50.0
 
 MOST_SPLITS = 3
-"""Late orders for which a split is tried. Each tries every line at three sizes."""
+"""Late orders for which a split is looked for, the dearest first. Each tries every place of every line that can help."""
 
-SPLIT_PARTS = (0.25, 0.5, 0.75)
-"""Parts of a run that are tried on another line."""
-
-LEAST_SPLIT_PCS = 2.0
+WINDOWS = 2
+"""Windows that CP-SAT solves, about a second of deterministic time each at most. More belong to idle time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ def alternatives(board: Board) -> Iterator[Other | None]:
     yield from _resequenced(board, first)
     yield from _split(board, first)
     yield from _other_site(board, first)
-    # WINDOWS yield from _windows(board)
+    yield from _windows(board)
     yield from _overtime(board, board.best)
 
 
@@ -113,34 +116,41 @@ def _other_site(board: Board, first: Evaluated) -> Iterator[Other | None]:
 
 def _overtime(board: Board, start: Evaluated) -> Iterator[Other | None]:
     """Overtime on the plan as it is, and as early as its sequences can be."""
-    from solvers.overtime import buy_overtime
-
     problem = board.hold.problem
     for plan in (start.plan, early(start).plan):
         decision = buy_overtime(problem, plan, seed=problem.wire.seed)
         yield None
         if decision is None:
             continue
-        found = decision.evaluated
+        found = _in_whole_seconds(decision.evaluated)
         for step in tidied(found, board.weights):
             found = step
             yield None
         yield Other(label_of(found), found)
 
 
+def _in_whole_seconds(found: Evaluated) -> Evaluated:
+    """Hours up to the next second, and one more: a plan that hangs on microseconds would miss its truck on the wire."""
+    problem, bought = found.problem, {}
+    for window, hours in found.plan.overtime.items():
+        most = length_of(problem.window(window)[2]) / 3600.0
+        bought[window] = min(most, (ceil(hours * 3600.0) + 1) / 3600.0)
+    return evaluate(problem, replace(found.plan, overtime=bought), found)
+
+
 def _windows(board: Board) -> Iterator[Other | None]:
     """CP-SAT on windows of the best plan so far."""
-    from solvers.windows import polish
-
     problem = board.hold.problem
     best = board.best
     compiled = compile_problem(board.hold, best.plan, board.weights)
     yield None
     if best is board.hold and problem.must_leave:
         return
-    sequences = polish(compiled.instance, compiled.sequences_of(best.plan), seed=problem.wire.seed, rounds=2)
+    sequences = polish(
+        compiled.instance, compiled.sequences_of(best.plan), seed=problem.wire.seed, rounds=WINDOWS
+    )
     yield None
-    if sequences is None:
+    if sequences == compiled.sequences_of(best.plan):
         return
     try:
         found = evaluate(problem, compiled.plan_of(sequences), best)
@@ -153,48 +163,21 @@ def _windows(board: Board) -> Iterator[Other | None]:
 
 
 def _split(board: Board, first: Evaluated) -> Iterator[Other | None]:
-    """Part of a late order's run on another line, at the best place there."""
-    problem = board.hold.problem
+    """Part of a run elsewhere or later, where an order is in time by it; the dearest late orders only."""
     late = sorted(
         (key for key, outcome in first.orders.items() if outcome.slip_s > 0.0),
-        key=lambda key: (-first.orders[key].penalty, -first.orders[key].slip_s, key),
+        key=lambda key: (-board.weights.day_late(first.problem.orders[key]), -first.orders[key].slip_s, key),
     )
-    for order in late[:MOST_SPLITS]:
-        ends = [(first.end[key], key) for key in problem.runs_of[order] if key in first.end]
-        if not ends:
-            continue
-        key = max(ends)[1]
-        best: Evaluated | None = None
-        for found in _parts(board, first, key):
-            if found is None:
-                yield None
-            elif best is None or worth(found, board.weights) < worth(best, board.weights):
-                best = found
-        if best is not None:
-            yield Other("split", best)
-
-
-def _parts(board: Board, first: Evaluated, key: RunKey) -> Iterator[Evaluated | None]:
-    problem = board.hold.problem
-    line = next(index for index, sequence in enumerate(first.plan.sequences) if key in sequence)
-    others = [index for index in problem.eligible[key] if index != line]
-    pieces = pieces_of(problem, first.plan, key)
-    if not others or key in problem.fed or key in problem.feeders or first.plan.splits:
+    if first.plan.splits:
         return
-    for part in SPLIT_PARTS:
-        quantity = float(int(pieces * part))
-        if quantity < LEAST_SPLIT_PCS or pieces - quantity < LEAST_SPLIT_PCS:
-            continue
-        new = (key[0], f"{key[1]}{SPLIT_MARK}1")
-        if new in problem.runs:
-            return
-        plan = replace(first.plan, splits={new: Split(key, quantity)})
-        base = evaluate(problem, plan)
-        for found in best_insert(base, new, board.weights, others):
-            if found is None:
+    for order in late[:MOST_SPLITS]:
+        best: Evaluated | None = None
+        for split in splits_of(first, order):
+            if best is None or worth(split.evaluated, board.weights) < worth(best, board.weights):
+                best = split.evaluated
+            yield None
+        if best is not None:
+            for step in tidied(best, board.weights):
+                best = step
                 yield None
-                continue
-            for step in tidied(found, board.weights):
-                found = step
-                yield None
-            yield found
+            yield Other("split", best)

@@ -6,10 +6,10 @@ elsewhere, and then what is late on the lines that are hit.
 
 from collections.abc import Iterator
 
-from solvers.compiling import pinned_starts
 from solvers.evaluator import Evaluated, evaluate
 from solvers.goals import Weights, worth
 from solvers.line_walk import PlanInvalid
+from solvers.plan_arrays import pinned_starts
 from solvers.problem import Plan, Problem, RunKey
 
 
@@ -42,10 +42,10 @@ def best_insert(
     """Try a run, which is on no line, at every place that it may have; yields None now and then, the best one last."""
     problem, plan = found.problem, found.plan
     best: tuple[float, Evaluated] | None = None
-    home = problem.committed_line.get(key)
     own = plan.splits[key].of if key in plan.splits else key
+    home = problem.committed_line.get(own)
     for line in problem.eligible[own] if lines is None else lines:
-        if key in problem.must_leave and line == home:
+        if own in problem.must_leave and line == home:
             continue
         sequence = plan.sequences[line]
         for place in range(problem.pinned[line], len(sequence) + 1):
