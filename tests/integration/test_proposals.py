@@ -124,7 +124,7 @@ def test_an_option_is_committed_and_acknowledged_and_the_projections_move(
         wait_until(lambda: ready_of(settings, "2") != before, 30.0, said)
 
     done = plans(settings)
-    assert ("All 2 changes in force.", "sue", "bob") == (
+    assert ("All 2 changes are in force.", "sue", "bob") == (
         done[name].say,
         done[name].approved_by,
         done[name].committed_by,

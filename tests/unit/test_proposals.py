@@ -352,7 +352,7 @@ def test_a_commit_sends_what_moves_and_its_answers_move_the_projections() -> Non
     folded.tick(at(0, "08:04"))
     ready = {body.order_id: body.ready_at for body in folded.on(topics.ORDER_PROJECTIONS)}
 
-    assert ("committed", "All 2 changes in force.") == (state(folded).state, state(folded).say)
+    assert ("committed", "All 2 changes are in force.") == (state(folded).state, state(folded).say)
     assert (at(0, "18:00"), at(0, "18:30")) == (ready["2"], ready["3"])
     assert before + 2 == revision_of(folded.twin.model, "S1")
     plan = state(folded, "committed/S1")
@@ -403,7 +403,7 @@ def test_a_modified_change_is_taken_over_as_answered() -> None:
 
     assert at(0, "11:00").timestamp() == planned_at
     assert (
-        "All 2 changes in force. R2 to L2 was modified: on L2 from Mon 2 Mar 11:00 (tool is there at 11)."
+        "All 2 changes are in force. R2 to L2 was modified: on L2 from Mon 2 Mar 11:00 (tool is there at 11)."
         == state(folded).say
     )
 
