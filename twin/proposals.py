@@ -105,8 +105,7 @@ class Proposals:
         if best is not None:
             is_first = life.offered_at is None
             now = event.event_time.timestamp() if session.now is None else session.now
-            currency = session.model.plant.currency(event.site_id)
-            say = plan_words.offered(event.options, best, currency, is_final=event.is_final)
+            say = plan_words.offered(event.options, best, is_final=event.is_final)
             if is_first:
                 life.offered_at = now
             self.move(life, OWN_PROPOSAL_MOVES[_state(life)]["offer"], say)

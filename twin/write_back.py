@@ -8,8 +8,9 @@ from collections.abc import Callable
 
 from schemas import Event, PlanAcknowledged, PlanChange, PlanOption, RunCancelled, topics
 from twin import plan_words
-from twin.commits import ANSWERED, IN_FORCE, in_force, overtime_ordered, run_planned
+from twin.commits import ANSWERED, IN_FORCE
 from twin.committed_plan import CommittedPlan
+from twin.effects import in_force, overtime_ordered, run_planned
 from twin.entities import SiteKey
 from twin.plan_book import ChangeNote, Commitment, PromisedOrder, ProposalLife
 from twin.plan_moves import note_move
