@@ -6,9 +6,11 @@ request's goal and drops what another option beats in everything.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from math import ceil
 
 from schemas.plans import OptionLabel
+from solvers.aside import aside
 from solvers.board import Board
 from solvers.evaluator import Evaluated, evaluate
 from solvers.goals import Weights, worth
@@ -118,8 +120,7 @@ def _overtime(board: Board, start: Evaluated) -> Iterator[Other | None]:
     """Overtime on the plan as it is, and as early as its sequences can be."""
     problem = board.hold.problem
     for plan in (start.plan, early(start).plan):
-        decision = buy_overtime(problem, plan, seed=problem.wire.seed)
-        yield None
+        decision = yield from aside(partial(buy_overtime, problem, plan, seed=problem.wire.seed))
         if decision is None:
             continue
         found = _in_whole_seconds(decision.evaluated)
@@ -146,11 +147,10 @@ def _windows(board: Board) -> Iterator[Other | None]:
     yield None
     if best is board.hold and problem.must_leave:
         return
-    sequences = polish(
-        compiled.instance, compiled.sequences_of(best.plan), seed=problem.wire.seed, rounds=WINDOWS
-    )
-    yield None
-    if sequences == compiled.sequences_of(best.plan):
+    before = compiled.sequences_of(best.plan)
+    seed = problem.wire.seed
+    sequences = yield from aside(partial(polish, compiled.instance, before, seed=seed, rounds=WINDOWS))
+    if sequences == before:
         return
     try:
         found = evaluate(problem, compiled.plan_of(sequences), best)

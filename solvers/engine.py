@@ -1,6 +1,6 @@
 """From a request to proposals: staged revisions of one answer, each better than the one before.
 
-hold: what happens if nobody acts, and where something has no place yet, the best one for it; in milliseconds.
+hold: what happens if nobody acts; then, where something has no place yet, the best one for it. Milliseconds each.
 repair: warm local search on the lines that are hit, then on those that can help, then on all, until it brings no more.
 polish: windows by CP-SAT, and the alternatives of alternatives.py; compared, and the best kept.
 
@@ -68,13 +68,16 @@ def _solve(answer: "_Answer", problem: Problem) -> Iterator[Proposal | None]:
     weights = weights_of(wire.goal, wire.move_cost)
     hold = evaluate(problem, hold_plan(problem))
     board = Board(hold, weights)
+    yield answer.proposal("hold", board, is_final=False)
+
     first = hold
     for found in first_plan(hold, weights):
-        if found is not None:
+        if found is None:
+            yield None
+        else:
             first = found
-    if first is not hold:
-        board.offer("repair", first)
-    yield answer.proposal("hold", board, is_final=False)
+    if board.offer("repair", first):
+        yield answer.proposal("hold", board, is_final=False)
 
     told = board.best_worth
     for repair in repaired(hold, first, weights):

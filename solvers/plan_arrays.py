@@ -262,7 +262,6 @@ def _lateness(
     """What being late costs each task: a step a started day or missed truck, and a slope as a guide."""
     problem = hold.problem
     ptr, at, cost, due, weight = [0], [], [], [], []
-    steps_of: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for run in runs:
         mine: list[tuple[float, float]] = []
         first, slope = float("inf"), 0.0
@@ -271,11 +270,13 @@ def _lateness(
             order = problem.orders.get(order_key)
             if order is None:
                 continue
-            if order_key not in steps_of:
-                steps_of[order_key] = list(_steps(hold, order_key, order, weights))
-            mine += steps_of[order_key]
+            day = weights.day_late(order)
+            steps = problem.memory.get((order_key, day))
+            if steps is None:
+                steps = problem.memory[order_key, day] = list(_steps(hold, order_key, order, day))
+            mine += steps
             first = min(first, order.on_time_slot - order.loading_s)
-            slope += weights.day_late(order) * GUIDE_SHARE / (DAY_S / TICK_S)
+            slope += day * GUIDE_SHARE / (DAY_S / TICK_S)
         mine.sort()
         for moment, money in mine:
             at.append(floor((moment - origin) / TICK_S + 1e-6))
@@ -287,10 +288,9 @@ def _lateness(
 
 
 def _steps(
-    hold: Evaluated, order_key: tuple[str, str], order: SchedulingOrder, weights: Weights
+    hold: Evaluated, order_key: tuple[str, str], order: SchedulingOrder, day: float
 ) -> Iterable[tuple[float, float]]:
     """Moments after which an order that gets ready costs more, and how much more."""
-    day = weights.day_late(order)
     if day <= 0.0:
         return
     # What cannot come earlier whatever is planned costs nothing here: it is lost already.

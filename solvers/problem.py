@@ -100,6 +100,8 @@ class Problem:
         feeders: runs that must end before a run begins; fed: the runs that wait for one.
         heads: runs at the head of each line that keep line, order and place: up to the last that is started, frozen,
             or feeds another run of the problem; but those that must leave. pinned: how many.
+        has_transfers: whether bringing goods to another site costs anything anywhere.
+        memory: what others have worked out from the problem alone and want to keep.
     """
 
     wire: SchedulingProblem
@@ -116,6 +118,8 @@ class Problem:
     fed: dict[RunKey, list[RunKey]] = field(init=False)
     heads: tuple[tuple[RunKey, ...], ...] = field(init=False)
     pinned: tuple[int, ...] = field(init=False)
+    has_transfers: bool = field(init=False)
+    memory: dict[object, list[tuple[float, float]]] = field(init=False)
     _setups: dict[str, "_Setups"] = field(init=False)
     _offers: dict[WindowKey, tuple[int, OvertimeOffer, list[Span]]] = field(init=False)
     _calendars: dict[tuple[int, tuple[tuple[str, float], ...]], WorkingTime] = field(init=False)
@@ -181,6 +185,11 @@ class Problem:
                 offers[line.site_id, line.line_id, offer.window_id] = (index, offer, free)
                 taken += free  # windows that overlap are sold once
         put("_offers", offers)
+        put(
+            "has_transfers",
+            any(each.transfer_cost > 0.0 for run in wire.runs for each in run.eligible),
+        )
+        put("memory", {})
         put("_calendars", {})
         check_feeds(self)
 

@@ -343,6 +343,19 @@ def test_options_are_ordered_by_the_goal_and_none_is_beaten_in_everything(goal: 
     assert others
 
 
+def test_a_rush_order_has_a_place_in_the_second_revision() -> None:
+    """Hold says what happens if nobody plans it; where it fits best follows at once, before any search."""
+    wire = problem([line("L1")], [run("R1", at=6), run("R9", on=None)], [order("O1", 8), order("O9", 14)])
+
+    first, second = answers(wire)[:2]
+
+    assert ("hold", ["hold"], 0) == (first.stage, [each.label for each in first.options], first.moves)
+    assert ("hold", ["hold", "repair"], 0) == (
+        second.stage, [each.label for each in second.options], second.moves
+    )  # fmt: skip
+    assert {"L1": ["R1", "R9"]} == places(second.options[1])
+
+
 def test_a_quote_ranks_places_instead_of_making_options() -> None:
     """R9, 2 h, due at 14. Behind R1, which ends at 8: from 8 to 10, in time, nobody is harmed."""
     wire = problem(
