@@ -2,6 +2,7 @@
 
 from collections import Counter
 from datetime import timedelta
+from typing import Any
 
 from schemas import Event, Facts, Tick, topics
 from tests.asking import START, asked, held, running
@@ -74,6 +75,25 @@ def test_a_stop_said_to_last_longer_is_asked_about_again() -> None:
     )
 
 
+def test_a_card_that_has_grown_by_half_is_asked_about_again() -> None:
+    """Order 2 costs the customer's rate: 1,000 a day. At 1,400 that is no news, at 1,700 it is, and at 2,000 none again."""
+
+    def rate(money: float, minutes: int) -> Event:
+        when = SOON + minutes * MINUTE
+        return event("customer_upserted", when, customer_id="acme", name="Acme", penalty_per_day=money)
+
+    folded = running(order("2", at(1, "12:00"), when=at(0, "01:00")))
+    folded.tell(held(SOON))
+    for minutes, money in ((10, 1_400.0), (20, 1_700.0), (30, 2_000.0)):
+        folded.tick(SOON + minutes * MINUTE)
+        folded.tell(rate(money, minutes))
+        folded.tick(SOON + (minutes + 1) * MINUTE)
+    exposures = [card.impact.exposure for card in folded.on(topics.CARDS)]
+
+    assert (1_000.0, 2_000.0) == (exposures[0], exposures[-1])
+    assert [at(0, "08:00"), at(0, "08:21")] == [request.as_of for request in asked(folded)]
+
+
 # Once, not each time
 
 
@@ -112,6 +132,22 @@ def test_a_request_that_takes_the_place_of_another_asks_what_that_one_asked() ->
     assert ["L1"] == [line.line_id for line in second.problem.lines if line.is_hit]
 
 
+def test_what_somebody_has_decided_about_is_not_asked_again_with_something_else() -> None:
+    """The planner rejects every way round the stop: the order that comes later is asked about alone."""
+    folded = running()
+    folded.tell(held(START))
+    (first,) = asked(folded)
+    reject = event("proposal_reject", START, command_id="c1", actor="sue", proposal_id=first.proposal_id, expected_revision=1)  # fmt: skip
+    folded.tell(reject)
+    folded.tick(START + 120 * MINUTE)
+    folded.tell(order("7", at(2, "12:00"), when=START + 120 * MINUTE))
+    folded.tick(START + 121 * MINUTE)
+    second = asked(folded)[-1]
+
+    assert ["accepted"] == [each.outcome for each in folded.on(topics.COMMAND_RESULTS)]
+    assert (["rush_order"], []) == (second.triggers, second.supersedes)
+
+
 def test_what_is_over_is_not_asked_again() -> None:
     """The line runs again and is in time: the order's request is about the order alone."""
     folded = running()
@@ -145,9 +181,11 @@ def test_the_pause_is_the_plants_own() -> None:
     folded = running(rules={"replan_pause_s": 0.0})
     folded.tell(held(START))
     folded.tell(order("7", at(2, "12:00"), when=START))
-    folded.tick(START + timedelta(seconds=1))
+    folded.tick(START + timedelta(seconds=2))
+    in_its_grace = len(asked(folded))
+    folded.tick(START + timedelta(seconds=3))
 
-    assert 2 == len(asked(folded))
+    assert (1, 2) == (in_its_grace, len(asked(folded)))
 
 
 # Orders
@@ -194,6 +232,17 @@ def test_orders_that_are_due_far_ahead_or_that_nobody_can_make_are_not_asked_abo
     folded.tick(SOON)
 
     assert [] == asked(folded)
+
+
+def test_of_an_order_that_is_planned_in_part_the_rest_is_asked_about() -> None:
+    """Order 2 wants 1,100 instead of 800; R2 makes 800 of them: 300 are planned nowhere."""
+    folded = running()
+    folded.tell(order("2", at(1, "12:00"), quantity=1_100.0, when=SOON))
+    folded.tick(SOON)
+    (request,) = asked(folded)
+    (new,) = [each for each in request.problem.runs if each.line_id is None]
+
+    assert ("order_changed", "F-2", 300.0) == (request.trigger, new.run_id, new.quantity_pcs)
 
 
 def test_an_order_of_several_steps_brings_a_run_for_each() -> None:
@@ -325,7 +374,7 @@ def test_a_receipt_that_comes_later_is_asked_about_where_its_run_makes_an_order_
 # People
 
 
-def command(kind: str, **fields: object) -> Event:
+def command(kind: str, **fields: Any) -> Event:
     return event(kind, SOON, command_id="c1", actor="sue", **fields)
 
 
@@ -392,16 +441,15 @@ def test_what_cannot_be_asked_is_refused_with_the_reason() -> None:
     lost = event("routing_upserted", said, item_id="lost", steps=[{"step": 1, "line_id": "L9", "rate_pcs_per_h": 1.0}])  # fmt: skip
     due = at(2, "12:00")
     folded = running(event("item_upserted", said, item_id="green"), lost)
-    for number, (kind, fields) in enumerate(
-        [
-            ("replan_request", {"line_ids": ["L1", "L9"]}),
-            ("quote_request", {"item_id": "plum", "quantity_pcs": 1.0, "due_at": due}),
-            ("quote_request", {"item_id": "green", "quantity_pcs": 1.0, "due_at": due}),
-            ("quote_request", {"item_id": "lost", "quantity_pcs": 1.0, "due_at": due}),
-            ("quote_request", {"item_id": "red", "quantity_pcs": 1.0, "due_at": at(0, "07:00")}),
-        ]
-    ):
-        folded.tell(event(kind, SOON, command_id=f"c{number}", actor="sue", **fields))  # type: ignore[arg-type]
+    asks: list[tuple[str, dict[str, Any]]] = [
+        ("replan_request", {"line_ids": ["L1", "L9"]}),
+        ("quote_request", {"item_id": "plum", "quantity_pcs": 1.0, "due_at": due}),
+        ("quote_request", {"item_id": "green", "quantity_pcs": 1.0, "due_at": due}),
+        ("quote_request", {"item_id": "lost", "quantity_pcs": 1.0, "due_at": due}),
+        ("quote_request", {"item_id": "red", "quantity_pcs": 1.0, "due_at": at(0, "07:00")}),
+    ]
+    for number, (kind, fields) in enumerate(asks):
+        folded.tell(event(kind, SOON, command_id=f"c{number}", actor="sue", **fields))
 
     assert [] == asked(folded)
     assert [
