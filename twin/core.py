@@ -81,7 +81,7 @@ class Twin:
         self._desk = Desk(
             self._session,
             {
-                **ProposalDesk(self._session, self._proposals, self._write_back).commands(),
+                **ProposalDesk(self._session, self._proposals, self._write_back, self._replanning).commands(),
                 **ReplanDesk(self._session, self._replanning).commands(),
             },
         )

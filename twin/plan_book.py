@@ -10,6 +10,7 @@ import msgspec
 from schemas import Proposal, join_key
 from twin.entities import SiteKey
 from twin.plant import EventDocument
+from twin.proposal_life import OPEN_STATES
 from twin.store import DocumentStore
 
 if TYPE_CHECKING:
@@ -235,6 +236,11 @@ class PlanBook:
         self.commitments: dict[SiteKey, Commitment] = {}
         self.by_request: dict[str, SiteKey] = {}
         self.by_change: dict[str, SiteKey] = {}
+        self._open: dict[SiteKey, None] = {}  # proposals of which something can still come by itself
+
+    def open_lives(self) -> list[ProposalLife]:
+        """Proposals of which something can still come by itself, by id."""
+        return [self.lives[key] for key in sorted(self._open)]
 
     # Plans
 
@@ -258,6 +264,10 @@ class PlanBook:
     def adopt_life(self, life: ProposalLife) -> None:
         """Hold a life that is already written."""
         key = (life.site_id, life.proposal_id)
+        if life.state in OPEN_STATES:
+            self._open[key] = None
+        else:
+            self._open.pop(key, None)
         before = self.lives.get(key)
         if before is not None and before is not life:
             for change in before.changes:

@@ -229,7 +229,7 @@ class WriteBack:
 
     def at_minute(self, now: float) -> None:
         """Say which commits are not answered in time."""
-        for _, life in sorted(self._book.lives.items()):
+        for life in self._book.open_lives():
             if life.state != "committing" or life.is_overdue or life.sent_at is None:
                 continue
             minutes = self._session.model.plant.rules(life.site_id).plan_ack_within_min

@@ -37,6 +37,7 @@ def beginning() -> list[Event]:
         event("item_upserted", at(0, "00:00"), item_id="bolt", lead_time_days=2.0, buyer_id="sue"),
         event("bill_of_material_upserted", at(0, "00:00"), item_id="red", components=[{"item_id": "bolt", "quantity_per": 2.0}, {"item_id": "glue", "quantity_per": 0.5}]),
         event("bill_of_material_upserted", at(0, "00:00"), item_id="blue", components=[{"item_id": "bolt", "quantity_per": 1.0}]),
+        *(event("routing_upserted", at(0, "00:00"), item_id=item_id, steps=[{"step": 1, "line_id": line_id, "rate_pcs_per_h": 100.0} for line_id in ("L1", "L2")]) for item_id in ("red", "blue")),
         event("stock_reported", at(0, "04:00"), item_id="bolt", location_id="A", quantity=2_000.0),
         order("1", at(1, "12:00")),
         order("2", at(2, "12:00"), penalty_per_day=500.0),
@@ -219,7 +220,13 @@ def _event(draw: st.DrawFn, made: str, event_id: str, when: datetime, run_id: st
 def _command(draw: st.DrawFn, event_id: str, when: datetime, line_id: str) -> Event:
     said = {"event_id": event_id, "command_id": draw(st.sampled_from([event_id, "again"])), "actor": "sue"}
     if draw(st.integers(0, 3)) == 0:
-        return event("stop_duration_report", when, line_id=line_id, expected_duration_min=60.0, **said)
+        asked: list[tuple[str, dict[str, Any]]] = [
+            ("stop_duration_report", {"line_id": line_id, "expected_duration_min": 60.0}),
+            ("replan_request", {"line_ids": draw(st.sampled_from([[], [line_id]]))}),
+            ("quote_request", {"item_id": "red", "quantity_pcs": 300.0, "due_at": at(2, "12:00")}),
+        ]
+        kind, fields = draw(st.sampled_from(asked))
+        return event(kind, when, **fields, **said)
     kind = draw(st.sampled_from(sorted(kind for kind in MODEL_OF_KIND if kind.startswith("card_"))))
     more: dict[str, dict[str, Any]] = {
         "card_assign": {"owner_id": "boss"},
