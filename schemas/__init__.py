@@ -46,7 +46,15 @@ from schemas.commands import (
     StopDurationReported,
 )
 from schemas.envelope import Output
-from schemas.errors import BadRecord, FactsCorrupt, ForesiteError, ReasonCode, StateCorrupt, UsageError
+from schemas.errors import (
+    BadRecord,
+    FactsCorrupt,
+    ForesiteError,
+    ProblemInvalid,
+    ReasonCode,
+    StateCorrupt,
+    UsageError,
+)
 from schemas.facts import AnyEvent, Facts, Segment, Tick, decode_facts
 from schemas.inventory import (
     AnyInventoryEvent,
@@ -283,6 +291,7 @@ __all__ = [
     "PlanState",
     "PlannedRun",
     "PlanningGroupUpserted",
+    "ProblemInvalid",
     "Proposal",
     "ProposalAdjusted",
     "ProposalApproved",

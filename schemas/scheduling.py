@@ -205,7 +205,9 @@ class SchedulingProblem(OutputModel):
 
     Attributes:
         as_of: the shard's clock, whole minutes; nothing is set up before it.
-        horizon_end: spans and departures reach to here.
+        horizon_end: spans and departures reach to here. What does not fit before it goes on after it as if the lines
+            were always open, and takes the departures of the last known week again.
+        zone: IANA time zone in which people there speak of moments.
         frozen_until: planned runs that start before it keep line and sequence.
         goal: orders the options; min_gain: money below which no option but hold is worth a word.
         move_cost: money that moving a run to another line or place must save at least (stability).
@@ -217,6 +219,7 @@ class SchedulingProblem(OutputModel):
     horizon_end: float
     frozen_until: float
     currency: str = "EUR"
+    zone: str = "UTC"
     goal: Goal = "service"
     min_gain: float = 0.0
     move_cost: float = 0.0
