@@ -87,14 +87,6 @@ class Basis(msgspec.Struct):
         return next((run for run in self.runs if (run.site_id, run.run_id) == (site_id, run_id)), None)
 
 
-class PinNote(msgspec.Struct, frozen=True):
-    """A planner's lock on a run: line, earliest start, or both."""
-
-    run_id: str
-    line_id: str | None
-    not_before: float | None
-
-
 class ChangeNote(msgspec.Struct):
     """A plan change of a commit, and what became of it; times are POSIX seconds.
 
@@ -138,7 +130,6 @@ class ProposalLife(msgspec.Struct):
         proposal_revision: of the options that stand; None: none have come since the last request.
         offered_at: when options were first shown under the last request.
         option_id: that was approved.
-        pins: of the last adjustment.
         changes: of the commit, in the order in which they are sent; sent_at: when the last of them was.
         is_overdue: that no answer came in time was said.
     """
@@ -155,7 +146,6 @@ class ProposalLife(msgspec.Struct):
     approved_by: str | None = None
     committed_by: str | None = None
     reason: str | None = None
-    pins: list[PinNote] = msgspec.field(default_factory=list)
     changes: list[ChangeNote] = msgspec.field(default_factory=list)
     sent_at: float | None = None
     is_overdue: bool = False

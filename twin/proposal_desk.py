@@ -23,7 +23,7 @@ from twin import plan_words
 from twin.commits import changes_of
 from twin.desk import Done
 from twin.entities import SiteKey
-from twin.plan_book import Basis, ChangeNote, PinNote, ProposalLife
+from twin.plan_book import Basis, ChangeNote, ProposalLife
 from twin.proposal_checks import FIXED, begun_since, deadline_of
 from twin.proposal_life import PROPOSAL_MOVES
 from twin.proposals import Proposals
@@ -77,12 +77,6 @@ class ProposalDesk:
         because = f"{command.actor} set {_locks_in_words(command.locks)}"
         request = self._request(command, life, basis, locks, because)
         life.option_id = life.approved_by = life.offered_at = life.proposal_revision = None
-        life.pins = [
-            PinNote(
-                each.run_id, each.line_id, None if each.not_before is None else each.not_before.timestamp()
-            )
-            for each in command.locks
-        ]
         self._proposals.move(life, state, f"{because}: options under it are being worked out.")
         self._replanning.put_out(request)
         return life.revision, life.say
@@ -167,6 +161,7 @@ class ProposalDesk:
                 raise Refused(
                     "nothing_to_commit", f"{option.option_id} leaves the plan as it is", life.revision
                 )
+            self._check_others(life, changes)
             self._write_back.begin(life, changes)
         else:
             self._write_back.again(life)
@@ -236,6 +231,19 @@ class ProposalDesk:
             raise Refused(
                 "too_late", f"too late since {at}: {deadline[1]}; adjust to solve again", life.revision
             )
+
+    def _check_others(self, life: ProposalLife, changes: list[ChangeNote]) -> None:
+        """No other commit that is under way may be about the same runs: its answers decide what there is to move."""
+        mine = {(each.site_id, each.run_id or each.window_id) for each in changes}
+        for other in self._book.open_lives():
+            if other.state != "committing":
+                continue
+            waiting = [each for each in other.changes if each.outcome in ("sent", "held_back")]
+            shared = [each for each in waiting if (each.site_id, each.run_id or each.window_id) in mine]
+            if shared:
+                names = plan_words.listed([plan_words.name_of(each) for each in shared])
+                message = f"{other.proposal_id} is being committed and not answered yet: {names}"
+                raise Refused("commit_under_way", message, life.revision)
 
     def _changes(self, life: ProposalLife, option: PlanOption) -> list[ChangeNote]:
         key = (life.site_id, life.proposal_id)

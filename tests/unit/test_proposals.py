@@ -459,6 +459,35 @@ def test_silence_is_said_after_its_time_and_the_same_changes_can_be_sent_again()
     assert len(set(output_ids)) == len(output_ids)
 
 
+def test_a_run_that_the_floor_began_before_the_answer_stays_where_it_is() -> None:
+    folded = committing()
+    first, second = changes(folded)
+    folded.tell(event("setup_started", at(0, "08:02"), line_id="L1", run_id="R2"))
+    answer(folded, first, at(0, "08:03"))
+    answer(folded, second, at(0, "08:03"))
+
+    assert "L1" == folded.twin.model.line_of_run["S1", "R2"].line_id
+    assert ("partially_committed", "it is setup on L1: it stays there") == (
+        state(folded).state,
+        state(folded).changes[0].reason,
+    )
+
+
+def test_two_commits_about_the_same_run_are_not_under_way_at_once() -> None:
+    folded = two_lines()
+    approved(folded, reroute())
+    folded.tell(proposal(ask(folded, "P2"), 1, hold(), reroute()))
+    command(folded, "proposal_approve", at(0, "08:02"), "P2", option_id="A")
+    command(folded, "proposal_commit", at(0, "08:02"), option_id="A")
+    result = command(folded, "proposal_commit", at(0, "08:02"), "P2", option_id="A")
+
+    assert ("commit_under_way", "P1 is being committed and not answered yet: R2 to L2, R3 to L1") == (
+        result.reason,
+        result.message,
+    )
+    assert 2 == len(changes(folded))
+
+
 def test_an_answer_sent_twice_counts_once_and_another_one_or_an_unknown_one_is_kept_out() -> None:
     folded = committing()
     first, _ = changes(folded)
