@@ -22,10 +22,12 @@ class SitePlan(msgspec.Struct):
 
     Attributes:
         revision: counts its changes; told: the revision that was last published.
+        is_urgent: a commit changed it since: people wait for it.
     """
 
     revision: int = 0
     told: int = 0
+    is_urgent: bool = False
 
     def encode(self) -> bytes:
         """JSON of the counts."""
@@ -234,10 +236,11 @@ class PlanBook:
 
     # Plans
 
-    def plan_changed(self, site_id: str) -> None:
+    def plan_changed(self, site_id: str, *, by_commit: bool) -> None:
         """The committed plan of a site is another one now."""
         plan = self.plans.setdefault(site_id, SitePlan())
         plan.revision += 1
+        plan.is_urgent = plan.is_urgent or by_commit
         self.save_plan(site_id)
 
     def save_plan(self, site_id: str) -> None:

@@ -377,6 +377,22 @@ def test_the_same_plan_said_by_erp_afterwards_changes_nothing() -> None:
     )
 
 
+def test_the_plan_is_told_at_once_after_a_commit_and_once_a_minute_where_erp_goes_on_planning() -> None:
+    folded = committing()
+    told = [plan.revision for plan in folded.on(topics.PLANS) if plan.plan_id == "committed/S1"]
+    for second, change in enumerate(changes(folded)):
+        answer(folded, change, at(0, "08:02"))
+        folded.tick(at(0, f"08:02:0{second + 1}"))
+    for second in range(3):
+        start = at(0, f"12:0{second}")
+        folded.tell(run("R2", "L2", start, at(0, "20:00"), pegs=["2"], when=at(0, f"08:02:1{second}")))
+        folded.tick(at(0, f"08:02:1{second}"))
+    folded.tick(at(0, "08:03"))
+    now = [plan.revision for plan in folded.on(topics.PLANS) if plan.plan_id == "committed/S1"]
+
+    assert [told[-1] + 1, told[-1] + 2, told[-1] + 5] == now[len(told) :]
+
+
 def test_erp_may_say_the_plan_before_it_answers() -> None:
     folded = committing()
     folded.tell(run("R2", "L2", at(0, "10:00"), at(0, "18:00"), pegs=["2"], when=at(0, "08:03")))
