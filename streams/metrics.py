@@ -151,7 +151,7 @@ class Metrics:
             "twin_digest_mismatches", "State that is not what its manifest says.", "site"
         )
         self.twin_replan_requests = self._counter(
-            "twin_replan_requests", "Requests to the solver.", "site", "reason"
+            "twin_replan_requests", "Requests to the solver, by what triggered them.", "site", "reason"
         )
 
     def _define_cards(self) -> None:

@@ -4,10 +4,9 @@ from datetime import datetime
 
 from hypothesis import given
 
-from schemas import Event
 from tests.folding import Folded
 from tests.hold_by_hand import hold, ready_at, ships_at
-from tests.simulation.test_twin_properties import STEPS, begun, histories
+from tests.simulation.test_twin_properties import STEPS, Step, begun, histories, take
 from twin import Twin
 from twin.lookahead import assess_order, project_line
 from twin.problems import build_problem
@@ -18,14 +17,12 @@ ROUNDS = 60
 
 @STEPS
 @given(histories())
-def test_holding_a_problem_gives_what_the_twin_projects(history: list[list[Event] | datetime]) -> None:
+def test_holding_a_problem_gives_what_the_twin_projects(history: list[Step]) -> None:
     folded = begun()
     for step in history:
+        take(folded, step)
         if isinstance(step, datetime):
-            folded.tick(step)
             check(unsettled(folded))
-        elif step:
-            folded.tell(*step)
 
 
 def check(twin: Twin) -> None:

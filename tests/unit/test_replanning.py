@@ -2,6 +2,7 @@
 
 from collections import Counter
 from datetime import timedelta
+from typing import Any
 
 from schemas import Event, Facts, Tick, topics
 from tests.asking import START, asked, held, running
@@ -72,6 +73,25 @@ def test_a_stop_said_to_last_longer_is_asked_about_again() -> None:
         second.because[0],
         second.supersedes,
     )
+
+
+def test_a_card_that_has_grown_by_half_is_asked_about_again() -> None:
+    """Order 2 costs the customer's rate: 1,000 a day. At 1,400 that is no news, at 1,700 it is, and at 2,000 none again."""
+
+    def rate(money: float, minutes: int) -> Event:
+        when = SOON + minutes * MINUTE
+        return event("customer_upserted", when, customer_id="acme", name="Acme", penalty_per_day=money)
+
+    folded = running(order("2", at(1, "12:00"), when=at(0, "01:00")))
+    folded.tell(held(SOON))
+    for minutes, money in ((10, 1_400.0), (20, 1_700.0), (30, 2_000.0)):
+        folded.tick(SOON + minutes * MINUTE)
+        folded.tell(rate(money, minutes))
+        folded.tick(SOON + (minutes + 1) * MINUTE)
+    exposures = [card.impact.exposure for card in folded.on(topics.CARDS)]
+
+    assert (1_000.0, 2_000.0) == (exposures[0], exposures[-1])
+    assert [at(0, "08:00"), at(0, "08:21")] == [request.as_of for request in asked(folded)]
 
 
 # Once, not each time
@@ -214,6 +234,17 @@ def test_orders_that_are_due_far_ahead_or_that_nobody_can_make_are_not_asked_abo
     assert [] == asked(folded)
 
 
+def test_of_an_order_that_is_planned_in_part_the_rest_is_asked_about() -> None:
+    """Order 2 wants 1,100 instead of 800; R2 makes 800 of them: 300 are planned nowhere."""
+    folded = running()
+    folded.tell(order("2", at(1, "12:00"), quantity=1_100.0, when=SOON))
+    folded.tick(SOON)
+    (request,) = asked(folded)
+    (new,) = [each for each in request.problem.runs if each.line_id is None]
+
+    assert ("order_changed", "F-2", 300.0) == (request.trigger, new.run_id, new.quantity_pcs)
+
+
 def test_an_order_of_several_steps_brings_a_run_for_each() -> None:
     steps = [{"step": 1, "line_id": "L1", "rate_pcs_per_h": 100.0}, {"step": 2, "line_id": "L2", "rate_pcs_per_h": 50.0}]  # fmt: skip
     folded = running(event("routing_upserted", at(0, "00:00"), item_id="green", steps=steps))
@@ -343,7 +374,7 @@ def test_a_receipt_that_comes_later_is_asked_about_where_its_run_makes_an_order_
 # People
 
 
-def command(kind: str, **fields: object) -> Event:
+def command(kind: str, **fields: Any) -> Event:
     return event(kind, SOON, command_id="c1", actor="sue", **fields)
 
 
@@ -410,16 +441,15 @@ def test_what_cannot_be_asked_is_refused_with_the_reason() -> None:
     lost = event("routing_upserted", said, item_id="lost", steps=[{"step": 1, "line_id": "L9", "rate_pcs_per_h": 1.0}])  # fmt: skip
     due = at(2, "12:00")
     folded = running(event("item_upserted", said, item_id="green"), lost)
-    for number, (kind, fields) in enumerate(
-        [
-            ("replan_request", {"line_ids": ["L1", "L9"]}),
-            ("quote_request", {"item_id": "plum", "quantity_pcs": 1.0, "due_at": due}),
-            ("quote_request", {"item_id": "green", "quantity_pcs": 1.0, "due_at": due}),
-            ("quote_request", {"item_id": "lost", "quantity_pcs": 1.0, "due_at": due}),
-            ("quote_request", {"item_id": "red", "quantity_pcs": 1.0, "due_at": at(0, "07:00")}),
-        ]
-    ):
-        folded.tell(event(kind, SOON, command_id=f"c{number}", actor="sue", **fields))  # type: ignore[arg-type]
+    asks: list[tuple[str, dict[str, Any]]] = [
+        ("replan_request", {"line_ids": ["L1", "L9"]}),
+        ("quote_request", {"item_id": "plum", "quantity_pcs": 1.0, "due_at": due}),
+        ("quote_request", {"item_id": "green", "quantity_pcs": 1.0, "due_at": due}),
+        ("quote_request", {"item_id": "lost", "quantity_pcs": 1.0, "due_at": due}),
+        ("quote_request", {"item_id": "red", "quantity_pcs": 1.0, "due_at": at(0, "07:00")}),
+    ]
+    for number, (kind, fields) in enumerate(asks):
+        folded.tell(event(kind, SOON, command_id=f"c{number}", actor="sue", **fields))
 
     assert [] == asked(folded)
     assert [

@@ -3,6 +3,7 @@
 S2 makes R1 for order 1 of S1: 800 at 100 an hour from Monday 06:00 to 14:00. The lane takes 8 h and 200, and 0.5 a piece.
 """
 
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from schemas import Event, topics
@@ -18,8 +19,14 @@ from twin.why import why_order
 SAID = at(0, "00:00")
 
 
-def lane(**fields: object) -> Event:
-    values = {"to_site_id": "S1", "transfer_min": 480.0, "cost": 200.0, "cost_per_pc": 0.5, **fields}
+def lane(**fields: Any) -> Event:
+    values: dict[str, Any] = {
+        "to_site_id": "S1",
+        "transfer_min": 480.0,
+        "cost": 200.0,
+        "cost_per_pc": 0.5,
+        **fields,
+    }
     return event("transfer_lane_upserted", SAID, site_id="S2", **values)
 
 
