@@ -22,7 +22,7 @@ from solvers.problem import Problem
 from solvers.repairing import searched
 from solvers.splitting import splits_of
 from solvers.tidying import tidied
-from solvers.windows import polish
+from solvers.windows import WINDOW_LIMIT, polish
 from solvers.working_time import length_of
 
 SHARE = 0.08
@@ -37,7 +37,14 @@ MOST_SPLITS = 3
 """Late orders for which a split is looked for, the dearest first. Each tries every place of every line that can help."""
 
 WINDOWS = 2
-"""Windows that CP-SAT solves, about a second of deterministic time each at most. More belong to idle time."""
+"""Windows that CP-SAT solves. More belong to idle time."""
+
+WINDOW_S_A_MOVE = 1e-6
+"""Deterministic seconds of a window for each move of the budget, up to WINDOW_LIMIT: who asks for a quick answer gets no
+second of CP-SAT."""
+
+LEAST_WINDOW_S = 0.05
+"""Below it CP-SAT gives back the plan that it was given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +149,9 @@ def _in_whole_seconds(found: Evaluated) -> Evaluated:
 def _windows(board: Board) -> Iterator[Other | None]:
     """CP-SAT on windows of the best plan so far."""
     problem = board.hold.problem
+    limit = min(WINDOW_LIMIT, WINDOW_S_A_MOVE * problem.wire.move_budget)
+    if limit < LEAST_WINDOW_S:
+        return
     best = board.best
     compiled = compile_problem(board.hold, best.plan, board.weights)
     yield None
@@ -149,7 +159,8 @@ def _windows(board: Board) -> Iterator[Other | None]:
         return
     before = compiled.sequences_of(best.plan)
     seed = problem.wire.seed
-    sequences = yield from aside(partial(polish, compiled.instance, before, seed=seed, rounds=WINDOWS))
+    solve = partial(polish, compiled.instance, before, seed=seed, rounds=WINDOWS, deterministic_limit=limit)
+    sequences = yield from aside(solve)
     if sequences == before:
         return
     try:

@@ -42,6 +42,7 @@ class Board:
 
     Attributes:
         moves: of the searches so far; dropped: options that the checker objected to.
+        advice: options that need somebody else's word first, told behind all others.
     """
 
     def __init__(self, hold: Evaluated, weights: Weights) -> None:
@@ -49,6 +50,7 @@ class Board:
         self.hold_worth = worth(hold, weights)
         self.moves = 0
         self.dropped = 0
+        self.advice: list[PlanOption] = []
         self._offered: list[Offered] = []
         self._built: dict[str, PlanOption | None] = {}
         self._checker = Checker(hold.problem.wire)
@@ -105,7 +107,7 @@ class Board:
             built = self._built[option_id]
             if built is not None:
                 options.append(built)
-        return options
+        return [*options, *self.advice]
 
     def _checked(self, option: PlanOption) -> PlanOption:
         violations = self._checker.check(option)

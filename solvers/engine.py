@@ -16,6 +16,7 @@ from schemas import Proposal, ReplanRequested
 from schemas.plans import PlanOption, Quote
 from solvers.alternatives import alternatives
 from solvers.board import Board
+from solvers.conditional import conditional
 from solvers.evaluator import evaluate
 from solvers.goals import weights_of
 from solvers.inserting import first_plan
@@ -99,6 +100,11 @@ def _solve(answer: "_Answer", problem: Problem) -> Iterator[Proposal | None]:
             board.offer(other.label, other.found)
         if answer.is_out_of_time():
             break
+    for advice in conditional(board):
+        if advice is None:
+            yield None
+        else:
+            board.advice.append(advice)
     yield answer.proposal("polish", board, is_final=True)
 
 

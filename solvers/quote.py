@@ -120,6 +120,7 @@ def _tried(base: Evaluated, key: RunKey, own: OrderKey | None) -> tuple[list[_Tr
     places = [
         (line, position)
         for line in problem.eligible[key]
+        if problem.may_be_on(key, line)
         for position in range(problem.pinned[line], len(plan.sequences[line]) + 1)
     ]
     cost_before = _cost(base, without=own)
