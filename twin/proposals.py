@@ -226,8 +226,9 @@ class Proposals:
             what: the same in words.
             by: the proposal whose commit did it; None: the plan was changed outside.
         """
-        for key, life in sorted(self._book.lives.items()):
-            if key == by or life.state not in OPEN_STATES:
+        for life in self._book.open_lives():
+            key = (life.site_id, life.proposal_id)
+            if key == by:
                 continue
             if life.state == "committing":
                 if self._contradicts(life, run_key, now_as):

@@ -377,6 +377,22 @@ def test_the_same_plan_said_by_erp_afterwards_changes_nothing() -> None:
     )
 
 
+def test_the_plan_is_told_at_once_after_a_commit_and_once_a_minute_where_erp_goes_on_planning() -> None:
+    folded = committing()
+    told = [plan.revision for plan in folded.on(topics.PLANS) if plan.plan_id == "committed/S1"]
+    for second, change in enumerate(changes(folded)):
+        answer(folded, change, at(0, "08:02"))
+        folded.tick(at(0, f"08:02:0{second + 1}"))
+    for second in range(3):
+        start = at(0, f"12:0{second}")
+        folded.tell(run("R2", "L2", start, at(0, "20:00"), pegs=["2"], when=at(0, f"08:02:1{second}")))
+        folded.tick(at(0, f"08:02:1{second}"))
+    folded.tick(at(0, "08:03"))
+    now = [plan.revision for plan in folded.on(topics.PLANS) if plan.plan_id == "committed/S1"]
+
+    assert [told[-1] + 1, told[-1] + 2, told[-1] + 5] == now[len(told) :]
+
+
 def test_erp_may_say_the_plan_before_it_answers() -> None:
     folded = committing()
     folded.tell(run("R2", "L2", at(0, "10:00"), at(0, "18:00"), pegs=["2"], when=at(0, "08:03")))
@@ -457,6 +473,35 @@ def test_silence_is_said_after_its_time_and_the_same_changes_can_be_sent_again()
     assert [ids[0], ids[1], ids[1]] == ids
     output_ids = [each.output_id for each in changes(folded)]
     assert len(set(output_ids)) == len(output_ids)
+
+
+def test_a_run_that_the_floor_began_before_the_answer_stays_where_it_is() -> None:
+    folded = committing()
+    first, second = changes(folded)
+    folded.tell(event("setup_started", at(0, "08:02"), line_id="L1", run_id="R2"))
+    answer(folded, first, at(0, "08:03"))
+    answer(folded, second, at(0, "08:03"))
+
+    assert "L1" == folded.twin.model.line_of_run["S1", "R2"].line_id
+    assert ("partially_committed", "it is setup on L1: it stays there") == (
+        state(folded).state,
+        state(folded).changes[0].reason,
+    )
+
+
+def test_two_commits_about_the_same_run_are_not_under_way_at_once() -> None:
+    folded = two_lines()
+    approved(folded, reroute())
+    folded.tell(proposal(ask(folded, "P2"), 1, hold(), reroute()))
+    command(folded, "proposal_approve", at(0, "08:02"), "P2", option_id="A")
+    command(folded, "proposal_commit", at(0, "08:02"), option_id="A")
+    result = command(folded, "proposal_commit", at(0, "08:02"), "P2", option_id="A")
+
+    assert ("commit_under_way", "P1 is being committed and not answered yet: R2 to L2, R3 to L1") == (
+        result.reason,
+        result.message,
+    )
+    assert 2 == len(changes(folded))
 
 
 def test_an_answer_sent_twice_counts_once_and_another_one_or_an_unknown_one_is_kept_out() -> None:
