@@ -11,7 +11,19 @@ from contextlib import ExitStack
 from confluent_kafka import KafkaException
 from rich.console import Console
 
-from bench import alerts, calibration, committed, detection, fold, ingest, latency, loop, quality, replanning
+from bench import (
+    alerts,
+    calibration,
+    committed,
+    detection,
+    disruptions,
+    fold,
+    ingest,
+    latency,
+    loop,
+    quality,
+    replanning,
+)
 from bench.brokers import BenchFailed, Broker, broker
 from bench.results import Machine, Result, print_table, this_machine
 from schemas import ForesiteError
@@ -22,6 +34,7 @@ ALONE: dict[str, Callable[..., Iterator[Result]]] = {
     "quality": quality.measure,
     "calibration": calibration.measure,
     "alerts": alerts.measure,
+    "disruptions": disruptions.measure,
     "replanning": replanning.measure,
 }
 """Benchmarks that need no broker; everything random in them follows from the seed."""
@@ -39,9 +52,8 @@ DEFAULT_SEED = 1
 TABLE_WIDTH = 130
 
 ORDER = (
-    *("fold", "ingest", "twin", "latency", "loop", "detection", "quality", "calibration", "alerts"),
-    "replanning",
-)
+    "fold", "ingest", "twin", "latency", "loop", "detection", "quality", "calibration", "alerts", "replanning", "disruptions",
+)  # fmt: skip
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
