@@ -218,7 +218,9 @@ class Metrics:
             "Requests answered with an error or not at all: unreadable, refused by the engine, skipped.",
             "reason",
         )
-        self.solver_options = self._counter("solver_options", "Options in final revisions.", "kind")
+        self.solver_options = self._counter(
+            "solver_options", "Options in final revisions that can be carried out.", "kind"
+        )
         self.solver_rejected_by_checker = self._counter(
             "solver_rejected_by_checker", "Revisions of which the checker rejected options: a bug of ours."
         )

@@ -203,7 +203,7 @@ class SolverWorker:
     def _count(self, turn: Turn, proposal: Proposal) -> None:
         self._metrics.solver_stage_seconds.labels(stage=proposal.stage).observe(turn.seconds)
         for option in proposal.options:
-            if proposal.is_final:
+            if proposal.is_final and option.feasible:
                 self._metrics.solver_options.labels(kind=option.label).inc()
         if proposal.error is not None:  # beside options it is what the checker had to say of others
             self._metrics.solver_rejected_by_checker.inc()

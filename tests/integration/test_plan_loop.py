@@ -142,8 +142,7 @@ def plan_the_stop(settings: Settings, explain: list[str]) -> tuple[Proposal, Pla
     assert proposal is not None
     assert proposal.error is None
     assert "hold" == proposal.options[0].label
-    assert all(option.feasible for option in proposal.options)
-    others = [option for option in proposal.options if option.label != "hold"]
+    others = [option for option in proposal.options if option.label != "hold" and option.feasible]
     assert others, "four hours of a busy line, and nothing better than to wait"
     return proposal, min(others, key=lambda option: option.kpis.cost)
 

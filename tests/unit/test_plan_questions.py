@@ -31,7 +31,7 @@ def test_a_machine_goes_down_mid_shift_and_who_pays_for_the_way_out_is_said() ->
     (16:00 to 17:00), 300 on Line 2 end at 15:00, and Dara's 400 at 19:00, two hours late: 100 of penalty. 200 + 100.
     """
     said = answer("plan", "--options", *MID_SHIFT)
-    hold, split = said["options"]
+    hold, split, *parts = said["options"]
 
     assert (True, None, "manual") == (said["is_final"], said["error"], said["trigger"])
     assert ("hold", 2, 1_200.0) == (hold["label"], hold["kpis"]["late_orders"], hold["kpis"]["cost"])
@@ -41,6 +41,8 @@ def test_a_machine_goes_down_mid_shift_and_who_pays_for_the_way_out_is_said() ->
         split["kpis"]["cost"],
         split["kpis"]["total_slip_h"],
     )
+    # A part shipped on time is named, too, but it takes the customers' word.
+    assert {("partial_ship", False)} == {(each["label"], each["feasible"]) for each in parts}
     assert (-900.0, True, []) == (split["against_hold"]["cost"], split["feasible"], split["violations"])
     assert [
         (
