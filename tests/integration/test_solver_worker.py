@@ -165,8 +165,9 @@ def test_a_crash_answers_again_and_a_skip_lets_the_others_pass(settings: Setting
     assert [] == failures
     first: dict[tuple[str, int], Proposal] = {}
     for each in proposals(settings):
-        seen = first.setdefault((each.proposal_id, each.revision), each)
-        assert seen == each, "the same revision with another answer"
+        plain = each.model_copy(update={"solve_ms": 0.0})  # for people; all else is the same
+        seen = first.setdefault((each.proposal_id, each.revision), plain)
+        assert seen == plain, "the same revision with another answer"
     assert [("p-b", 1), ("p-b", 2), ("p-b", 3), ("p-c", 1)] == sorted(first)
 
 
