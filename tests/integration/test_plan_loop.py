@@ -119,8 +119,7 @@ def plan_the_stop(settings: Settings, explain: list[str]) -> tuple[Proposal, Pla
     wait_until(
         lambda: sum(each.status == "projected" for each in projections(settings).values()) == 200, PATIENCE_S
     )
-    rate_pcs_per_min = 10.0  # 600 an hour; lines that are planned slower make it up
-    counts = [plant.count(line, 1, STOPPED_AT, 40.0 * rate_pcs_per_min) for line in range(20)]
+    counts = list(plant.made(STOPPED_AT))
     stop = {
         name: value for name, value in plant.held(DOWN, STOPPED_AT).items() if name != "expected_duration_min"
     }

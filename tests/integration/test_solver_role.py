@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from confluent_kafka import Producer
 
-from bench.loop_plant import LINES, LoopPlant
+from bench.loop_plant import LoopPlant
 from bench.plant import SITE
 from schemas import Proposal, ReplanRequested, topics
 from streams.asking import request_for
@@ -39,9 +39,7 @@ def settings(kafka: str) -> Settings:
 def request_at_200_by_20(tmp_path_factory: pytest.TempPathFactory) -> ReplanRequested:
     """What the twin asks when line 3 of 20 stands for four hours, 200 orders planned."""
     plant, at = LoopPlant(BEGIN), BEGIN + timedelta(minutes=20)
-    bodies = [*plant.model(), *plant.begun()]
-    bodies += [plant.count(line, 1, at, 200.0) for line in range(LINES)]
-    bodies.append(plant.held(3, at))
+    bodies = [*plant.model(), *plant.begun(), *plant.made(at), plant.held(3, at)]
     file = tmp_path_factory.mktemp("plant") / "events.ndjson"
     file.write_text("".join(json.dumps(body) + "\n" for body in bodies), encoding="utf-8")
     shard = PictureTwin()
