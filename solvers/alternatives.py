@@ -13,14 +13,14 @@ from schemas.plans import OptionLabel
 from solvers.aside import aside
 from solvers.board import Board
 from solvers.evaluator import Evaluated, evaluate
-from solvers.goals import Weights, worth
+from solvers.goals import Weights
 from solvers.inserting import early, first_plan
 from solvers.line_walk import PlanInvalid
 from solvers.overtime import buy_overtime
 from solvers.plan_arrays import compile_problem
 from solvers.problem import Problem
 from solvers.repairing import searched
-from solvers.splitting import splits_of
+from solvers.splitting import best_split
 from solvers.tidying import tidied
 from solvers.windows import WINDOW_LIMIT, polish
 from solvers.working_time import length_of
@@ -182,13 +182,10 @@ def _split(board: Board, first: Evaluated) -> Iterator[Other | None]:
     if first.plan.splits:
         return
     for order in late[:MOST_SPLITS]:
-        best: Evaluated | None = None
-        for split in splits_of(first, order):
-            if best is None or worth(split.evaluated, board.weights) < worth(best, board.weights):
-                best = split.evaluated
-            yield None
-        if best is not None:
-            for step in tidied(best, board.weights):
-                best = step
+        split = yield from aside(partial(best_split, first, order, board.weights))
+        if split is not None:
+            found = split.evaluated
+            for step in tidied(found, board.weights):
+                found = step
                 yield None
-            yield Other("split", best)
+            yield Other("split", found)

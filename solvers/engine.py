@@ -8,7 +8,7 @@ Law: never worse than hold under the request's own goal, no option that the inde
 request gives the same plans: budgets are moves and deterministic time, the clock passed in is only a guard.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -69,7 +69,7 @@ def _solve(answer: "_Answer", problem: Problem) -> Iterator[Proposal | None]:
     weights = weights_of(wire.goal, wire.move_cost)
     hold = evaluate(problem, hold_plan(problem))
     board = Board(hold, weights)
-    yield answer.proposal("hold", board, is_final=False)
+    yield from answer.proposal("hold", board, is_final=False)
 
     first = hold
     for found in first_plan(hold, weights):
@@ -78,7 +78,7 @@ def _solve(answer: "_Answer", problem: Problem) -> Iterator[Proposal | None]:
         else:
             first = found
     if board.offer("repair", first):
-        yield answer.proposal("hold", board, is_final=False)
+        yield from answer.proposal("hold", board, is_final=False)
 
     told = board.best_worth
     for repair in repaired(hold, first, weights):
@@ -91,7 +91,7 @@ def _solve(answer: "_Answer", problem: Problem) -> Iterator[Proposal | None]:
             break
     if board.has_improved(told):
         told = board.best_worth
-        yield answer.proposal("repair", board, is_final=False)
+        yield from answer.proposal("repair", board, is_final=False)
     for other in alternatives(board):
         if other is None:
             yield None
@@ -105,7 +105,7 @@ def _solve(answer: "_Answer", problem: Problem) -> Iterator[Proposal | None]:
             yield None
         else:
             board.advice.append(advice)
-    yield answer.proposal("polish", board, is_final=True)
+    yield from answer.proposal("polish", board, is_final=True)
 
 
 def _quote(problem: Problem) -> Quote:
@@ -137,9 +137,12 @@ class _Answer:
         """Whether the guard has run out."""
         return self._clock() - self._began > GUARD_S
 
-    def proposal(self, stage: Stage, board: Board, *, is_final: bool) -> Proposal:
-        """The next revision, with the options that the board holds."""
-        return self._written(stage, board.options(), board.moves, is_final=is_final, dropped=board.dropped)
+    def proposal(
+        self, stage: Stage, board: Board, *, is_final: bool
+    ) -> Generator[Proposal | None, None, None]:
+        """The next revision, with the options that the board holds; None while they are written."""
+        options = yield from board.written()
+        yield self._written(stage, options, board.moves, is_final=is_final, dropped=board.dropped)
 
     def quoted(self, found: Quote) -> Proposal:
         """The answer to a quote: places, no options."""
