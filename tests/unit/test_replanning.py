@@ -4,11 +4,13 @@ from collections import Counter
 from datetime import timedelta
 from typing import Any
 
-from schemas import Event, Facts, Tick, topics
+from bench.asking import plant
+from schemas import Event, Facts, Tick, join_key, topics
 from tests.asking import START, asked, held, running
 from tests.folding import Folded, at, event, order, run
 from twin import Twin
-from twin.replan_requests import proposal_id_of
+from twin.replan_book import Note
+from twin.replan_requests import MOST_BYTES, build_request, proposal_id_of
 
 MINUTE = timedelta(minutes=1)
 SOON = START + MINUTE
@@ -509,3 +511,17 @@ def test_requests_are_counted_by_what_triggered_them() -> None:
     counted = Counter({key: n for key, n in folded.twin.counters.items() if key[0] == "replan"})
 
     assert Counter({("replan", "line_down"): 1}) == counted
+
+
+def test_a_request_that_would_be_too_large_leaves_out_lines_that_are_not_hit() -> None:
+    """2,000 runs on 20 lines are 6.5 MB: lines are left out, the last ones first, and with them their runs."""
+    twin = plant(20, 100)
+    now, keys = twin.now, sorted(twin.model.lines, reverse=True)
+    assert now is not None
+    note = Note("manual", "S1", "somebody asked", now, ["e1"], keys[:1])
+    request = build_request(twin.model, now, "cause", keys, keys[:1], [note])
+
+    assert 1_000_000 < len(request.problem.model_dump_json()) <= MOST_BYTES
+    assert [join_key(*key) for key in keys[:15]] == request.scope
+    assert [("L19", True)] == [(line.line_id, line.is_hit) for line in request.problem.lines if line.is_hit]
+    assert {key[1] for key in keys[:15]} == {run.line_id for run in request.problem.runs}
