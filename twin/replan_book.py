@@ -56,7 +56,7 @@ class Asked(msgspec.Struct, frozen=True):
 
     Attributes:
         at: the shard's clock then; scope: lines that it reaches over; hit: those that what happened concerned.
-        orders: that it was about; notes: what happened.
+        orders: that it was about; notes: what happened; site_id: whose it is, set when it is kept.
     """
 
     request_id: str
@@ -66,6 +66,7 @@ class Asked(msgspec.Struct, frozen=True):
     hit: list[SiteKey]
     orders: list[SiteKey]
     notes: list[Note]
+    site_id: str = ""
 
 
 class ReplanMemory(msgspec.Struct):
@@ -149,8 +150,9 @@ class ReplanBook:
         return [asked for _, memory in sorted(self._sites.items()) for asked in memory.asked]
 
     def add_asked(self, site_id: str, asked: Asked) -> None:
-        """A request was made."""
-        self._sites.setdefault(site_id, ReplanMemory()).asked.append(asked)
+        """A site made a request."""
+        kept = msgspec.structs.replace(asked, site_id=site_id)
+        self._sites.setdefault(site_id, ReplanMemory()).asked.append(kept)
         self.save(site_id)
 
     def drop_asked(self, asked: Sequence[Asked]) -> None:

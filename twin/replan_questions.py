@@ -85,7 +85,7 @@ def is_worth_asking(model: Model, question: Question, now: float) -> bool:
         line = model.lines[key]
         if is_long(line, model.plant.rules(line.site_id).down_after_min, now):
             return True
-    return _is_dear(model, cost_of_holding(model, question.scope), question.scope[0][0])
+    return _is_dear(model, cost_of_holding(model, question.scope), question.notes[0].site_id)
 
 
 def _is_still_down(model: Model, note: Note) -> bool:

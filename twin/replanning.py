@@ -77,7 +77,8 @@ class Replanning:
 
     def put_out(self, request: ReplanRequested) -> None:
         """Publish and count a request."""
-        key = join_key(request.site_id, request.problem.lines[0].line_id)
+        first = request.problem.lines[0]
+        key = join_key(first.site_id, first.line_id)
         self._session.counters["replan", request.trigger] += 1
         self._session.emit_now(topics.REPLAN_REQUESTS, key, request, request.output_id)
 
@@ -113,7 +114,7 @@ class Replanning:
         """Whether it reaches over lines that were asked about a moment ago."""
         now = self._session.now
         assert now is not None
-        pause_s = self._session.model.plant.rules(question.scope[0][0]).replan_pause_s
+        pause_s = self._session.model.plant.rules(question.notes[0].site_id).replan_pause_s
         return any(
             now < asked.at + pause_s and question.overlaps(asked.scope) for asked in self._book.asked()
         )
@@ -144,7 +145,7 @@ class Replanning:
 
     def _is_undecided(self, asked: Asked) -> bool:
         """Whether nobody has decided about its answer: what was decided is not asked again with something else."""
-        life = self._session.model.plan_book.lives.get((asked.scope[0][0], asked.proposal_id))
+        life = self._session.model.plan_book.lives.get((asked.site_id, asked.proposal_id))
         return life is not None and life.state in UNDECIDED
 
 

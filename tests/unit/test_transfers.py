@@ -175,3 +175,22 @@ def test_holding_a_problem_brings_the_goods_as_the_projection_does() -> None:
     ready = ready_at(problem, known, hold(problem))
 
     assert (at(1, "13:00").timestamp(), at(2, "12:00").timestamp()) == (ready, ships_at(known, ready))
+
+
+def test_an_order_that_only_the_other_site_can_make_is_asked_about_at_its_own() -> None:
+    """S1 has no routing for plums, S2 makes them on M1: the request is S1's, its run to be made on M1 and brought."""
+    steps = [{"step": 1, "line_id": "M1", "rate_pcs_per_h": 120.0}]
+    folded = made_elsewhere(
+        1, lane(), event("routing_upserted", SAID, site_id="S2", item_id="plum", steps=steps)
+    )
+    folded.tell(order("7", at(2, "12:00"), item_id="plum", when=at(0, "05:00")))
+    folded.tick(at(0, "05:01"))
+    request = folded.on(topics.REPLAN_REQUESTS)[-1]
+    (new,) = [each for each in request.problem.runs if each.line_id is None]
+
+    assert ("S1", "rush_order", ["S2/M1"]) == (request.site_id, request.trigger, request.scope)
+    assert ("S1", "F-7") == (new.site_id, new.run_id)
+    assert [("S2", "M1", 120.0, 8 * 3600.0, 600.0)] == [
+        (each.site_id, each.line_id, each.rate_pcs_per_h, each.transfer_s, each.transfer_cost)
+        for each in new.eligible
+    ]
