@@ -4,6 +4,7 @@ Each option of each answer is approved, committed and accepted on a twin of its 
 code but the words on the wire: the plan goes through changes, answers and the fold before it is projected.
 """
 
+import random
 import time
 
 import pytest
@@ -36,7 +37,8 @@ def test_a_committed_option_is_projected_as_it_was_promised(seed: int) -> None:
     before = disrupted(seed)
     request = before.on(topics.REPLAN_REQUESTS)[-1]
     proposals = answered(request)
-    options = [option for option in proposals[-1].options if option.label != "hold"]
+    # What a customer or a supplier must agree to first is shown, and not carried out.
+    options = [option for option in proposals[-1].options if option.label != "hold" and option.feasible]
     assert options, "a line that stands for hours leaves something to decide"
     for option in options:
         folded = told_again(before)
@@ -69,3 +71,38 @@ def test_a_committed_option_is_projected_as_it_was_promised(seed: int) -> None:
                 if (body.site_id, body.order_id) == (effect.site_id, effect.order_id)
             ][-1]
             assert effect.ships_after == ships, f"{option.label}: #{effect.order_id}"
+
+
+def pieces_of_orders(folded: Folded) -> dict[tuple[str, str], float]:
+    """Pieces that are planned for each order, on whatever site."""
+    return {key: round(sum(pegs.values()), 6) for key, pegs in folded.twin.model.pegged.items()}
+
+
+@pytest.mark.parametrize("seed", [0, 3, 7, 9])
+def test_whatever_is_refused_no_order_loses_pieces(seed: int) -> None:
+    """Each change is accepted or rejected at random: an order may be made twice in part, and never less than it was."""
+    before = disrupted(seed)
+    request = before.on(topics.REPLAN_REQUESTS)[-1]
+    proposals = answered(request)
+    planned = pieces_of_orders(before)
+    rng = random.Random(seed)
+    ends: set[str] = set()
+    for option in [each for each in proposals[-1].options if each.label != "hold" and each.feasible]:
+        for share_refused in (0.3, 0.7):
+            folded = told_again(before)
+            folded.tell(*proposals)
+            for kind in ("proposal_approve", "proposal_commit"):
+                command(folded, kind, at(0, "06:31"), request.proposal_id, option_id=option.option_id)
+            number = 0
+            while number < len(changes(folded)):
+                outcome = "rejected" if rng.random() < share_refused else "accepted"
+                answer(folded, changes(folded)[number], at(0, "06:31"), outcome)
+                number += 1
+            left = pieces_of_orders(folded)
+
+            assert all(left[key] >= pieces for key, pieces in planned.items()), option.title
+            ends.add(state(folded, request.proposal_id).state)
+            if state(folded, request.proposal_id).state != "partially_committed":
+                assert planned == left, option.title
+    assert ends <= {"committed", "partially_committed", "commit_failed"}
+    assert ends - {"committed"}, "refusals were tried"
