@@ -271,6 +271,7 @@ def _fed(random: Random, runs: list[SchedulingRun], size: Size) -> list[Scheduli
         ]
         if before and random.random() < size.extras / 4:
             feeder = random.choice(before)
-            run = run.model_copy(update={"fed_by": [(feeder.site_id, feeder.run_id)]})
-        fed.append(run)
+            fed.append(run.model_copy(update={"fed_by": [(feeder.site_id, feeder.run_id)]}))
+        else:
+            fed.append(run)
     return fed

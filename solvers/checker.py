@@ -85,7 +85,10 @@ class Checker:
             if run is None or (each.of_run_id is not None and key in self._runs):
                 wrong.append(f"{name} is neither a run of the problem nor split from one")
                 continue
-            if all(line != (eligible.site_id, eligible.line_id) for eligible in run.eligible):
+            stays = line == (run.site_id, run.line_id) and (
+                option.label == "hold" or run.freedom in ("started", "frozen")
+            )
+            if not stays and all(line != (one.site_id, one.line_id) for one in run.eligible):
                 wrong.append(f"{name} is on line {line[0]}/{line[1]}, which cannot make it")
             if each.quantity_pcs <= 0 < run.quantity_pcs:
                 wrong.append(f"{name} makes {each.quantity_pcs:g} pieces")
@@ -122,6 +125,8 @@ class Checker:
                 continue
             home = (run.site_id, run.line_id)
             name = f"run {key[0]}/{key[1]} is {run.freedom}"
+            if run.freedom == "firm" and all((one.site_id, one.line_id) != home for one in run.eligible):
+                continue  # a planner's lock wants it elsewhere
             if _line_of(found) != home:
                 wrong.append(f"{name}, but goes to line {found.line_id}")
             elif run.freedom != "firm":

@@ -140,6 +140,14 @@ def simulate(
     return found
 
 
+def _eligible(run: SchedulingRun, line: Key) -> tuple[float, float, float]:
+    """Pieces an hour, seconds and cost of transfer; a run that a lock wants elsewhere keeps its pace where it is."""
+    for each in run.eligible:
+        if (each.site_id, each.line_id) == line:
+            return each.rate_pcs_per_h, each.transfer_s, each.transfer_cost
+    return run.eligible[0].rate_pcs_per_h, 0.0, 0.0
+
+
 def _begin(
     problem: SchedulingProblem,
     spans: list[tuple[float, float]],
@@ -292,7 +300,10 @@ class Figures:
             for order in self.problem.orders
         ]
         known = [margin for margin in margins if margin is not None]
-        pegs = {(run.site_id, run.run_id): run.pegs for run in self.problem.runs}
+        pegs = {
+            (run.site_id, run.run_id): [(peg.site_id, peg.order_id) for peg in run.pegs]
+            for run in self.problem.runs
+        }
         return {
             "late_orders": sum(1 for slip in slips.values() if slip > 0),
             "total_slip_h": sum(slips.values()),
@@ -308,18 +319,14 @@ class Figures:
             "cost": cost,
             "margin": sum(known) - cost if len(known) == len(margins) else None,
             "throughput_pcs": self._throughput(),
-            "moved_orders": len(
-                {(peg.site_id, peg.order_id) for key in [*moved, *split_of] for peg in pegs[key]}
-            ),
+            "moved_orders": len({peg for key in [*moved, *split_of] for peg in pegs[key] if peg in weights}),
         }
 
     def _transfers(self) -> float:
         cost = 0.0
         for line, queue in self.queues.items():
             for each in queue:
-                whole = next(
-                    one.transfer_cost for one in each.run.eligible if (one.site_id, one.line_id) == line
-                )
+                whole = _eligible(each.run, line)[2]
                 left = each.run.remaining_pcs
                 cost += whole * (each.remaining_pcs / left if left > 0 else 1.0)
         return cost

@@ -99,12 +99,12 @@ class Evaluated:
                 margin = None
                 break
             margin += round(order.quantity_pcs * (order.unit_price - order.unit_cost), 2)
+        touched = [*self.moved, *(split.of for split in self.plan.splits.values())]
         of_moved = {
-            (peg.site_id, peg.order_id) for key in self.moved for peg in self.problem.runs[key].pegs
-        } | {
             (peg.site_id, peg.order_id)
-            for split in self.plan.splits.values()
-            for peg in self.problem.runs[split.of].pegs
+            for key in touched
+            for peg in self.problem.runs[key].pegs
+            if (peg.site_id, peg.order_id) in orders
         }
         return PlanKpis(
             late_orders=len(late),
@@ -194,7 +194,8 @@ def _outcomes(
             if before is not after:
                 for key in (*before.keys, *after.keys):
                     for peg in problem.run_of(key, plan).pegs:
-                        touched[peg.site_id, peg.order_id] = None
+                        if (peg.site_id, peg.order_id) in problem.orders:
+                            touched[peg.site_id, peg.order_id] = None
         concerned = list(touched)
     line_of = plan.line_of()
     parts: dict[RunKey, list[RunKey]] = {}
@@ -210,7 +211,9 @@ def _outcomes(
                 if line is None:
                     ready = None
                 elif ready is not None:
-                    ready = max(ready, ends[key] + problem.eligible[run_key][line].transfer_s)
+                    eligible = problem.eligible[run_key][line]
+                    brought_s = eligible.transfer_s if eligible.site_id != order.site_id else 0.0
+                    ready = max(ready, ends[key] + brought_s)
         # An order without any run here: nothing is known to be late about it.
         outcomes[order_key] = (
             OrderOutcome(None, None, 0.0, 0.0)

@@ -6,7 +6,6 @@ Law: everything else in solvers/ may rest on what is checked here; what is refus
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from types import MappingProxyType
 
 from schemas import ProblemInvalid
 from schemas.scheduling import (
@@ -49,11 +48,6 @@ class Split:
     quantity_pcs: float
 
 
-NO_STARTS: Mapping[RunKey, float] = MappingProxyType({})
-NO_OVERTIME: Mapping[WindowKey, float] = MappingProxyType({})
-NO_SPLITS: Mapping[RunKey, Split] = MappingProxyType({})
-
-
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What a planner would commit.
@@ -66,9 +60,9 @@ class Plan:
     """
 
     sequences: tuple[tuple[RunKey, ...], ...]
-    starts: Mapping[RunKey, float] = NO_STARTS
-    overtime: Mapping[WindowKey, float] = NO_OVERTIME
-    splits: Mapping[RunKey, Split] = NO_SPLITS
+    starts: Mapping[RunKey, float] = field(default_factory=dict)
+    overtime: Mapping[WindowKey, float] = field(default_factory=dict)
+    splits: Mapping[RunKey, Split] = field(default_factory=dict)
 
     def with_sequences(self, sequences: Mapping[int, tuple[RunKey, ...]]) -> "Plan":
         """The same with other sequences on some lines, by index."""
@@ -98,7 +92,8 @@ class Problem:
     Attributes:
         wire: as it was asked.
         line_index: of each line; runs, orders: by key, in the order of the wire.
-        eligible: lines that can make a run, by index, with rate and transfer.
+        eligible: lines that can make a run, by index, with rate and transfer; the one that it is planned on always.
+        must_leave: runs that a planner's lock wants on another line than the one that they are planned on.
         committed: runs of each line in queue order, as committed.
         committed_line: of runs that have a line.
         runs_of: runs of each order.
@@ -112,6 +107,7 @@ class Problem:
     runs: dict[RunKey, SchedulingRun] = field(init=False)
     orders: dict[OrderKey, SchedulingOrder] = field(init=False)
     eligible: dict[RunKey, dict[int, EligibleLine]] = field(init=False)
+    must_leave: frozenset[RunKey] = field(init=False)
     committed: tuple[tuple[RunKey, ...], ...] = field(init=False)
     committed_line: dict[RunKey, int] = field(init=False)
     runs_of: dict[OrderKey, list[RunKey]] = field(init=False)
@@ -138,13 +134,6 @@ class Problem:
         put("runs", {(run.site_id, run.run_id): run for run in wire.runs})
         put("orders", {(order.site_id, order.order_id): order for order in wire.orders})
         put(
-            "eligible",
-            {
-                key: {self.line_index[each.site_id, each.line_id]: each for each in run.eligible}
-                for key, run in self.runs.items()
-            },
-        )
-        put(
             "committed_line",
             {
                 key: self.line_index[run.site_id, run.line_id]
@@ -152,6 +141,8 @@ class Problem:
                 if run.line_id is not None
             },
         )
+        put("eligible", {key: self._eligible_of(key, run) for key, run in self.runs.items()})
+        put("must_leave", frozenset(key for key, run in self.runs.items() if self._must_leave(key, run)))
         queues: list[list[RunKey]] = [[] for _ in wire.lines]
         for key in sorted(self.committed_line, key=lambda key: self.runs[key].position or 0):
             queues[self.committed_line[key]].append(key)
@@ -161,7 +152,8 @@ class Problem:
         fed: dict[RunKey, list[RunKey]] = {}
         for key, run in self.runs.items():
             for peg in run.pegs:
-                runs_of[peg.site_id, peg.order_id].append(key)
+                if (peg.site_id, peg.order_id) in runs_of:  # orders that are closed need nothing more
+                    runs_of[peg.site_id, peg.order_id].append(key)
             for feeder in run.fed_by:
                 feeders.setdefault(key, []).append(feeder)
                 fed.setdefault(feeder, []).append(key)
@@ -229,6 +221,24 @@ class Problem:
                 self._calendars.clear()
             self._calendars[line, bought] = known
         return known
+
+    def _eligible_of(self, key: RunKey, run: SchedulingRun) -> dict[int, EligibleLine]:
+        found = {self.line_index[each.site_id, each.line_id]: each for each in run.eligible}
+        home = self.committed_line.get(key)
+        if home is not None and home not in found:
+            # A lock may want it elsewhere; until it goes, it is planned here, at the pace of where it shall go.
+            line = self.wire.lines[home]
+            rate = run.eligible[0].rate_pcs_per_h
+            found[home] = EligibleLine(site_id=line.site_id, line_id=line.line_id, rate_pcs_per_h=rate)
+        return found
+
+    def _must_leave(self, key: RunKey, run: SchedulingRun) -> bool:
+        home = (run.site_id, run.line_id)
+        return (
+            run.line_id is not None
+            and run.freedom in ("firm", "free")
+            and all((each.site_id, each.line_id) != home for each in run.eligible)
+        )
 
     def _pinned_of(self, queue: list[RunKey]) -> int:
         return max(

@@ -40,10 +40,9 @@ def check_problem(problem: SchedulingProblem) -> None:
     for order in problem.orders:
         _check_order(order)
     line_keys = {(line.site_id, line.line_id) for line in problem.lines}
-    order_keys = {(order.site_id, order.order_id) for order in problem.orders}
     run_keys = {(run.site_id, run.run_id) for run in problem.runs}
     for run in problem.runs:
-        _check_run(run, line_keys, order_keys, run_keys)
+        _check_run(run, line_keys, run_keys)
     _check_queues(problem)
 
 
@@ -81,7 +80,6 @@ def _check_order(order: SchedulingOrder) -> None:
 def _check_run(
     run: SchedulingRun,
     lines: set[tuple[str, str]],
-    orders: set[tuple[str, str]],
     runs: set[tuple[str, str]],
 ) -> None:
     name = f"run {run.site_id}/{run.run_id}"
@@ -113,11 +111,8 @@ def _check_run(
     else:
         if run.position is None or (run.planned_start is None and not has_begun):
             raise ProblemInvalid(f"{name}: position or planned_start is missing, it is on {run.line_id}")
-        if all((run.site_id, run.line_id) != (each.site_id, each.line_id) for each in run.eligible):
-            raise ProblemInvalid(f"{name}: line_id {run.line_id} is not among its eligible lines")
-    for peg in run.pegs:
-        if (peg.site_id, peg.order_id) not in orders:
-            raise ProblemInvalid(f"{name}: pegs name order {peg.site_id}/{peg.order_id}, which is not there")
+        if (run.site_id, run.line_id) not in lines:
+            raise ProblemInvalid(f"{name}: line_id {run.line_id} is not among the lines")
     _unique(f"{name}: pegs", ((peg.site_id, peg.order_id) for peg in run.pegs))
     for feeder in run.fed_by:
         if tuple(feeder) not in runs or tuple(feeder) == (run.site_id, run.run_id):

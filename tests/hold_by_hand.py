@@ -100,7 +100,9 @@ def _begin(
     return max(start, next_working(line.spans, max(fed))) if fed else start
 
 
-def setup_s(problem: SchedulingProblem, line: SchedulingLine, run: SchedulingRun, family: str | None) -> float:
+def setup_s(
+    problem: SchedulingProblem, line: SchedulingLine, run: SchedulingRun, family: str | None
+) -> float:
     """Setup of a line for a run after a family."""
     if run.setup_s is not None:
         return run.setup_s
@@ -113,7 +115,9 @@ def setup_s(problem: SchedulingProblem, line: SchedulingLine, run: SchedulingRun
     return matrix.same_family_s if family == run.family else matrix.default_s
 
 
-def ready_at(problem: SchedulingProblem, order: SchedulingOrder, plan: dict[Key, tuple[float, float]]) -> float:
+def ready_at(
+    problem: SchedulingProblem, order: SchedulingOrder, plan: dict[Key, tuple[float, float]]
+) -> float:
     """When the last of an order's runs has ended and was brought to its site."""
     ready = order.ready_elsewhere or -inf
     for run in problem.runs:

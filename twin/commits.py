@@ -5,6 +5,7 @@ because its pieces are made elsewhere waits until that is in force: a refusal ma
 """
 
 from hashlib import blake2b
+from typing import Any
 
 from schemas import (
     OvertimeBought,
@@ -16,6 +17,7 @@ from schemas import (
     Proposal,
     RunPlanned,
 )
+from twin.eligibility import places_of
 from twin.entities import Run
 from twin.model import Model
 from twin.plan_book import Basis, BasisRun, ChangeNote, revision_of
@@ -238,7 +240,7 @@ def run_planned(
     origin = known
     if origin is None and change.of_run_id is not None and change.of_site_id is not None:
         origin = model.runs.get((change.of_site_id, change.of_run_id))
-    fields = {
+    fields: dict[str, Any] = {
         "event_id": answer.event_id,
         "event_time": answer.event_time,
         "line_id": change.line_id,
@@ -249,8 +251,7 @@ def run_planned(
     if origin is not None:
         plan = origin.plan
         if change.line_id != plan.line_id or change.site_id != plan.site_id:
-            routed = model.plant.routing_rate(change.site_id, plan.item_id, change.line_id)
-            fields["rate_pcs_per_h"] = routed if routed is not None else plan.rate_pcs_per_h
+            fields["rate_pcs_per_h"] = _rate_on(model, origin, change)
         fields["pegs"] = _pegs(change, plan.site_id, plan.quantity_pcs, plan.pegs)
         if known is None:
             fields |= {"run_id": change.run_id, "site_id": change.site_id, "source_sequence": None}
@@ -269,6 +270,14 @@ def run_planned(
     fields |= {"run_id": change.run_id, "site_id": change.site_id, "item_id": made.item_id}
     fields["pegs"] = _pegs(change, made.site_id, made.quantity_pcs, pegs)
     return RunPlanned.model_construct(**fields)
+
+
+def _rate_on(model: Model, origin: Run, change: ChangeNote) -> float:
+    """The speed on the line, as the problem had it."""
+    for line, rate in places_of(model, origin):
+        if (line.site_id, line.line_id) == (change.site_id, change.line_id):
+            return rate
+    return origin.rate_pcs_per_h
 
 
 def _basis_of(basis: Basis, change: ChangeNote) -> BasisRun | None:

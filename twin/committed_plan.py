@@ -9,7 +9,6 @@ from typing import Any
 
 from schemas import (
     Event,
-    Freedom,
     Output,
     OvertimeWindowUpserted,
     PlannedRun,
@@ -21,7 +20,9 @@ from schemas import (
 from twin.entities import Line, Run, SiteKey
 from twin.model import Model
 from twin.plan_book import SitePlan
+from twin.plan_moves import moves_in_shift
 from twin.planned import planned_as
+from twin.problem_runs import LATEST_S, freeness_of
 from twin.proposals import Proposals
 from twin.runs import RunState
 from twin.session import Session
@@ -123,8 +124,9 @@ def _bought(model: Model, event: OvertimeWindowUpserted) -> Bought:
 
 def _planned_run(model: Model, line: Line, run: Run, position: int, now: float) -> PlannedRun:
     projected = line.projected.get(run.run_id)
+    rules = model.plant.rules(run.site_id)
     start, end = run.planned_start, run.planned_end
-    if projected is not None and projected.finish_at < utc_limit():
+    if projected is not None and projected.finish_at < LATEST_S:
         start, end = projected.start_at, projected.finish_at
     if run.progress.state is not RunState.PLANNED and run.progress.first_started_at is not None:
         start = run.progress.first_started_at
@@ -137,20 +139,5 @@ def _planned_run(model: Model, line: Line, run: Run, position: int, now: float) 
         start_at=utc(start),
         end_at=utc(end),
         quantity_pcs=run.plan.quantity_pcs,
-        status=_freedom(model, run, now),
+        status=freeness_of(line, run, rules, now, moves_in_shift(model, run, now)).freedom,
     )
-
-
-def utc_limit() -> float:
-    """Moments from here on cannot be written down; a run that never ends is told as planned."""
-    return 4_102_444_800.0  # 2100-01-01
-
-
-def _freedom(model: Model, run: Run, now: float) -> Freedom:
-    if run.progress.state is not RunState.PLANNED:
-        return "started"
-    rules = model.plant.rules(run.site_id)
-    ahead_h = (run.planned_start - now) / 3600.0
-    if ahead_h < rules.plan_frozen_h:
-        return "frozen"
-    return "firm" if ahead_h < rules.plan_firm_h else "free"

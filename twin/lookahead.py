@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from msgspec import structs
 
-from twin.assessment import Assessment, assess, penalty_rate, ready_of
+from twin.assessment import Assessment, Ready, assess, penalty_rate, ready_of
 from twin.downtime import expected_end, stopped_run
 from twin.drift import DriftPhase
 from twin.entities import Line, Order, Run
@@ -12,6 +12,7 @@ from twin.experience import Habits
 from twin.model import Model
 from twin.projection import ProjectedRun, QueuedRun, project_queue
 from twin.runs import STOPPED, RunState
+from twin.transfers import transfer_to
 
 LONG_AGO_S = 30 * 86_400.0
 """Longer than any setup."""
@@ -87,16 +88,21 @@ def _has_passed(line: Line, moment: float | None, now: float) -> bool:
     return line.calendar.work_between(before - before % 60.0, now) > 0.0
 
 
+def ready_run(order: Order, model: Model) -> Ready | None:
+    """The run that decides when the order is ready; None where nothing is planned for it."""
+    return ready_of(model.runs_of(order), lambda run: transfer_to(model.plant, run, order))
+
+
 def assess_order(order: Order, model: Model) -> Assessment | None:
     """The order as its runs are projected; None without runs, or where it is never ready."""
-    ready = ready_of(model.runs_of(order))
+    ready = ready_run(order, model)
     if ready is None:
         return None
     event = order.event
     route = None if event.route_id is None else model.plant.route(order.site_id, event.route_id)
     customer = model.plant.customer(order.site_id, event.customer_id)
     agreed = model.plant.agreed_penalty(order.site_id, event.customer_id)
-    experience = model.experience_of(ready[0].site_id)
+    experience = model.experience_of(ready.line.site_id)
     return assess(order, ready, route, penalty_rate(order, customer, agreed), experience)
 
 

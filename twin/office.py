@@ -20,6 +20,7 @@ from schemas import (
     ShipmentDeparted,
     SiteUpserted,
     StationUpserted,
+    TransferLaneUpserted,
     WorkOrderClosed,
 )
 from twin import conflicts
@@ -59,6 +60,7 @@ class Office:
             "run_cancelled": self._on_run_cancelled,
             "shipment_departed": self._on_departure,
             "work_order_closed": self._on_work_order_closed,
+            "transfer_lane_upserted": self._on_lane,
         }
         for kind in ("setup_matrix_upserted", "item_upserted", "routing_upserted", "overtime_rate_upserted"):
             table[kind] = self._on_plant_change
@@ -100,6 +102,12 @@ class Office:
     def _on_overtime(self, event: OvertimeWindowUpserted) -> None:
         if self.keep(event) in (Word.NEW, Word.CHANGED):
             self._session.evaluate([self._session.model.put_overtime(event)])
+
+    def _on_lane(self, event: TransferLaneUpserted) -> None:
+        """What is made at one site for the orders of another takes another time to get there."""
+        if self.keep(event) in (Word.NEW, Word.CHANGED):
+            orders = self._session.model.open_orders(event.to_site_id)
+            self._session.evaluate([], orders)
 
     def _on_customer(self, event: CustomerUpserted) -> None:
         if self.keep(event) in (Word.NEW, Word.CHANGED):

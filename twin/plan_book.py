@@ -60,6 +60,8 @@ class Basis(msgspec.Struct):
         first_revision: of its answer.
         scope: lines that may be touched, as site_id/line_id.
         card_ids: cards that it is about.
+        added: runs that nobody has planned yet, as JSON of schemas.SchedulingRun.
+        hit: lines that what happened concerns, as (site_id, line_id).
     """
 
     request_id: str
@@ -71,6 +73,8 @@ class Basis(msgspec.Struct):
     scope: list[str]
     card_ids: list[str]
     runs: list[BasisRun]
+    added: list[str]
+    hit: list[tuple[str, str]]
 
     def encode(self) -> bytes:
         """JSON of the basis."""

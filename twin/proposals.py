@@ -345,4 +345,6 @@ def _basis_of(request: ReplanRequested) -> Basis:
             )
             for run in request.problem.runs
         ],
+        added=[run.model_dump_json() for run in request.problem.runs if run.line_id is None],
+        hit=[(line.site_id, line.line_id) for line in request.problem.lines if line.is_hit],
     )

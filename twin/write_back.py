@@ -141,10 +141,10 @@ class WriteBack:
         model = self._session.model
         event: Event | None
         if change.action == "plan_run":
-            before = model.line_of_run.get((change.site_id, change.run_id))
+            moved = model.runs.get((change.site_id, change.run_id))
             event = run_planned(model, self._book.bases.get(key), change, answer)
-            if event is not None and before is not None:
-                note_move(model, change.site_id, change.run_id, answer.event_time.timestamp())
+            if event is not None and moved is not None:
+                note_move(model, moved, answer.event_time.timestamp())
         elif change.action == "cancel_run":
             known = (change.site_id, change.run_id) in model.runs
             event = _cancelled(change, answer) if known else None  # ERP may have said so itself already
