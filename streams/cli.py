@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from schemas import TOPICS, ForesiteError, UsageError
-from streams import desk_cli, picture_cli, rules_cli
+from streams import desk_cli, ledger_cli, picture_cli, rules_cli
 from streams.notify import cli as notify_cli
 from streams.settings import Settings
 from streams.times import moment
@@ -39,6 +39,7 @@ app.add_typer(topics_app, name="topics")
 app.add_typer(desk_cli.app, name="card")
 app.add_typer(notify_cli.app, name="notify")
 picture_cli.register(app)
+ledger_cli.register(app)
 app.add_typer(rules_cli.app, name="rules")
 
 Kafka = Annotated[
