@@ -102,7 +102,7 @@ class PlanKpis(OutputModel):
     changeover_min: float
     changeover_cost: float
     cost: float
-    margin: float | None
+    margin: float | None = None
     throughput_pcs: float
     moved_orders: int
 
@@ -137,10 +137,10 @@ class OrderEffect(OutputModel):
     site_id: str
     order_id: str
     customer_name: str
-    ships_before: datetime | None
-    ships_after: datetime | None
-    slip_h_before: float | None
-    slip_h_after: float | None
+    ships_before: datetime | None = None
+    ships_after: datetime | None = None
+    slip_h_before: float | None = None
+    slip_h_after: float | None = None
     penalty_before: float
     penalty_after: float
 
@@ -183,10 +183,10 @@ class QuotePosition(OutputModel):
     site_id: str
     line_id: str
     position: int
-    after_run_id: str | None
+    after_run_id: str | None = None
     start_at: datetime
     end_at: datetime
-    ships_at: datetime | None
+    ships_at: datetime | None = None
     slip_h: float
     added_cost: float
     added_setup_min: float
@@ -204,6 +204,8 @@ class Quote(OutputModel):
 
 class Proposal(Event):
     """solver.proposals.v1: options for one request; a higher revision replaces a lower one. Comes back as a fact.
+
+    Facts are written without what is None, so every field in it that may be None has that as its default.
 
     Attributes:
         event_id: proposal_id/revision; event_time: as_of of the request.

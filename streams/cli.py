@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from schemas import TOPICS, ForesiteError, UsageError
-from streams import desk_cli, ledger_cli, picture_cli, rules_cli
+from streams import desk_cli, ledger_cli, picture_cli, proposal_cli, rules_cli
 from streams.notify import cli as notify_cli
 from streams.settings import Settings
 from streams.times import moment
@@ -37,6 +37,7 @@ Every setting is an environment variable FORESITE_<NAME>; see docs/settings.md."
 topics_app = typer.Typer(no_args_is_help=True, help="The topics: list them, or create them on Kafka.")
 app.add_typer(topics_app, name="topics")
 app.add_typer(desk_cli.app, name="card")
+app.add_typer(proposal_cli.app, name="proposal")
 app.add_typer(notify_cli.app, name="notify")
 picture_cli.register(app)
 ledger_cli.register(app)

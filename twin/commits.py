@@ -18,7 +18,7 @@ from schemas import (
     RunPlanned,
 )
 from twin.eligibility import places_of
-from twin.entities import Run
+from twin.entities import Run, SiteKey
 from twin.model import Model
 from twin.plan_book import Basis, BasisRun, ChangeNote, revision_of
 from twin.runs import RunState
@@ -61,14 +61,20 @@ def changes_of(model: Model, basis: Basis, proposal: Proposal, option: PlanOptio
         if known is not None and change.site_id != planned.site_id:
             cancels.append(maker.cancel(known, [change.change_id], change.because))
     _hold_back_what_gives(model, plans)
+    moved = _moved_in_sequence(model, option)
+    for change in plans:
+        known = model.runs.get((change.site_id, change.run_id))
+        change.is_move = (
+            known is None or known.plan.line_id != change.line_id or (change.site_id, change.run_id) in moved
+        )
     in_plan = {(planned.site_id, planned.run_id) for planned in option.plan}
-    for change in option.changes:
-        key = (change.site_id, change.run_id)
+    for said in option.changes:
+        key = (said.site_id, said.run_id)
         gone = model.runs.get(key)
-        if change.field == "cancelled" and key not in in_plan and gone is not None:
+        if said.field == "cancelled" and key not in in_plan and gone is not None:
             orders = {order_id for _, order_id in gone.order_keys}
             takers = [each.change_id for each in plans if each.order_id in orders]
-            cancels.append(maker.cancel(gone, takers, change.because))
+            cancels.append(maker.cancel(gone, takers, said.because))
     # What is sent at once goes before what waits for it.
     return [*overtime, *sorted(plans, key=lambda each: bool(each.after)), *cancels]
 
@@ -218,6 +224,44 @@ def _hold_back_what_gives(model: Model, plans: list[ChangeNote]) -> None:
             change.after = [each for each in others if each != change.change_id]
 
 
+def _moved_in_sequence(model: Model, option: PlanOption) -> frozenset[SiteKey]:
+    """Runs that stay on their line and lose their place: the fewest whose moving makes one sequence the other."""
+    after: dict[SiteKey, list[SiteKey]] = {}
+    for planned in sorted(option.plan, key=lambda run: run.position):
+        key = (planned.site_id, planned.run_id)
+        line = model.line_of_run.get(key)
+        if (
+            line is not None
+            and planned.line_site_id in (None, line.site_id)
+            and line.line_id == planned.line_id
+        ):
+            after.setdefault((line.site_id, line.line_id), []).append(key)
+    moved: set[SiteKey] = set()
+    for line_key, keys in after.items():
+        queue = model.lines[line_key].queued()
+        places = {(run.site_id, run.run_id): place for place, run in enumerate(queue)}
+        known = [key for key in keys if key in places]
+        moved |= {known[place] for place in _out_of_order([places[key] for key in known])}
+    return frozenset(moved)
+
+
+def _out_of_order(places: list[int]) -> list[int]:
+    """Indexes outside the longest rising part of a list."""
+    best: list[
+        tuple[int, int]
+    ] = []  # length of the longest rising part that ends here, and where it came from
+    for index, place in enumerate(places):
+        before = [(best[other][0], other) for other in range(index) if places[other] < place]
+        length, came_from = max(before, default=(0, -1))
+        best.append((length + 1, came_from))
+    kept: set[int] = set()
+    at = max(range(len(best)), key=lambda index: best[index][0], default=-1)
+    while at >= 0:
+        kept.add(at)
+        at = best[at][1]
+    return [index for index in range(len(places)) if index not in kept]
+
+
 # What an answer puts in force
 
 
@@ -257,7 +301,12 @@ def run_planned(
             fields |= {"run_id": change.run_id, "site_id": change.site_id, "source_sequence": None}
         if change.site_id != plan.site_id:
             # Ids of runs, work orders and sources are the giving site's own.
-            fields |= {"feeds_run_ids": [], "alternate_line_ids": [], "work_order_id": None, "source_id": None}
+            fields |= {
+                "feeds_run_ids": [],
+                "alternate_line_ids": [],
+                "work_order_id": None,
+                "source_id": None,
+            }
         return plan.model_copy(update=fields)
     made = None if basis is None else _basis_of(basis, change)
     if made is None:

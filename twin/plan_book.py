@@ -56,7 +56,7 @@ class Basis(msgspec.Struct):
     """What a request rests on.
 
     Attributes:
-        request_id: the last request of the proposal; asked_at: the shard's clock then.
+        request_id: the last request of the proposal; asked_at: the shard's clock then; earlier: requests before it.
         first_revision: of its answer.
         scope: lines that may be touched, as site_id/line_id.
         card_ids: cards that it is about.
@@ -75,6 +75,7 @@ class Basis(msgspec.Struct):
     runs: list[BasisRun]
     added: list[str]
     hit: list[tuple[str, str]]
+    earlier: list[str] = msgspec.field(default_factory=list)
 
     def encode(self) -> bytes:
         """JSON of the basis."""
@@ -100,6 +101,7 @@ class ChangeNote(msgspec.Struct):
         after: changes that must be in force before this one is sent.
         outcome: held_back, sent, accepted, modified or rejected; reason: why, as the answer says.
         answered_by: the acknowledgement's event id.
+        is_move: to another line, or to another place in the sequence; not only to another time.
     """
 
     change_id: str
@@ -123,6 +125,7 @@ class ChangeNote(msgspec.Struct):
     outcome: str = "held_back"
     reason: str | None = None
     answered_by: str | None = None
+    is_move: bool = False
 
 
 class ProposalLife(msgspec.Struct):
@@ -264,17 +267,18 @@ class PlanBook:
             self.by_change[change.change_id] = key
 
     def save_basis(self, key: SiteKey, basis: Basis) -> None:
-        """A request was made for a proposal; the one before it is forgotten."""
+        """A request was made for a proposal, perhaps once more."""
+        before = self.bases.get(key)
+        if before is not None and before.request_id != basis.request_id:
+            basis.earlier = [*before.earlier, before.request_id]
         self.adopt_basis(key, basis)
         self._store.put(join_key(key[0], "proposal_basis", key[1]), basis)
 
     def adopt_basis(self, key: SiteKey, basis: Basis) -> None:
         """Hold a basis that is already written."""
-        before = self.bases.get(key)
-        if before is not None:
-            self.by_request.pop(before.request_id, None)
         self.bases[key] = basis
-        self.by_request[basis.request_id] = key
+        for request_id in (*basis.earlier, basis.request_id):
+            self.by_request[request_id] = key
 
     def save_options(self, proposal: Proposal) -> None:
         """Options came."""
@@ -288,7 +292,8 @@ class PlanBook:
             self._store.remove(join_key(key[0], "proposal_options", key[1]))
         basis = self.bases.pop(key, None)
         if basis is not None:
-            self.by_request.pop(basis.request_id, None)
+            for request_id in (*basis.earlier, basis.request_id):
+                self.by_request.pop(request_id, None)
             self._store.remove(join_key(key[0], "proposal_basis", key[1]))
 
     def forget_life(self, key: SiteKey) -> None:

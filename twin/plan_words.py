@@ -59,7 +59,9 @@ def sent(changes: list[ChangeNote]) -> str:
     held = [each for each in changes if each.outcome == "held_back"]
     done = sum(each.outcome in IN_FORCE for each in changes)
     words = [f"{done} of {plural(len(changes), 'change')} in force" if done else ""]
-    words.append(f"waiting for the answer to {listed([name_of(each) for each in waiting])}" if waiting else "")
+    words.append(
+        f"waiting for the answer to {listed([name_of(each) for each in waiting])}" if waiting else ""
+    )
     words.append(
         f"{listed([name_of(each) for each in held])} held back until what takes over is in force"
         if held
@@ -124,5 +126,9 @@ def name_of(change: ChangeNote) -> str:
         return f"overtime {change.window_id} on {change.line_id}"
     if change.action == "cancel_run":
         return f"cancel {change.run_id} at {change.site_id}"
-    where = change.line_id if change.of_site_id in (None, change.site_id) else f"{change.site_id}/{change.line_id}"
+    where = (
+        change.line_id
+        if change.of_site_id in (None, change.site_id)
+        else f"{change.site_id}/{change.line_id}"
+    )
     return f"{change.run_id} to {where}"

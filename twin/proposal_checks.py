@@ -3,12 +3,13 @@
 The solver's answers come from another process: whatever they say, the twin goes on.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from schemas import PlannedRun, PlanOption, Proposal, Rules
 from twin.commits import SAME_START_S, same_quantity
+from twin.entities import SiteKey
 from twin.model import Model
-from twin.plan_book import Basis
+from twin.plan_book import Basis, BasisRun
 from twin.runs import RunState
 
 FIXED = frozenset({"started", "frozen"})
@@ -31,7 +32,7 @@ def flaw_of(basis: Basis, proposal: Proposal) -> str | None:
     return None
 
 
-def _flaw_of_run(runs: dict, planned: PlannedRun) -> str | None:  # type: ignore[type-arg]  # of BasisRun by key
+def _flaw_of_run(runs: Mapping[SiteKey, BasisRun], planned: PlannedRun) -> str | None:
     origin = runs.get((planned.site_id, planned.of_run_id or planned.run_id))
     name = f"run {planned.run_id}"
     if origin is None:
@@ -50,22 +51,24 @@ def _flaw_of_run(runs: dict, planned: PlannedRun) -> str | None:  # type: ignore
     return None
 
 
-def moved_runs(basis: Basis, option: PlanOption) -> list[PlannedRun]:
-    """Runs that an option puts elsewhere or at another time than the plan that it rests on."""
+def moved_runs(basis: Basis, option: PlanOption) -> list[tuple[PlannedRun, BasisRun | None]]:
+    """Runs that an option puts elsewhere or at another time, each with the plan that it rests on; None: it is new."""
     runs = {(run.site_id, run.run_id): run for run in basis.runs}
-    moved = []
+    moved: list[tuple[PlannedRun, BasisRun | None]] = []
     for planned in option.plan:
         run = runs.get((planned.site_id, planned.run_id))
-        line = (planned.line_site_id or planned.site_id, planned.line_id)
-        if run is None or run.line_id is None or run.start is None:
-            moved.append(planned)
-        elif (
-            line != (run.site_id, run.line_id)
-            or abs(run.start - planned.planned_start_at.timestamp()) >= SAME_START_S
-            or not same_quantity(run.quantity_pcs, planned.quantity_pcs)
-        ):
-            moved.append(planned)
+        if run is None or not _is_as_it_was(planned, run):
+            moved.append((planned, run))
     return moved
+
+
+def _is_as_it_was(planned: PlannedRun, run: BasisRun) -> bool:
+    return (
+        (planned.line_site_id or planned.site_id, planned.line_id) == (run.site_id, run.line_id)
+        and run.start is not None
+        and abs(run.start - planned.planned_start_at.timestamp()) < SAME_START_S
+        and same_quantity(run.quantity_pcs, planned.quantity_pcs)
+    )
 
 
 def deadline_of(basis: Basis, option: PlanOption, rules: Rules) -> tuple[float, str] | None:
@@ -78,9 +81,8 @@ def deadline_of(basis: Basis, option: PlanOption, rules: Rules) -> tuple[float, 
         (window.notice_by.timestamp(), f"overtime on {window.line_id} must be ordered by then")
         for window in option.overtime
     ]
-    for planned in moved_runs(basis, option):
-        run = basis.run(planned.site_id, planned.run_id)
-        if run is None or run.freedom != "started":
+    for planned, was in moved_runs(basis, option):
+        if was is None or was.freedom != "started":
             start = planned.planned_start_at.timestamp() + grace_s
             ends.append((start, f"run {planned.run_id} was to begin on {planned.line_id}"))
     return min(ends, default=None)
@@ -88,8 +90,7 @@ def deadline_of(basis: Basis, option: PlanOption, rules: Rules) -> tuple[float, 
 
 def begun_since(model: Model, basis: Basis, option: PlanOption) -> Iterator[str]:
     """Runs that an option moves and that have begun, or ended, or gone since."""
-    for planned in moved_runs(basis, option):
-        was = basis.run(planned.site_id, planned.run_id)
+    for planned, was in moved_runs(basis, option):
         if was is None or was.line_id is None or was.freedom == "started":
             continue
         run = model.runs.get((planned.site_id, planned.run_id))

@@ -4,7 +4,6 @@ Commands on them are in proposal_desk.py, the writing back of an approved option
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 from schemas import (
     ChangeStatus,
@@ -20,7 +19,6 @@ from schemas import (
 from twin import plan_words
 from twin.card_board import CardBoard
 from twin.card_life import LIVE_STATES
-from twin.commits import IN_FORCE, same_quantity
 from twin.entities import SiteKey
 from twin.plan_book import Basis, BasisRun, ProposalLife
 from twin.planned import PlannedAs
@@ -306,9 +304,7 @@ class Proposals:
             runs=self._runs_of(life),
             as_of=utc(now),
         )
-        session.outputs.append(
-            Output(topics.PLANS, life.proposal_id, body, output_id, utc(now).isoformat())
-        )
+        session.outputs.append(Output(topics.PLANS, life.proposal_id, body, output_id, utc(now).isoformat()))
 
     def _runs_of(self, life: ProposalLife) -> list[PlannedRun]:
         proposal = self._book.proposals.get((life.site_id, life.proposal_id))

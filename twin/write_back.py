@@ -11,9 +11,10 @@ from twin import plan_words
 from twin.commits import ANSWERED, IN_FORCE, in_force, overtime_ordered, run_planned
 from twin.committed_plan import CommittedPlan
 from twin.entities import SiteKey
-from twin.plan_book import ChangeNote, Commitment, ProposalLife, PromisedOrder
+from twin.plan_book import ChangeNote, Commitment, PromisedOrder, ProposalLife
 from twin.plan_moves import note_move
 from twin.proposals import Proposals
+from twin.runs import RunState
 from twin.session import Session
 from twin.words import utc
 
@@ -50,9 +51,10 @@ class WriteBack:
         self._release(life)
 
     def again(self, life: ProposalLife) -> None:
-        """Send what nobody answered, or what was refused, once more under the same ids."""
+        """Send what nobody answered once more under the same ids; where the commit is over, what was refused."""
+        again = "sent" if life.state == "committing" else "rejected"
         for change in life.changes:
-            if change.outcome in ("sent", "rejected"):
+            if change.outcome == again:
                 change.outcome, change.reason, change.answered_by = "held_back", None, None
         self._release(life)
 
@@ -143,11 +145,10 @@ class WriteBack:
         if change.action == "plan_run":
             moved = model.runs.get((change.site_id, change.run_id))
             event = run_planned(model, self._book.bases.get(key), change, answer)
-            if event is not None and moved is not None:
+            if event is not None and moved is not None and change.is_move:
                 note_move(model, moved, answer.event_time.timestamp())
         elif change.action == "cancel_run":
-            known = (change.site_id, change.run_id) in model.runs
-            event = _cancelled(change, answer) if known else None  # ERP may have said so itself already
+            event = self._cancelled(change, answer)
         else:
             event = overtime_ordered(model, change, answer)
         if event is None:
@@ -157,6 +158,25 @@ class WriteBack:
             self._fold(event)
         finally:
             self._plan.cause = None
+
+    def _cancelled(self, change: ChangeNote, answer: PlanAcknowledged) -> RunCancelled | None:
+        """The cancellation; None where ERP has said so itself already, or the floor was faster."""
+        run = self._session.model.runs.get((change.site_id, change.run_id))
+        if run is None:
+            return None
+        if run.progress.state is not RunState.PLANNED:
+            change.outcome = "rejected"
+            change.reason = (
+                f"it is {run.progress.state} on {run.plan.line_id}: what took it over is made twice"
+            )
+            return None
+        return RunCancelled(
+            event_id=answer.event_id,
+            event_time=answer.event_time,
+            site_id=change.site_id,
+            run_id=change.run_id,
+            reason=change.because,
+        )
 
     def _settle(self, key: SiteKey, life: ProposalLife) -> None:
         """Say where the commit stands, or how it ended."""
@@ -215,13 +235,3 @@ class WriteBack:
             if now >= life.sent_at + minutes * 60.0:
                 life.is_overdue = True
                 self._proposals.move(life, "committing", plan_words.overdue(life.changes, minutes))
-
-
-def _cancelled(change: ChangeNote, answer: PlanAcknowledged) -> RunCancelled:
-    return RunCancelled(
-        event_id=answer.event_id,
-        event_time=answer.event_time,
-        site_id=change.site_id,
-        run_id=change.run_id,
-        reason=change.because,
-    )
