@@ -42,6 +42,7 @@ from schemas.commands import (
     ProposalCommitted,
     ProposalRejected,
     QuoteRequested,
+    ReplanAsked,
     StopDurationReported,
 )
 from schemas.envelope import Output
@@ -313,6 +314,7 @@ __all__ = [
     "ReasonCode",
     "ReceiptExpected",
     "ReceiptReceived",
+    "ReplanAsked",
     "ReplanRequested",
     "Rescue",
     "RoutingStep",

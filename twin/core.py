@@ -44,15 +44,13 @@ from twin.proposal_desk import ProposalDesk
 from twin.proposals import Proposals
 from twin.quality_documents import drop_series
 from twin.repeats import is_news
+from twin.replan_desk import ReplanDesk
+from twin.replanning import Replanning
 from twin.restoring import restore_model
-from twin.session import Session
+from twin.session import CATCHING_UP_LAG_S, Session
 from twin.stockroom import Stockroom
 from twin.words import utc
 from twin.write_back import WriteBack
-
-CATCHING_UP_LAG_S = 60.0
-"""From this lag of ingest on, the passing of time alone says nothing: what seems late may still be on its way."""
-
 
 DAY_S = 86_400.0
 
@@ -79,8 +77,13 @@ class Twin:
         self._proposals = Proposals(self._session)
         self._plan = CommittedPlan(self._session, self._proposals)
         self._write_back = WriteBack(self._session, self._proposals, self._plan, self._as_if_said)
+        self._replanning = Replanning(self._session)
         self._desk = Desk(
-            self._session, ProposalDesk(self._session, self._proposals, self._write_back).commands()
+            self._session,
+            {
+                **ProposalDesk(self._session, self._proposals, self._write_back).commands(),
+                **ReplanDesk(self._session, self._replanning).commands(),
+            },
         )
         self._watermarks: dict[str, tuple[int, int]] = {}
         self._handlers: dict[str, Callable[[Any], None]] = {
@@ -115,6 +118,7 @@ class Twin:
                 watermark = position
                 said = len(self._session.outputs)
                 self._fold(event)
+                self._replanning.at_event()
                 self._proposals.hear(self._session.outputs[said:])
             self._watermarks[source] = watermark
         if facts.tick is not None:
@@ -263,11 +267,13 @@ class Twin:
             self._proposals.at_minute(now)
             self._write_back.at_minute(now)
         self._plan.at_tick(now)
+        self._replanning.at_tick()
         self._session.publish_graph(now)
 
     def _forget_the_old(self, now: float) -> None:
         """Retention: completed runs without open orders, and closed orders, go after their days."""
         model = self._session.model
+        self._replanning.forget_the_old(now)
         model.card_book.forget_commands(now - COMMANDS_KEPT_S)
         for key in sorted(model.orders):
             order = model.orders[key]

@@ -28,6 +28,7 @@ from twin.downtime import down_root
 from twin.entities import CommandNote
 from twin.owners import named
 from twin.refusal import Refused
+from twin.replan_triggers import note_stop
 from twin.risk import Root
 from twin.runs import STOPPED
 from twin.session import Session
@@ -181,6 +182,7 @@ class Desk:
             raise Refused("not_down", f"{line.name} is not down: no run of it is held or suspended")
         until = command.event_time.timestamp() + command.expected_duration_min * 60.0
         set_expected_end(session.model, line, until, command.event_id, command.actor)
+        note_stop(session.model, session.now, line, command.event_id, f"so long, says {command.actor}")
         session.evaluate([line], roots=[down_root(line)])
         return None, ""
 

@@ -93,6 +93,12 @@ def eligible_lines(model: Model, run: Run, among: Mapping[SiteKey, Line]) -> lis
     return found
 
 
+def item_yield_ratio(line: Line, item_id: str, expected: float) -> float:
+    """The yield of an item on a line over the expected one, of a run that has made nothing yet."""
+    raised = line.quality.shifted_yield(item_id)
+    return 1.0 if raised is None else max(0.01, raised / expected)
+
+
 def destinations_of(run: Run) -> dict[str, float]:
     """Sites that the pieces of a run are for, with how many; its own where nobody says."""
     sites: dict[str, float] = {}

@@ -34,6 +34,7 @@ from twin.links import Links, line_node, order_node, run_node
 from twin.plan_book import PlanBook
 from twin.plan_moves import PlanMoves
 from twin.plant import Plant
+from twin.replan_book import ReplanBook
 from twin.risk import Root, root_of, root_text
 from twin.runs import RunProgress
 from twin.store import DocumentStore
@@ -67,6 +68,7 @@ class Model:
         self.sources_of_line: dict[SiteKey, dict[str, None]] = {}  # (site, line) -> sources that speak of it
         self.supply = SupplyBook(self.store, self.plant, self.graph)
         self.moves = PlanMoves(self.store)
+        self.replans = ReplanBook(self.store)
         self.sequences: dict[tuple[str, str, str], tuple[SequenceWindow, str]] = {}  # and its document's key
 
     def adopt_sequence(

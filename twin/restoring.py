@@ -38,6 +38,7 @@ from twin.plan_book import Basis, Commitment, ProposalLife, SitePlan
 from twin.plan_moves import RunMoves
 from twin.quality_documents import series_of
 from twin.quality_series import QualityHour, QualitySeries
+from twin.replan_book import ReplanMemory
 from twin.risk import root_of
 from twin.runs import RunProgress
 from twin.stops import LineStops
@@ -88,6 +89,8 @@ def restore_model(model: Model, documents: Mapping[str, bytes]) -> None:
     for parts, value in by_type.get("command", []):
         model.card_book.commands[parts[0], parts[2]] = msgspec.json.decode(value, type=CommandNote)
     _restore_plan_book(model, by_type)
+    for parts, value in by_type.get("replanning", []):
+        model.replans.adopt(parts[0], msgspec.json.decode(value, type=ReplanMemory))
     for parts, value in by_type.get("run_moves", []):
         model.moves.adopt((parts[0], parts[2]), msgspec.json.decode(value, type=RunMoves))
     _restore_edges(model, by_type)
