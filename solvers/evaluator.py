@@ -17,7 +17,6 @@ from solvers.line_walk import (
     PlanInvalid,
     pieces_of,
     share_of,
-    signature_of,
     taken_by_splits,
 )
 from solvers.moves import moved_runs
@@ -153,18 +152,15 @@ def evaluate(problem: Problem, plan: Plan, base: Evaluated | None = None) -> Eva
         PlanInvalid: runs wait for each other, or a run is on a line that cannot make it.
     """
     taken = taken_by_splits(plan)
-    results: list[LineResult] = []
+    results: list[LineResult | None] = _kept(problem, plan, base)
     ends: dict[RunKey, float] = {}
     walks: list[LineWalk] = []
     for index, sequence in enumerate(plan.sequences):
-        signature = signature_of(plan, problem.lines[index], sequence, taken)
-        known = None if base is None else base.lines[index]
-        if known is not None and known.signature == signature and not known.is_fed:
-            results.append(known)
-            ends.update(zip(known.keys, known.ends, strict=True))
-        else:
+        known = results[index]
+        if known is None:
             walks.append(LineWalk(problem, plan, index, sequence, taken))
-            results.append(LineResult(sequence, (), (), (), (), signature, False))
+        else:
+            ends.update(zip(known.keys, known.ends, strict=True))
     waiting = walks
     while waiting:
         before = len(ends)
@@ -173,10 +169,34 @@ def evaluate(problem: Problem, plan: Plan, base: Evaluated | None = None) -> Eva
             site_id, run_id = waiting[0].sequence[len(waiting[0].ends)]
             raise PlanInvalid(f"run {site_id}/{run_id} waits for a run that waits for it, or that is nowhere")
     for walk in walks:
-        results[walk.line] = walk.result(results[walk.line].signature)
-    starts = {key: start for line in results for key, start in zip(line.keys, line.starts, strict=True)}
-    orders = _outcomes(problem, plan, ends, base, results)
-    return Evaluated(problem, plan, tuple(results), starts, ends, orders)
+        results[walk.line] = walk.result()
+    lines = tuple(line for line in results if line is not None)
+    starts = {key: start for line in lines for key, start in zip(line.keys, line.starts, strict=True)}
+    orders = _outcomes(problem, plan, ends, base, lines)
+    return Evaluated(problem, plan, lines, starts, ends, orders)
+
+
+def _kept(problem: Problem, plan: Plan, base: Evaluated | None) -> list[LineResult | None]:
+    """Results of the base that hold for the plan, None for lines that must be walked; those that are fed always are."""
+    if base is None or base.plan.splits != plan.splits:
+        return [None] * len(plan.sequences)
+    before = base.plan
+    other: set[int] = set()
+    if plan.overtime is not before.overtime and plan.overtime != before.overtime:
+        bought = plan.overtime.items() ^ before.overtime.items()
+        other = {problem.window(key)[0] for key, _ in bought}
+    changed: set[RunKey] = set()
+    if plan.starts is not before.starts:
+        changed = {key for key, _ in plan.starts.items() ^ before.starts.items()}
+    return [
+        known
+        if not known.is_fed
+        and index not in other
+        and (sequence is known.keys or sequence == known.keys)
+        and (not changed or changed.isdisjoint(sequence))
+        else None
+        for index, (sequence, known) in enumerate(zip(plan.sequences, base.lines, strict=True))
+    ]
 
 
 def _outcomes(
@@ -184,7 +204,7 @@ def _outcomes(
     plan: Plan,
     ends: Mapping[RunKey, float],
     base: Evaluated | None,
-    results: list[LineResult],
+    results: tuple[LineResult, ...],
 ) -> dict[OrderKey, OrderOutcome]:
     """Outcome of each order; those whose runs are all on lines as before are taken from the base."""
     concerned: list[OrderKey] | None = None

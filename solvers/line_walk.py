@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import expm1, inf
 
-from schemas.scheduling import SchedulingLine, SchedulingRun
+from schemas.scheduling import SchedulingRun
 from solvers.problem import Plan, Problem, RunKey
 
 
@@ -19,7 +19,7 @@ class LineResult:
     Attributes:
         keys: its runs, in order; starts, ends: first and last piece, POSIX seconds.
         setup_s, setup_costs: before each run.
-        signature: everything that this follows from, but the ends of feeders; is_fed: whether there are any.
+        is_fed: whether a run of it waits for another one of the problem.
     """
 
     keys: tuple[RunKey, ...]
@@ -27,7 +27,6 @@ class LineResult:
     ends: tuple[float, ...]
     setup_s: tuple[float, ...]
     setup_costs: tuple[float, ...]
-    signature: tuple[object, ...]
     is_fed: bool
 
 
@@ -79,7 +78,7 @@ class LineWalk:
             self._family = run.family or self._family
         return True
 
-    def result(self, signature: tuple[object, ...]) -> LineResult:
+    def result(self) -> LineResult:
         """The queue as walked."""
         return LineResult(
             self.sequence,
@@ -87,7 +86,6 @@ class LineWalk:
             tuple(self.ends),
             tuple(self._setup_s),
             tuple(self._setup_costs),
-            signature,
             self._is_fed,
         )
 
@@ -160,21 +158,6 @@ def taken_by_splits(plan: Plan) -> Mapping[RunKey, float]:
     for split in plan.splits.values():
         taken[split.of] = taken.get(split.of, 0.0) + split.quantity_pcs
     return taken
-
-
-def signature_of(
-    plan: Plan, line: SchedulingLine, sequence: tuple[RunKey, ...], taken: Mapping[RunKey, float]
-) -> tuple[object, ...]:
-    """Everything of a plan that a line's result follows from."""
-    bought = tuple(
-        sorted(
-            (key[2], hours)
-            for key, hours in plan.overtime.items()
-            if key[0] == line.site_id and key[1] == line.line_id
-        )
-    )
-    parts = tuple((plan.splits.get(key), taken.get(key)) for key in sequence) if taken else ()
-    return sequence, tuple(map(plan.starts.get, sequence)), bought, parts
 
 
 def pieces_of(problem: Problem, plan: Plan, key: RunKey) -> float:

@@ -190,6 +190,11 @@ class Problem:
         seconds, cost = (0.0, 0.0) if matrix is None else matrix.between(before, run.family)
         return (seconds if run.setup_s is None else run.setup_s), cost
 
+    def setup_of_families(self, line: int, before: str, after: str) -> tuple[float, float]:
+        """Seconds and money of setting a line up from one family for another."""
+        setup_id = self.wire.lines[line].setup_id
+        return (0.0, 0.0) if setup_id is None else self._setups[setup_id].between(before, after)
+
     def window(self, key: WindowKey) -> tuple[int, OvertimeOffer, list[Span]]:
         """Line, offer, and the time in it that can be sold: neither worked anyway, nor past, nor in another window."""
         return self._offers[key]
