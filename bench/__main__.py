@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from confluent_kafka import KafkaException
 from rich.console import Console
 
-from bench import alerts, calibration, committed, detection, fold, ingest, latency, quality
+from bench import alerts, calibration, committed, detection, fold, ingest, latency, loop, quality
 from bench.brokers import BenchFailed, Broker, broker
 from bench.results import Machine, Result, print_table, this_machine
 from schemas import ForesiteError
@@ -29,6 +29,7 @@ WITH_BROKER: dict[str, Callable[..., Iterator[Result]]] = {
     "ingest": ingest.measure,
     "twin": committed.measure,
     "latency": latency.measure,
+    "loop": loop.measure,
 }
 """Benchmarks against Kafka; their plant is made by arithmetic, nothing in it is random."""
 
@@ -36,7 +37,7 @@ DEFAULT_SEED = 1
 
 TABLE_WIDTH = 130
 
-ORDER = ("fold", "ingest", "twin", "latency", "detection", "quality", "calibration", "alerts")
+ORDER = ("fold", "ingest", "twin", "latency", "loop", "detection", "quality", "calibration", "alerts")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -37,14 +37,24 @@ def proposal_text(plan: PlanState, proposal: Proposal | None, zone: ZoneInfo) ->
     lines += [
         f"  {each.outcome:10} {each.run_id} at {each.site_id}{_because(each.reason)}" for each in plan.changes
     ]
-    if proposal is not None:
-        lines += [f"  because {reason}" for reason in proposal.because]
-        if proposal.options:
-            lines += ["", *_table(proposal.options)]
-        for option in proposal.options:
-            lines += ["", *_option(option, zone)]
-        if proposal.error:
-            lines.append(f"  no answer: {proposal.error}")
+    text = "\n".join(_clean(line) for line in lines)
+    return text if proposal is None else f"{text}\n{options_text(proposal, zone)}"
+
+
+def options_text(proposal: Proposal, zone: ZoneInfo) -> str:
+    """What happened, the options side by side, and each of them.
+
+    Args:
+        proposal: as the solver gave it.
+        zone: of the printed times.
+    """
+    lines = [f"  because {reason}" for reason in proposal.because]
+    if proposal.options:
+        lines += ["", *_table(proposal.options)]
+    for option in proposal.options:
+        lines += ["", *_option(option, zone)]
+    if proposal.error:
+        lines.append(f"  no answer: {proposal.error}")
     return "\n".join(_clean(line) for line in lines)
 
 

@@ -12,8 +12,8 @@ from schemas.topics import COMMANDS, PROPOSALS
 from streams.batcher import BatchRules, IngestBatcher
 from streams.routing import Router, facts_partition
 from tests.folding import at
-from tests.unit.test_batcher import Raw
 from tests.proposing import ask, hold, overtime, proposal, reroute, two_lines
+from tests.unit.test_batcher import Raw
 
 
 def full() -> Proposal:
