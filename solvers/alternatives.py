@@ -6,6 +6,7 @@ request's goal and drops what another option beats in everything.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from math import ceil
 
 from schemas.plans import OptionLabel
 from solvers.board import Board
@@ -17,6 +18,7 @@ from solvers.line_walk import PlanInvalid, pieces_of
 from solvers.problem import SPLIT_MARK, Problem, RunKey, Split
 from solvers.repairing import searched
 from solvers.tidying import tidied
+from solvers.working_time import length_of
 
 SHARE = 0.08
 """Part of the move budget for each search."""
@@ -121,11 +123,20 @@ def _overtime(board: Board, start: Evaluated) -> Iterator[Other | None]:
         yield None
         if decision is None:
             continue
-        found = decision.evaluated
+        found = _in_whole_seconds(decision.evaluated)
         for step in tidied(found, board.weights):
             found = step
             yield None
         yield Other(label_of(found), found)
+
+
+def _in_whole_seconds(found: Evaluated) -> Evaluated:
+    """Hours up to the next second, and one more: a plan that hangs on microseconds would miss its truck on the wire."""
+    problem, bought = found.problem, {}
+    for window, hours in found.plan.overtime.items():
+        most = length_of(problem.window(window)[2]) / 3600.0
+        bought[window] = min(most, (ceil(hours * 3600.0) + 1) / 3600.0)
+    return evaluate(problem, replace(found.plan, overtime=bought), found)
 
 
 def _windows(board: Board) -> Iterator[Other | None]:
@@ -177,7 +188,8 @@ def _split(board: Board, first: Evaluated) -> Iterator[Other | None]:
 def _parts(board: Board, first: Evaluated, key: RunKey) -> Iterator[Evaluated | None]:
     problem = board.hold.problem
     line = next(index for index, sequence in enumerate(first.plan.sequences) if key in sequence)
-    others = [index for index in problem.eligible[key] if index != line]
+    home = problem.committed_line.get(key) if key in problem.must_leave else line
+    others = [index for index in problem.eligible[key] if index not in (line, home)]
     pieces = pieces_of(problem, first.plan, key)
     if not others or key in problem.fed or key in problem.feeders or first.plan.splits:
         return

@@ -119,18 +119,29 @@ class Checker:
         sequences: dict[Key, list[Key]] = {}
         for each in sorted(option.plan, key=lambda each: each.position):
             sequences.setdefault(_line_of(each), []).append((each.site_id, each.run_id))
+        # What a planner's lock wants elsewhere may leave, even from before a frozen run.
+        leaving = {
+            key
+            for key, run in self._runs.items()
+            if run.freedom in ("firm", "free")
+            and all((one.site_id, one.line_id) != (run.site_id, run.line_id) for one in run.eligible)
+        }
         for key, run in self._runs.items():
             found = placed.get(key)
             if found is None or run.line_id is None or run.freedom == "free":
                 continue
             home = (run.site_id, run.line_id)
             name = f"run {key[0]}/{key[1]} is {run.freedom}"
-            if run.freedom == "firm" and all((one.site_id, one.line_id) != home for one in run.eligible):
-                continue  # a planner's lock wants it elsewhere
+            if key in leaving:
+                continue
             if _line_of(found) != home:
                 wrong.append(f"{name}, but goes to line {found.line_id}")
             elif run.freedom != "firm":
-                before = self._queues[home][: (run.position or 0) + 1]
+                before = [
+                    each
+                    for each in self._queues[home][: (run.position or 0) + 1]
+                    if each not in leaving or each in sequences.get(home, [])
+                ]
                 if sequences[home][: len(before)] != before:
                     wrong.append(f"{name}, but what comes before it on line {found.line_id} changes")
                 planned = run.planned_start

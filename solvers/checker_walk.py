@@ -113,7 +113,7 @@ def simulate(
                     for moment in fed:
                         if moment > start:
                             start = _worked_from(found.spans[key], moment)
-                rate = next(one.rate_pcs_per_h for one in run.eligible if (one.site_id, one.line_id) == key)
+                rate = _eligible(run, key)[0]
                 hours = each.remaining_pcs / rate
                 full_s = hours * 3600.0 / line.level
                 work_s = _with_drift(line, full_s, ahead_s) * (1.0 + line.short_share)
@@ -229,10 +229,11 @@ def _ship(problem: SchedulingProblem, queues: Mapping[Key, list[Placed]], found:
     for line, queue in queues.items():
         for each in queue:
             on_a_line.add(each.key)
-            transfer = next(one.transfer_s for one in each.run.eligible if (one.site_id, one.line_id) == line)
+            transfer_s = _eligible(each.run, line)[1]
             for peg in each.run.pegs:
                 owner = (peg.site_id, peg.order_id)
-                ready[owner] = max(ready.get(owner, 0.0), found.ends[each.key] + transfer)
+                brought_s = transfer_s if line[0] != peg.site_id else 0.0
+                ready[owner] = max(ready.get(owner, 0.0), found.ends[each.key] + brought_s)
     nowhere = {
         (peg.site_id, peg.order_id)
         for run in problem.runs

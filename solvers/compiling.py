@@ -74,8 +74,8 @@ class Compiled:
 def pinned_starts(problem: Problem) -> dict[RunKey, float]:
     """Planned starts of the runs that keep their place: those that no plan may bring forward."""
     starts: dict[RunKey, float] = {}
-    for line, queue in enumerate(problem.committed):
-        for key in queue[: problem.pinned[line]]:
+    for head in problem.heads:
+        for key in head:
             run = problem.runs[key]
             if run.state == "planned" and run.planned_start is not None:
                 starts[key] = run.planned_start
@@ -128,10 +128,7 @@ def compile_problem(hold: Evaluated, plan: Plan, weights: Weights, *, lines_stay
     setup, setup_cost = _setups(problem, families)
     step_ptr, step_at, step_cost, due, weight = _lateness(hold, plan, runs, keys, weights, origin)
     span_ptr, span_start, span_end = _spans(problem, plan, origin)
-    fixed = [
-        [task_of[key] for key in queue[: problem.pinned[line]]]
-        for line, queue in enumerate(problem.committed)
-    ]
+    fixed = [[task_of[key] for key in head] for head in problem.heads]
     instance = Instance.build(
         work,
         family=[len(families) if run.family is None else family_of[run.family] for run in runs],
@@ -163,11 +160,12 @@ def compile_problem(hold: Evaluated, plan: Plan, weights: Weights, *, lines_stay
 
 def _may_be_on(problem: Problem, key: RunKey, run: SchedulingRun, line: int, plan: Plan) -> bool:
     """Whether a plan may have a run on a line that can make it."""
+    own = (run.site_id, run.run_id)
+    home = problem.committed_line.get(own)
+    if own in problem.must_leave:
+        return line != home
     if key in plan.splits:
         return True
-    home = problem.committed_line.get(key)
-    if key in problem.must_leave:
-        return line != home
     stays = run.freedom != "free" or key in problem.fed
     return not stays or line == home
 
@@ -222,8 +220,8 @@ def _own_setup(key: RunKey, run: SchedulingRun, plan: Plan) -> int:
 
 def _free_from(problem: Problem, line: int) -> float:
     """From when a line can be set up: what is planned first and keeps its place was planned with its setup."""
-    facts, queue = problem.lines[line], problem.committed[line]
-    if problem.pinned[line]:
+    facts, queue = problem.lines[line], problem.heads[line]
+    if queue and queue[0] == problem.committed[line][0]:
         head = problem.runs[queue[0]]
         moments = [head.planned_start, head.release_at, head.not_before]
         if max(moment for moment in [0.0, *moments] if moment is not None) >= problem.wire.as_of:
@@ -239,7 +237,7 @@ def _release(hold: Evaluated, plan: Plan, key: RunKey, run: SchedulingRun) -> fl
         return run.next_piece_at or problem.wire.as_of
     moments = [problem.wire.as_of, run.release_at, run.not_before, run.fed_at]
     home = problem.committed_line.get(own)
-    if home is not None and key in problem.committed[home][: problem.pinned[home]]:
+    if home is not None and key in problem.heads[home]:
         moments.append(run.planned_start)
     moments += [hold.end.get(feeder) for feeder in problem.feeders.get(own, ())]
     line = home if home is not None else next(iter(problem.eligible[own]))

@@ -1,6 +1,6 @@
 """What a completion costs as a function of its moment: exact, for the models that cannot walk a line's calendar.
 
-A moment is a working tick on a line's own axis, as in solvers/layout.py. On it a sequence is plain arithmetic, and what
+A moment is a working tick on a line's own axis, as in solvers/layout.py: pauses do not exist. On it a sequence is plain arithmetic, and what
 being late costs is a curve of a simple kind: it never falls, it bends where lateness begins, and it jumps where a pause
 or a shipment slot is crossed.
 """
@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from solvers.instance import NO_TIME_COST, Instance
+from solvers.layout import NEVER
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class Curve:
     jumps: tuple[tuple[int, int], ...] = ()
 
     def __call__(self, moment: int) -> int:
+        """The cost at a moment."""
         bends = sum(slope * (moment - at) for at, slope in self.hinges if moment > at)
         return self.base + bends + sum(amount for at, amount in self.jumps if moment > at)
 
@@ -92,8 +94,12 @@ class Axis:
         self.line = line
         self.starts: list[int] = instance.span_start[first:last].tolist()
         self.ends: list[int] = instance.span_end[first:last].tolist()
-        self.moments: list[int] = instance.layout.span_moment[first:last].tolist()
-        self.total = int(instance.layout.total[line])
+        self.moments: list[int] = []
+        worked = 0
+        for start, end in zip(self.starts, self.ends, strict=True):
+            self.moments.append(worked)
+            worked += end - start
+        self.total = worked if self.starts else NEVER
         self._instance = instance
 
     def moment_of(self, tick: int) -> int:
@@ -127,7 +133,7 @@ class Axis:
         return [(self.moments[k], self.ends[k - 1], self.starts[k]) for k in range(first, last)]
 
     def after(self, tick: int, weight: int, high: int) -> Curve:
-        """weight x how many ticks a completion lies after a tick, for x <= high: a bend, and a jump at every pause."""
+        """How many ticks a completion lies after a tick, times weight, for x <= high: a bend, a jump at every pause."""
         hinge = self.moment_of(tick)
         jumps = [
             (moment, weight * (max(0, until - tick) - max(0, since - tick)))

@@ -42,10 +42,10 @@ def best_insert(
     """Try a run, which is on no line, at every place that it may have; yields None now and then, the best one last."""
     problem, plan = found.problem, found.plan
     best: tuple[float, Evaluated] | None = None
-    home = problem.committed_line.get(key)
     own = plan.splits[key].of if key in plan.splits else key
+    home = problem.committed_line.get(own)
     for line in problem.eligible[own] if lines is None else lines:
-        if key in problem.must_leave and line == home:
+        if own in problem.must_leave and line == home:
             continue
         sequence = plan.sequences[line]
         for place in range(problem.pinned[line], len(sequence) + 1):

@@ -23,6 +23,8 @@ from solvers.problem import OrderKey, Plan, Problem, WindowKey
 from solvers.queue_needs import Need, QueueNeeds
 from solvers.working_time import Span, length_of
 
+Expression = cp_model.LinearExpr | int
+
 TICK_S = 60.0
 """Hours are searched in minutes, then trimmed. In tenths of a second CP-SAT crept along some of them for minutes, and
 did not count that as deterministic time; in quarters of an hour the choice itself may be a wrong one."""
@@ -182,7 +184,7 @@ class _Model:
                 total = int(hours * 3600.0 / TICK_S + 1e-6)
                 ticks = self._model.new_int_var(0, total, "")
                 self.windows[key] = _Window(line, offer, problem.window(key)[2], ticks, total)
-        self._bought: dict[tuple[WindowKey, int], cp_model.LinearExprT] = {}
+        self._bought: dict[tuple[WindowKey, int], Expression] = {}
         self._needs: dict[int, QueueNeeds] = {}
         price = cp_model.LinearExpr.sum(
             [round(each.offer.cost_per_h * 100) * each.ticks for each in self.windows.values()]
@@ -208,7 +210,7 @@ class _Model:
         hours = {key: solver.value(each.ticks) * TICK_S / 3600.0 for key, each in self.windows.items()}
         return {key: value for key, value in hours.items() if value > 0.0}, status == cp_model.OPTIMAL
 
-    def _add_order(self, key: OrderKey, outcome: OrderOutcome, day_price: int) -> cp_model.LinearExprT:
+    def _add_order(self, key: OrderKey, outcome: OrderOutcome, day_price: int) -> Expression:
         """A literal for each earlier truck that the order may take, with what it needs; the cost of the one taken."""
         order = self._problem.orders[key]
 
@@ -217,7 +219,7 @@ class _Model:
 
         now = cost_of(outcome)
         taken: list[cp_model.IntVar] = []
-        cost: cp_model.LinearExprT = now
+        cost: Expression = now
         cheapest = now
         for ready_by in reversed(earlier_targets(order, outcome)):
             gain = now - cost_of(outcome_of(order, ready_by, self._problem.wire.horizon_end))
@@ -245,7 +247,7 @@ class _Model:
             if (plan.splits[run].of if run in plan.splits else run) in self._problem.runs_of[key]
         ]
         line_of = plan.line_of()
-        conditions: list[tuple[cp_model.LinearExprT, int]] = []
+        conditions: list[tuple[Expression, int]] = []
         for run in parts:
             line = line_of[run]
             whole = plan.splits[run].of if run in plan.splits else run
@@ -266,12 +268,12 @@ class _Model:
             self._needs[line] = QueueNeeds(self._problem, self._bare, line)
         return self._needs[line]
 
-    def _condition(self, line: int, need: Need, by: float) -> tuple[cp_model.LinearExprT, int] | None:
+    def _condition(self, line: int, need: Need, by: float) -> tuple[Expression, int] | None:
         """Overtime between two moments, and how much of it is needed at least; None where there is too little."""
         # A breath more than needed, for the sum of a calendar's spans is no exact number; but not more than there is.
         ticks = ceil((need.short_s + BREATH_S) / TICK_S)
         most = 0
-        bought: list[cp_model.LinearExprT] = []
+        bought: list[Expression] = []
         for key, window in self.windows.items():
             if window.line != line:
                 continue
@@ -285,7 +287,7 @@ class _Model:
             ticks = most
         return None if ticks > most else (cp_model.LinearExpr.sum(bought), ticks)
 
-    def _bought_before(self, key: WindowKey, ticks: int) -> cp_model.LinearExprT:
+    def _bought_before(self, key: WindowKey, ticks: int) -> Expression:
         """How many of the first so many ticks of a window are bought: it is worked from its beginning on."""
         window = self.windows[key]
         if ticks == 0:

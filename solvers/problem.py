@@ -98,8 +98,8 @@ class Problem:
         committed_line: of runs that have a line.
         runs_of: runs of each order.
         feeders: runs that must end before a run begins; fed: the runs that wait for one.
-        pinned: runs at the head of each line that keep line, order and place: up to the last that is started, frozen,
-            or feeds another run of the problem.
+        heads: runs at the head of each line that keep line, order and place: up to the last that is started, frozen,
+            or feeds another run of the problem; but those that must leave. pinned: how many.
     """
 
     wire: SchedulingProblem
@@ -113,6 +113,7 @@ class Problem:
     runs_of: dict[OrderKey, list[RunKey]] = field(init=False)
     feeders: dict[RunKey, list[RunKey]] = field(init=False)
     fed: dict[RunKey, list[RunKey]] = field(init=False)
+    heads: tuple[tuple[RunKey, ...], ...] = field(init=False)
     pinned: tuple[int, ...] = field(init=False)
     _setups: dict[str, "_Setups"] = field(init=False)
     _offers: dict[WindowKey, tuple[int, OvertimeOffer, list[Span]]] = field(init=False)
@@ -142,7 +143,6 @@ class Problem:
             },
         )
         put("eligible", {key: self._eligible_of(key, run) for key, run in self.runs.items()})
-        put("must_leave", frozenset(key for key, run in self.runs.items() if self._must_leave(key, run)))
         queues: list[list[RunKey]] = [[] for _ in wire.lines]
         for key in sorted(self.committed_line, key=lambda key: self.runs[key].position or 0):
             queues[self.committed_line[key]].append(key)
@@ -160,7 +160,9 @@ class Problem:
         put("runs_of", runs_of)
         put("feeders", feeders)
         put("fed", fed)
-        put("pinned", tuple(self._pinned_of(queue) for queue in queues))
+        put("must_leave", frozenset(key for key, run in self.runs.items() if self._must_leave(key, run)))
+        put("heads", tuple(self._head_of(queue) for queue in queues))
+        put("pinned", tuple(map(len, self.heads)))
         put("_setups", {matrix.setup_id: _Setups.of(matrix) for matrix in wire.setups})
         offers: dict[WindowKey, tuple[int, OvertimeOffer, list[Span]]] = {}
         for index, line in enumerate(wire.lines):
@@ -242,11 +244,12 @@ class Problem:
         return (
             run.line_id is not None
             and run.freedom in ("firm", "free")
+            and key not in self.fed
             and all((each.site_id, each.line_id) != home for each in run.eligible)
         )
 
-    def _pinned_of(self, queue: list[RunKey]) -> int:
-        return max(
+    def _head_of(self, queue: list[RunKey]) -> tuple[RunKey, ...]:
+        stays = max(
             (
                 place + 1
                 for place, key in enumerate(queue)
@@ -254,6 +257,7 @@ class Problem:
             ),
             default=0,
         )
+        return tuple(key for key in queue[:stays] if key not in self.must_leave)
 
 
 MOST_CALENDARS = 4096

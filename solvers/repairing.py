@@ -108,7 +108,9 @@ def _growing(hold: Evaluated, lines: set[int]) -> Iterator[set[int]]:
     yield lines
     wider = set(lines)
     for line in lines:
-        for key in problem.committed[line][problem.pinned[line] :]:
+        for key in problem.committed[line]:
+            if key in problem.heads[line]:
+                continue
             wider |= set(problem.eligible[key])
     yield wider
     yield set(range(len(problem.lines)))

@@ -33,13 +33,12 @@ def search(
     state, found = new_search(layout, start, seed, movable)
     if not found.movable.size:
         return start
-    slices = max(1, moves // SLICE_MOVES)
+    slices = max(1, round(moves / SLICE_MOVES))
+    length = max(1, moves // slices)
     hot, cold = 20000.0, 200.0
     ratio = (cold / hot) ** (1.0 / slices)
     for number in range(slices):
-        stretch(
-            layout, state, found, LOGS, SLICE_MOVES, hot * ratio**number, hot * ratio ** (number + 1), 1.0
-        )
+        stretch(layout, state, found, LOGS, length, hot * ratio**number, hot * ratio ** (number + 1), 1.0)
         yield
     n = layout.jobs.size
     return [

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from solvers.curves import Axis, Curve, total
-from solvers.instance import Instance
-from solvers.walk import State
+from solvers.curves import Curve, total
+from solvers.line_times import LineTimes
 
 DEPOT = -1
 """Stands for what is before and after the window, where a task is asked for."""
@@ -36,69 +35,66 @@ class WindowLine:
             where it may lie; rest_cost: what the rest costs by it.
     """
 
-    def __init__(self, instance: Instance, state: State, part: Slice) -> None:
-        self._layout = instance.layout
-        self.index = part.line
-        self.axis = Axis(instance, part.line)
-        sequence = [int(task) for task in state.sequence[part.line, : state.size[part.line]]]
-        self.tasks = sequence[part.first : part.last]
-        self.rest = sequence[part.last :]
+    def __init__(self, times: LineTimes, part: Slice) -> None:
+        facts = times.facts
+        self._facts = facts
+        self._instance = facts.instance
+        self.index = facts.index
+        self.axis = facts.axis
+        self.tasks = times.sequence[part.first : part.last]
+        self.rest = times.sequence[part.last :]
         self.has_begun = part.first > 0
-        if part.first:
-            self.origin = int(state.end[part.line, part.first - 1])
-            self._row = int(self._layout.row[sequence[part.first - 1]])
-        else:
-            self.origin = int(self._layout.origin[part.line])
-            self._row = int(self._layout.first_row[part.line])
-        self.start: dict[int, int] = {}
-        self.end: dict[int, int] = {}
+        self.origin = times.end[part.first - 1] if part.first else facts.origin
+        self._row = facts.row(times.sequence[part.first - 1]) if part.first else facts.first_row
+        self.start = dict(zip(self.tasks, times.start[part.first : part.last], strict=True))
+        self.end = dict(zip(self.tasks, times.end[part.first : part.last], strict=True))
+        last = self.end[self.tasks[-1]] if self.tasks else self.origin
+        self.handover = last + self.setup(self.tasks[-1] if self.tasks else DEPOT, DEPOT)
         self.earliest: dict[int, int] = {}
         self.latest: dict[int, int] = {}
-        self._walk()
 
     def can_make(self, task: int) -> bool:
         """Whether the line is eligible for a task."""
-        return bool(self._layout.work[self.index, task] >= 0)
+        return self._facts.can_make(task)
 
     def work(self, task: int) -> int:
         """Working ticks of a task here."""
-        return int(self._layout.work[self.index, task])
+        return self._facts.work(task)
 
     def release(self, task: int) -> int:
         """The moment before which a task does not start here."""
-        return int(self._layout.release[self.index, task])
+        return self._facts.release(task)
+
+    def line_cost(self, task: int) -> int:
+        """Cost of making a task here."""
+        return int(self._instance.line_cost[self.index, task])
 
     def setup(self, before: int, after: int) -> int:
         """Working ticks of setup between two tasks; DEPOT is what lies before and after the window."""
         head = self._next(after)
-        if head is None:
-            return 0
-        return int(self._layout.setup[self.index, self._row_of(before), self._layout.column[head]])
+        return 0 if head is None else self._facts.setup(self._row_of(before), head)
 
     def change_cost(self, before: int, after: int) -> int:
         """What that setup costs."""
         head = self._next(after)
-        if head is None or not self._layout.costly_changes:
-            return 0
-        return int(self._layout.change_cost[self.index, self._row_of(before), self._layout.column[head]])
+        return 0 if head is None else self._facts.change_cost(self._row_of(before), head)
 
     def hinge(self, task: int) -> int:
         """The moment up to which a task is in time."""
-        return self.axis.moment_of(int(self._layout.due[task]) - int(self._layout.tail[self.index, task]))
+        return self.axis.moment_of(int(self._instance.due[task]) - int(self._instance.tail[self.index, task]))
 
     def bound(self, tasks: Sequence[int]) -> None:
         """Say where the window's tasks and the handover may lie, whatever their order: all that can come does come."""
         mine = [task for task in tasks if self.can_make(task)]
-        setups = self._layout.setup[self.index]
         end = max([self.origin, *(self.release(task) for task in mine)])
         for task in mine:
-            column = int(self._layout.column[task])
-            self.earliest[task] = max(self.release(task), self.origin + int(setups[:, column].min()))
-            end += self.work(task) + int(setups[:, column].max())
+            least, most = self._facts.setups(task)
+            self.earliest[task] = max(self.release(task), self.origin + least)
+            end += self.work(task) + most
         self.latest = dict.fromkeys(mine, end)
         self.handover_low, self.handover_high = self.origin, end
         if self.rest:
-            self.handover_high += int(setups[:, self._layout.column[self.rest[0]]].max())
+            self.handover_high += self._facts.setups(self.rest[0])[1]
         self._price_rest()
 
     def cost(self) -> int:
@@ -106,12 +102,7 @@ class WindowLine:
         cost = self.rest_cost(self.handover) - self.rest_cost(self.handover_low)
         for before, after in zip([DEPOT, *self.tasks], [*self.tasks, DEPOT], strict=True):
             cost += self.change_cost(before, after)
-        for task in self.tasks:
-            cost += int(self._layout.line_cost[self.index, task])
-            cost += self.axis.lateness(task, self.end[task])(self.end[task])
-            if self._layout.shift_tax[task]:
-                shift = self.axis.tick_of_start(self.start[task]) - int(self._layout.home_start[task])
-                cost += int(self._layout.shift_tax[task]) * abs(shift)
+        cost += sum(self._facts.own_cost(task, self.start[task], self.end[task]) for task in self.tasks)
         return cost
 
     def cut(self, budget: int) -> None:
@@ -132,14 +123,6 @@ class WindowLine:
         """How many ticks the line's last task ends after a tick, by the handover."""
         high = self.last_end(self.handover_high)
         return self.axis.after(tick, 1, high).pushed(self._lag, self._floor)
-
-    def _walk(self) -> None:
-        moment, before = self.origin, DEPOT
-        for task in self.tasks:
-            self.start[task] = max(moment + self.setup(before, task), self.release(task))
-            moment = self.end[task] = self.start[task] + self.work(task)
-            before = task
-        self.handover = moment + self.setup(before, DEPOT)
 
     def _price_rest(self) -> None:
         """Each task of the rest ends at max(handover + lag, floor); one that no handover moves is left out."""
@@ -162,10 +145,10 @@ class WindowLine:
 
     def _tax(self, task: int) -> Curve:
         """Tax of a start later than it was. That a later one may also come nearer to it is not seen: see 0034."""
-        tax = int(self._layout.shift_tax[task])
+        tax = int(self._instance.shift_tax[task])
         if not tax:
             return Curve()
-        return Curve(hinges=((self.axis.moment_of(int(self._layout.home_start[task])), tax),))
+        return Curve(hinges=((self.axis.moment_of(int(self._instance.home_start[task])), tax),))
 
     def _next(self, after: int) -> int | None:
         if after != DEPOT:
@@ -173,4 +156,4 @@ class WindowLine:
         return self.rest[0] if self.rest else None
 
     def _row_of(self, before: int) -> int:
-        return self._row if before == DEPOT else int(self._layout.row[before])
+        return self._row if before == DEPOT else self._facts.row(before)

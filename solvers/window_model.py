@@ -13,12 +13,12 @@ from dataclasses import dataclass
 
 from ortools.sat.python import cp_model
 
-from solvers.curves import Axis, Curve
-from solvers.instance import Instance
-from solvers.walk import State
+from solvers.curves import Curve
+from solvers.line_times import Walked
 from solvers.window_lines import DEPOT, Slice, WindowLine
 
 Literal = cp_model.IntVar | cp_model.NotBooleanVariable | bool
+Expression = cp_model.LinearExpr | int
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +42,18 @@ class WindowModel:
     """The model of a window, with the plan as it stands as its hint.
 
     Args:
-        instance: the problem.
-        state: the plan as it stands, evaluated by the kernel.
+        plan: as it stands.
         slices: what is free, on different lines.
     """
 
-    def __init__(self, instance: Instance, state: State, slices: Sequence[Slice]) -> None:
+    def __init__(self, plan: Walked, slices: Sequence[Slice]) -> None:
         self.model = cp_model.CpModel()
         self.hints = 0
-        self._instance = instance
-        self._layout = instance.layout
-        self._state = state
-        self._terms: list[cp_model.LinearExprT] = []
-        self._taxed = bool(self._layout.taxed)
-        self._lines = [WindowLine(instance, state, each) for each in slices]
+        self._plan = plan
+        self._instance = plan.instance
+        self._terms: list[Expression] = []
+        self._taxed = bool((self._instance.shift_tax > 0).any())
+        self._lines = [WindowLine(plan.lines[each.line], each) for each in slices]
         self.tasks = [task for line in self._lines for task in line.tasks]
         for line in self._lines:
             line.bound(self.tasks)
@@ -129,14 +127,10 @@ class WindowModel:
     def _add_makespan(self) -> None:
         """How far the window's lines end after all others; shared by everything that may end last."""
         self._overrun: cp_model.IntVar | None = None
-        if not self._layout.makespan_weight:
+        if not self._instance.makespan_weight:
             return
         hit = {line.index for line in self._lines}
-        others = [
-            Axis(self._instance, i).tick_of_end(int(self._state.end[i, size - 1]))
-            for i, size in enumerate(self._state.size.tolist())
-            if size and i not in hit
-        ]
+        others = [times.last_tick for i, times in enumerate(self._plan.lines) if i not in hit]
         begun = [line.axis.tick_of_end(line.origin) for line in self._lines if line.has_begun]
         self._others_end = max([*others, *begun], default=0)
         ends = [
@@ -145,10 +139,10 @@ class WindowModel:
             if line.tasks or line.rest
         ]
         now = max(0, max(ends, default=0) - self._others_end)
-        self.cost_before += self._layout.makespan_weight * now
+        self.cost_before += self._instance.makespan_weight * now
         latest = max(line.axis.tick_of_end(line.last_end(line.handover_high)) for line in self._lines)
         self._overrun = self._int(0, max(0, latest - self._others_end), now)
-        self._terms.append(self._layout.makespan_weight * self._overrun)
+        self._terms.append(self._instance.makespan_weight * self._overrun)
 
     def _add_assignment(self) -> None:
         """Each task on one of the window's lines that can make it."""
@@ -163,7 +157,7 @@ class WindowModel:
                 self._present[index, task] = literal
         self._late: dict[int, cp_model.IntVar] = {}
         for task in self.tasks:
-            weight = int(self._layout.weight[task])
+            weight = int(self._instance.weight[task])
             if not weight:
                 continue
             most = max(line.latest[task] - line.hinge(task) for line in self._lines if line.can_make(task))
@@ -188,7 +182,7 @@ class WindowModel:
             self._add_lateness(line, task, start + work, present, here)
             if self._taxed:
                 self._add_shift_tax(line, task, start, present, here)
-            line_cost = int(self._layout.line_cost[line.index, task])
+            line_cost = line.line_cost(task)
             if line_cost:
                 self._terms.append(line_cost * present)
         self.model.add_no_overlap(intervals)
@@ -224,13 +218,13 @@ class WindowModel:
                 if target is not None:
                     self.model.add(target >= ready).only_enforce_if(literal)
                 if after in waits:
-                    self.model.add(target <= ready).only_enforce_if(literal, ~waits[after])
-        for task in starts:
+                    self.model.add(starts[after] <= ready).only_enforce_if(literal, ~waits[after])
+        for task, start in starts.items():
             present = self._present[index, task]
-            if present is not True:
+            if not isinstance(present, bool):
                 listed.append((node[task], node[task], ~present))
             if task in waits:
-                self.model.add(starts[task] <= line.release(task)).only_enforce_if(waits[task])
+                self.model.add(start <= line.release(task)).only_enforce_if(waits[task])
         empty = self._bool(not line.tasks)
         arcs[DEPOT, DEPOT] = empty
         listed.append((0, 0, empty))
@@ -243,7 +237,7 @@ class WindowModel:
         self.model.add_circuit(listed)
 
     def _add_lateness(
-        self, line: WindowLine, task: int, end: cp_model.LinearExprT, present: Literal, here: bool
+        self, line: WindowLine, task: int, end: Expression, present: Literal, here: bool
     ) -> None:
         low, high = line.earliest[task] + line.work(task), line.latest[task]
         curve = line.axis.lateness(task, high)
@@ -264,7 +258,7 @@ class WindowModel:
             )
 
     def _add_jumps(
-        self, curve: Curve, moment: cp_model.LinearExprT, value: int
+        self, curve: Curve, moment: Expression, value: int
     ) -> list[tuple[int, cp_model.IntVar]]:
         """A literal a jump, true once the moment lies after it; cost falls with none of them true without need."""
         made = []
@@ -278,7 +272,7 @@ class WindowModel:
     def _add_overrun(
         self,
         curve: Curve,
-        moment: cp_model.LinearExprT,
+        moment: Expression,
         value: int,
         low: int,
         high: int,
@@ -300,13 +294,13 @@ class WindowModel:
         self, line: WindowLine, task: int, start: cp_model.IntVar, present: Literal, here: bool
     ) -> None:
         """Tax on how far the start lies from where it was; pauses count, so a literal says which are behind it."""
-        tax = int(self._layout.shift_tax[task])
+        tax = int(self._instance.shift_tax[task])
         if not tax:
             return
         low, high = line.earliest[task], line.latest[task] - line.work(task)
-        home = int(self._layout.home_start[task])
+        home = int(self._instance.home_start[task])
         value = line.start[task] if here else low
-        offset: cp_model.LinearExprT = line.axis.tick_of_start(low) - low
+        offset: Expression = line.axis.tick_of_start(low) - low
         for at, since, until in line.axis.pauses(low + 1, high + 1):
             after = self._bool(value >= at)
             self.model.add(start >= at).only_enforce_if(after)
