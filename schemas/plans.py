@@ -194,12 +194,18 @@ class QuotePosition(OutputModel):
 
 
 class Quote(OutputModel):
-    """When a quantity could be ready, every place ranked: cheapest first, then earliest."""
+    """When a quantity could be ready, every place ranked: cheapest first, then least changeover, then earliest.
+
+    Attributes:
+        positions: the best places, the first twenty with the harmed orders in words.
+        compared: how many places there are in all.
+    """
 
     item_id: str
     quantity_pcs: float
     due_at: datetime
     positions: list[QuotePosition]
+    compared: int = 0
 
 
 class Proposal(Event):

@@ -6,18 +6,23 @@ request's goal and drops what another option beats in everything.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from math import ceil
 
 from schemas.plans import OptionLabel
+from solvers.aside import aside
 from solvers.board import Board
-from solvers.compiling import compile_problem
 from solvers.evaluator import Evaluated, evaluate
 from solvers.goals import Weights, worth
-from solvers.inserting import best_insert, early, first_plan
-from solvers.line_walk import PlanInvalid, pieces_of
-from solvers.problem import SPLIT_MARK, Problem, RunKey, Split
+from solvers.inserting import early, first_plan
+from solvers.line_walk import PlanInvalid
+from solvers.overtime import buy_overtime
+from solvers.plan_arrays import compile_problem
+from solvers.problem import Problem
 from solvers.repairing import searched
+from solvers.splitting import splits_of
 from solvers.tidying import tidied
+from solvers.windows import polish
 from solvers.working_time import length_of
 
 SHARE = 0.08
@@ -29,12 +34,10 @@ FEW_MOVES_FACTOR = 10.0
 LEAST_MOVE = 50.0
 
 MOST_SPLITS = 3
-"""Late orders for which a split is tried. Each tries every line at three sizes."""
+"""Late orders for which a split is looked for, the dearest first. Each tries every place of every line that can help."""
 
-SPLIT_PARTS = (0.25, 0.5, 0.75)
-"""Parts of a run that are tried on another line."""
-
-LEAST_SPLIT_PCS = 2.0
+WINDOWS = 2
+"""Windows that CP-SAT solves, about a second of deterministic time each at most. More belong to idle time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ def alternatives(board: Board) -> Iterator[Other | None]:
     yield from _resequenced(board, first)
     yield from _split(board, first)
     yield from _other_site(board, first)
-    # WINDOWS yield from _windows(board)
+    yield from _windows(board)
     yield from _overtime(board, board.best)
 
 
@@ -115,12 +118,9 @@ def _other_site(board: Board, first: Evaluated) -> Iterator[Other | None]:
 
 def _overtime(board: Board, start: Evaluated) -> Iterator[Other | None]:
     """Overtime on the plan as it is, and as early as its sequences can be."""
-    from solvers.overtime import buy_overtime
-
     problem = board.hold.problem
     for plan in (start.plan, early(start).plan):
-        decision = buy_overtime(problem, plan, seed=problem.wire.seed)
-        yield None
+        decision = yield from aside(partial(buy_overtime, problem, plan, seed=problem.wire.seed))
         if decision is None:
             continue
         found = _in_whole_seconds(decision.evaluated)
@@ -141,17 +141,16 @@ def _in_whole_seconds(found: Evaluated) -> Evaluated:
 
 def _windows(board: Board) -> Iterator[Other | None]:
     """CP-SAT on windows of the best plan so far."""
-    from solvers.windows import polish
-
     problem = board.hold.problem
     best = board.best
     compiled = compile_problem(board.hold, best.plan, board.weights)
     yield None
     if best is board.hold and problem.must_leave:
         return
-    sequences = polish(compiled.instance, compiled.sequences_of(best.plan), seed=problem.wire.seed, rounds=2)
-    yield None
-    if sequences is None:
+    before = compiled.sequences_of(best.plan)
+    seed = problem.wire.seed
+    sequences = yield from aside(partial(polish, compiled.instance, before, seed=seed, rounds=WINDOWS))
+    if sequences == before:
         return
     try:
         found = evaluate(problem, compiled.plan_of(sequences), best)
@@ -164,49 +163,21 @@ def _windows(board: Board) -> Iterator[Other | None]:
 
 
 def _split(board: Board, first: Evaluated) -> Iterator[Other | None]:
-    """Part of a late order's run on another line, at the best place there."""
-    problem = board.hold.problem
+    """Part of a run elsewhere or later, where an order is in time by it; the dearest late orders only."""
     late = sorted(
         (key for key, outcome in first.orders.items() if outcome.slip_s > 0.0),
-        key=lambda key: (-first.orders[key].penalty, -first.orders[key].slip_s, key),
+        key=lambda key: (-board.weights.day_late(first.problem.orders[key]), -first.orders[key].slip_s, key),
     )
-    for order in late[:MOST_SPLITS]:
-        ends = [(first.end[key], key) for key in problem.runs_of[order] if key in first.end]
-        if not ends:
-            continue
-        key = max(ends)[1]
-        best: Evaluated | None = None
-        for found in _parts(board, first, key):
-            if found is None:
-                yield None
-            elif best is None or worth(found, board.weights) < worth(best, board.weights):
-                best = found
-        if best is not None:
-            yield Other("split", best)
-
-
-def _parts(board: Board, first: Evaluated, key: RunKey) -> Iterator[Evaluated | None]:
-    problem = board.hold.problem
-    line = next(index for index, sequence in enumerate(first.plan.sequences) if key in sequence)
-    home = problem.committed_line.get(key) if key in problem.must_leave else line
-    others = [index for index in problem.eligible[key] if index not in (line, home)]
-    pieces = pieces_of(problem, first.plan, key)
-    if not others or key in problem.fed or key in problem.feeders or first.plan.splits:
+    if first.plan.splits:
         return
-    for part in SPLIT_PARTS:
-        quantity = float(int(pieces * part))
-        if quantity < LEAST_SPLIT_PCS or pieces - quantity < LEAST_SPLIT_PCS:
-            continue
-        new = (key[0], f"{key[1]}{SPLIT_MARK}1")
-        if new in problem.runs:
-            return
-        plan = replace(first.plan, splits={new: Split(key, quantity)})
-        base = evaluate(problem, plan)
-        for found in best_insert(base, new, board.weights, others):
-            if found is None:
+    for order in late[:MOST_SPLITS]:
+        best: Evaluated | None = None
+        for split in splits_of(first, order):
+            if best is None or worth(split.evaluated, board.weights) < worth(best, board.weights):
+                best = split.evaluated
+            yield None
+        if best is not None:
+            for step in tidied(best, board.weights):
+                best = step
                 yield None
-                continue
-            for step in tidied(found, board.weights):
-                found = step
-                yield None
-            yield found
+            yield Other("split", best)

@@ -98,6 +98,7 @@ class Checker:
         for line, taken in places.items():
             if sorted(taken) != list(range(len(taken))):
                 wrong.append(f"line {line[0]}/{line[1]}: positions {sorted(taken)} have holes or repeat")
+        own_pieces = {(each.site_id, each.run_id): each.quantity_pcs for each in option.plan}
         for key, run in self._runs.items():
             if key not in seen:
                 if option.label != "hold" or run.line_id is not None:
@@ -106,10 +107,8 @@ class Checker:
                 wrong.append(
                     f"run {key[0]}/{key[1]}: its parts make {pieces[key]:g} pieces, not {run.quantity_pcs:g}"
                 )
-            else:
-                own = next(each for each in option.plan if (each.site_id, each.run_id) == key)
-                if run.quantity_pcs - own.quantity_pcs > run.remaining_pcs + NEAR_PCS:
-                    wrong.append(f"run {key[0]}/{key[1]}: pieces that are made already are split from it")
+            elif run.quantity_pcs - own_pieces[key] > run.remaining_pcs + NEAR_PCS:
+                wrong.append(f"run {key[0]}/{key[1]}: pieces that are made already are split from it")
         return wrong
 
     def _what_must_stay(self, option: PlanOption) -> list[str]:

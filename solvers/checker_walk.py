@@ -3,6 +3,7 @@
 Everything is worked out span by span in plain loops: slow, short, and unlike the evaluator.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from math import ceil, exp
@@ -58,11 +59,20 @@ class Simulation:
 
     def is_worked(self, line: Key, moment: float) -> bool:
         """Whether a line works at a moment, or has just begun or ended to."""
-        return any(start - 1.0 <= moment <= end + 1.0 for start, end in self.spans[line])
+        spans = self.spans[line]
+        near = spans[_first(spans, moment - 2.0) :][:2]
+        return any(start - 1.0 <= moment <= end + 1.0 for start, end in near)
 
     def work_between(self, line: Key, start: float, end: float) -> float:
         """Working time of a line between two moments."""
-        return sum(max(0.0, min(end, stop) - max(start, begin)) for begin, stop in self.spans[line])
+        worked_s = 0.0
+        spans = self.spans[line]
+        for index in range(_first(spans, start), len(spans)):
+            begin, stop = spans[index]
+            if begin >= end:
+                break
+            worked_s += max(0.0, min(end, stop) - max(start, begin))
+        return worked_s
 
 
 def simulate(
@@ -204,7 +214,8 @@ def _done(spans: list[tuple[float, float]], start: float, work_s: float) -> floa
     """When so much work is done that begins at a moment."""
     if work_s <= 0.0:
         return start
-    for begin, end in spans:
+    for index in range(_first(spans, start), len(spans)):
+        begin, end = spans[index]
         if end <= start:
             continue
         here = max(begin, start)
@@ -216,7 +227,13 @@ def _done(spans: list[tuple[float, float]], start: float, work_s: float) -> floa
 
 def _worked_from(spans: list[tuple[float, float]], moment: float) -> float:
     """The first worked moment from one on."""
-    return next(max(begin, moment) for begin, end in spans if end > moment)
+    index = _first(spans, moment)
+    return max(spans[index][0], moment) if spans[index][1] > moment else spans[index + 1][0]
+
+
+def _first(spans: list[tuple[float, float]], moment: float) -> int:
+    """The last span that begins by a moment, else the first one: none before it reaches the moment."""
+    return max(0, bisect_right(spans, (moment, NEVER + 1.0)) - 1)
 
 
 def _ship(problem: SchedulingProblem, queues: Mapping[Key, list[Placed]], found: Simulation) -> None:

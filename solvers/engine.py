@@ -1,6 +1,6 @@
 """From a request to proposals: staged revisions of one answer, each better than the one before.
 
-hold: what happens if nobody acts, and where something has no place yet, the best one for it; in milliseconds.
+hold: what happens if nobody acts; then, where something has no place yet, the best one for it. Milliseconds each.
 repair: warm local search on the lines that are hit, then on those that can help, then on all, until it brings no more.
 polish: windows by CP-SAT, and the alternatives of alternatives.py; compared, and the best kept.
 
@@ -16,10 +16,11 @@ from schemas import Proposal, ReplanRequested
 from schemas.plans import PlanOption, Quote
 from solvers.alternatives import alternatives
 from solvers.board import Board
-from solvers.evaluator import Evaluated, evaluate
-from solvers.goals import weights_of, worth
+from solvers.evaluator import evaluate
+from solvers.goals import weights_of
 from solvers.inserting import first_plan
 from solvers.problem import Problem, ProblemInvalid, hold_plan
+from solvers.quote import quote
 from solvers.repairing import repaired
 
 Clock = Callable[[], float]
@@ -49,6 +50,9 @@ def solve(request: ReplanRequested, *, clock: Clock, cancelled: Cancelled) -> It
     answer = _Answer(request, clock)
     try:
         problem = Problem(request.problem)
+        if request.trigger == "quote":
+            yield answer.quoted(_quote(problem))
+            return
     except ProblemInvalid as error:
         yield answer.failed(str(error))
         return
@@ -64,13 +68,16 @@ def _solve(answer: "_Answer", problem: Problem) -> Iterator[Proposal | None]:
     weights = weights_of(wire.goal, wire.move_cost)
     hold = evaluate(problem, hold_plan(problem))
     board = Board(hold, weights)
+    yield answer.proposal("hold", board, is_final=False)
+
     first = hold
     for found in first_plan(hold, weights):
-        if found is not None:
+        if found is None:
+            yield None
+        else:
             first = found
-    if first is not hold:
-        board.offer("repair", first)
-    yield answer.proposal("hold", board, is_final=False)
+    if board.offer("repair", first):
+        yield answer.proposal("hold", board, is_final=False)
 
     told = board.best_worth
     for repair in repaired(hold, first, weights):
@@ -95,6 +102,23 @@ def _solve(answer: "_Answer", problem: Problem) -> Iterator[Proposal | None]:
     yield answer.proposal("polish", board, is_final=True)
 
 
+def _quote(problem: Problem) -> Quote:
+    """The places of the last run that nobody has planned: what is quoted, its earlier steps before it.
+
+    Raises:
+        ProblemInvalid: nothing waits for a place.
+    """
+    waiting = [key for key in problem.runs if key not in problem.committed_line]
+    for key in reversed(waiting):
+        run = problem.runs[key]
+        for peg in run.pegs:
+            order = problem.orders.get((peg.site_id, peg.order_id))
+            if order is not None:
+                due = datetime.fromtimestamp(order.promised, UTC)
+                return quote(problem, run.item_id, run.quantity_pcs, due)
+    raise ProblemInvalid(f"problem {problem.wire.problem_id}: runs: nothing waits for a place")
+
+
 class _Answer:
     """Writes the revisions of one proposal."""
 
@@ -111,9 +135,9 @@ class _Answer:
         """The next revision, with the options that the board holds."""
         return self._written(stage, board.options(), board.moves, is_final=is_final, dropped=board.dropped)
 
-    def quoted(self, quote: Quote, options: list[PlanOption]) -> Proposal:
-        """The answer to a quote."""
-        return self._written("polish", options, 0, is_final=True, quote=quote)
+    def quoted(self, found: Quote) -> Proposal:
+        """The answer to a quote: places, no options."""
+        return self._written("polish", [], 0, is_final=True, found=found)
 
     def failed(self, error: str) -> Proposal:
         """An answer without options."""
@@ -126,7 +150,7 @@ class _Answer:
         moves: int,
         *,
         is_final: bool,
-        quote: Quote | None = None,
+        found: Quote | None = None,
         error: str | None = None,
         dropped: int = 0,
     ) -> Proposal:
@@ -152,7 +176,7 @@ class _Answer:
             plan_revision=request.plan_revision,
             goal=request.problem.goal,
             options=options,
-            quote=quote,
+            quote=found,
             seed=request.problem.seed,
             moves=moves,
             solve_ms=round((self._clock() - self._began) * 1000.0, 3),

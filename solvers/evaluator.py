@@ -73,6 +73,8 @@ class Evaluated:
     def transfer_cost(self) -> float:
         """Money for bringing goods to the site of their orders; a part of a run costs its share."""
         cost = 0.0
+        if not self.problem.has_transfers:
+            return cost
         for line, result in enumerate(self.lines):
             for key in result.keys:
                 run = self.problem.run_of(key, self.plan)

@@ -3,7 +3,7 @@
 Law: the engine never proposes a plan that this figure says is worse than hold under the same weights.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from schemas.scheduling import Goal, SchedulingOrder
 from solvers.evaluator import Evaluated
@@ -20,6 +20,10 @@ GUIDE_SHARE = 0.05
 """Part of a day's penalty that a day of slip costs beside the started days, evenly: of two plans that ship on the same
 truck the earlier one is better, and a search sees which way is down. Too large, and hours are bought with trucks."""
 
+SHIFT_H = 0.05
+"""Money that an hour off the planned start costs. At 0 runs are shuffled for nothing; at the price of an hour of work
+the plan could not follow what happens."""
+
 UNPLACED = 1e9
 """Cost of a run that is on no line: more than any lateness."""
 
@@ -31,7 +35,8 @@ class Weights:
     Attributes:
         late: of a day's penalty; by_customer: times the weight of the customer, and more where he cannot slip.
         setup_min: of a minute of setup; setup_money, overtime, transfer: of what they cost.
-        move: of a run on another line or at another place.
+        move: of a run on another line or at another place; shift_h: of an hour by which a run that keeps its place
+            starts off its planned start: it decides between plans that are worth the same otherwise.
     """
 
     late: float = 1.0
@@ -41,6 +46,7 @@ class Weights:
     overtime: float = 1.0
     transfer: float = 1.0
     move: float = 0.0
+    shift_h: float = SHIFT_H
 
     def day_late(self, order: SchedulingOrder) -> float:
         """What a started day late of an order counts as."""
@@ -62,16 +68,7 @@ WEIGHTS: dict[Goal, Weights] = {
 
 def weights_of(goal: Goal, move_cost: float) -> Weights:
     """How plans are judged by a planner's goal."""
-    base = WEIGHTS[goal]
-    return Weights(
-        late=base.late,
-        by_customer=base.by_customer,
-        setup_min=base.setup_min,
-        setup_money=base.setup_money,
-        overtime=base.overtime,
-        transfer=base.transfer,
-        move=move_cost,
-    )
+    return replace(WEIGHTS[goal], move=move_cost)
 
 
 def worth(found: Evaluated, weights: Weights) -> float:
@@ -82,6 +79,12 @@ def worth(found: Evaluated, weights: Weights) -> float:
             day = weights.day_late(found.problem.orders[key])
             days = -(-(outcome.slip_s - 1e-4) // DAY_S)
             late += day * (days + GUIDE_SHARE * outcome.slip_s / DAY_S)
+    starts = found.start
+    shifted_s = 0.0
+    for run_key, planned in found.problem.planned_starts.items():
+        start = starts.get(run_key)
+        if start is not None:
+            shifted_s += abs(start - planned)
     missing = len(found.problem.runs) + len(found.plan.splits) - len(found.end)
     return (
         late
@@ -89,6 +92,7 @@ def worth(found: Evaluated, weights: Weights) -> float:
         + weights.setup_money * found.setup_cost
         + weights.overtime * found.overtime_cost
         + weights.transfer * found.transfer_cost
+        + weights.shift_h * shifted_s / 3600.0
         + weights.move * (len(found.moved) + len(found.plan.splits))
         + UNPLACED * (missing + sum(1 for key in found.problem.must_leave if not _has_left(found, key)))
     )

@@ -1,16 +1,20 @@
 """The first answer: runs that have to go somewhere are put where they cost least, one after the other.
 
-Each place is tried on the exact evaluator, the most urgent run first: what is not planned yet, what a lock wants
-elsewhere, and then what is late on the lines that are hit.
+The most urgent run first: what is not planned yet, and what a lock wants elsewhere.
 """
 
 from collections.abc import Iterator
 
-from solvers.compiling import pinned_starts
+from solvers.construct import insertions
 from solvers.evaluator import Evaluated, evaluate
 from solvers.goals import Weights, worth
 from solvers.line_walk import PlanInvalid
+from solvers.plan_arrays import compile_problem, pinned_starts
 from solvers.problem import Plan, Problem, RunKey
+
+TRIED_EXACTLY = 8
+"""Places that the exact evaluator looks at, the best by the arrays first. Fewer: whole minutes may hide the best one;
+more: a millisecond for three."""
 
 
 def homeless(problem: Problem) -> list[RunKey]:
@@ -36,30 +40,33 @@ def without(plan: Plan, keys: list[RunKey]) -> Plan:
     return plan.with_sequences(changed).with_starts(starts)
 
 
-def best_insert(
-    found: Evaluated, key: RunKey, weights: Weights, lines: list[int] | None = None
-) -> Iterator[Evaluated | None]:
-    """Try a run, which is on no line, at every place that it may have; yields None now and then, the best one last."""
+def best_insert(found: Evaluated, key: RunKey, weights: Weights) -> Iterator[Evaluated | None]:
+    """A run, which is on no line, at its best place; yields None now and then, the answer last.
+
+    Places are ranked by the kernel's arrays; the first few are evaluated exactly.
+    """
     problem, plan = found.problem, found.plan
+    compiled = compile_problem(found, plan, weights)
+    yield None
+    ranked = insertions(compiled.instance, compiled.sequences_of(plan), compiled.task_of[key])
     best: tuple[float, Evaluated] | None = None
-    own = plan.splits[key].of if key in plan.splits else key
-    home = problem.committed_line.get(own)
-    for line in problem.eligible[own] if lines is None else lines:
-        if own in problem.must_leave and line == home:
+    tried = 0
+    for each in ranked:
+        sequence = plan.sequences[each.line]
+        trial = plan.with_sequences(
+            {each.line: (*sequence[: each.position], key, *sequence[each.position :])}
+        )
+        try:
+            after = evaluate(problem, trial, found)
+        except PlanInvalid:  # before a run that feeds it
             continue
-        sequence = plan.sequences[line]
-        for place in range(problem.pinned[line], len(sequence) + 1):
-            trial = plan.with_sequences({line: (*sequence[:place], key, *sequence[place:])})
-            try:
-                after = evaluate(problem, trial, found)
-            except PlanInvalid:
-                continue
-            cost = worth(after, weights)
-            if best is None or cost < best[0]:
-                best = cost, after
-        yield None
-    if best is not None:
-        yield best[1]
+        cost = worth(after, weights)
+        if best is None or cost < best[0]:
+            best = cost, after
+        tried += 1
+        if tried == TRIED_EXACTLY:
+            break
+    yield None if best is None else best[1]
 
 
 def first_plan(hold: Evaluated, weights: Weights) -> Iterator[Evaluated | None]:

@@ -209,7 +209,7 @@ class Instance:
     @property
     def families(self) -> int:
         """How many families there are, F."""
-        return self.setup[0, 0].size
+        return int(self.setup.shape[2])
 
     @cached_property
     def layout(self) -> Layout:
@@ -349,8 +349,8 @@ def _check_values(instance: Instance) -> None:
     if (instance.span_start >= instance.span_end).any():
         raise InstanceInvalid("a working span ends before it begins")
     for line in range(m):
-        first, last = int(instance.span_ptr[line]), int(instance.span_ptr[line + 1])
-        if (instance.span_start[first + 1 : last] < instance.span_end[first : last - 1]).any():
+        own = slice(int(instance.span_ptr[line]), int(instance.span_ptr[line + 1]))
+        if (instance.span_start[own][1:] < instance.span_end[own][:-1]).any():
             raise InstanceInvalid(f"the working spans of line {line} overlap or are out of order")
 
 

@@ -95,11 +95,13 @@ class Problem:
         eligible: lines that can make a run, by index, with rate and transfer; the one that it is planned on always.
         must_leave: runs that a planner's lock wants on another line than the one that they are planned on.
         committed: runs of each line in queue order, as committed.
-        committed_line: of runs that have a line.
+        committed_line: of runs that have a line; planned_starts: of those that have not begun.
         runs_of: runs of each order.
         feeders: runs that must end before a run begins; fed: the runs that wait for one.
         heads: runs at the head of each line that keep line, order and place: up to the last that is started, frozen,
             or feeds another run of the problem; but those that must leave. pinned: how many.
+        has_transfers: whether bringing goods to another site costs anything anywhere.
+        memory: what others have worked out from the problem alone and want to keep.
     """
 
     wire: SchedulingProblem
@@ -110,11 +112,14 @@ class Problem:
     must_leave: frozenset[RunKey] = field(init=False)
     committed: tuple[tuple[RunKey, ...], ...] = field(init=False)
     committed_line: dict[RunKey, int] = field(init=False)
+    planned_starts: dict[RunKey, float] = field(init=False)
     runs_of: dict[OrderKey, list[RunKey]] = field(init=False)
     feeders: dict[RunKey, list[RunKey]] = field(init=False)
     fed: dict[RunKey, list[RunKey]] = field(init=False)
     heads: tuple[tuple[RunKey, ...], ...] = field(init=False)
     pinned: tuple[int, ...] = field(init=False)
+    has_transfers: bool = field(init=False)
+    memory: dict[object, list[tuple[float, float]]] = field(init=False)
     _setups: dict[str, "_Setups"] = field(init=False)
     _offers: dict[WindowKey, tuple[int, OvertimeOffer, list[Span]]] = field(init=False)
     _calendars: dict[tuple[int, tuple[tuple[str, float], ...]], WorkingTime] = field(init=False)
@@ -161,6 +166,14 @@ class Problem:
         put("feeders", feeders)
         put("fed", fed)
         put("must_leave", frozenset(key for key, run in self.runs.items() if self._must_leave(key, run)))
+        put(
+            "planned_starts",
+            {
+                key: run.planned_start
+                for key, run in self.runs.items()
+                if run.state == "planned" and run.planned_start is not None
+            },
+        )
         put("heads", tuple(self._head_of(queue) for queue in queues))
         put("pinned", tuple(map(len, self.heads)))
         put("_setups", {matrix.setup_id: _Setups.of(matrix) for matrix in wire.setups})
@@ -172,6 +185,11 @@ class Problem:
                 offers[line.site_id, line.line_id, offer.window_id] = (index, offer, free)
                 taken += free  # windows that overlap are sold once
         put("_offers", offers)
+        put(
+            "has_transfers",
+            any(each.transfer_cost > 0.0 for run in wire.runs for each in run.eligible),
+        )
+        put("memory", {})
         put("_calendars", {})
         check_feeds(self)
 
@@ -287,12 +305,7 @@ class _Setups:
 
 def hold_plan(problem: Problem) -> Plan:
     """The committed plan: what happens if nobody acts. Runs that are not planned yet are nowhere in it."""
-    starts = {
-        key: run.planned_start
-        for key, run in problem.runs.items()
-        if run.state == "planned" and run.planned_start is not None
-    }
-    return Plan(sequences=problem.committed, starts=starts)
+    return Plan(sequences=problem.committed, starts=problem.planned_starts)
 
 
 def check_feeds(problem: Problem) -> None:

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from solvers.compiling import Compiled, compile_problem
 from solvers.evaluator import Evaluated, evaluate
 from solvers.goals import Weights, worth
 from solvers.line_walk import PlanInvalid
+from solvers.plan_arrays import Compiled, compile_problem
 from solvers.problem import RunKey
 from solvers.searching import search
 from solvers.tidying import tidied
@@ -51,7 +51,7 @@ def repaired(hold: Evaluated, first: Evaluated, weights: Weights) -> Iterator[Fo
         after = worth(found, weights)
         if after < cost - WORTH_GROWING * max(0.0, began - cost):
             best, cost = found, after
-            yield Found(best, moves)
+        yield Found(best, moves)
 
 
 def searched(
@@ -65,14 +65,15 @@ def searched(
         for key in start.plan.sequences[line][problem.pinned[line] :]
     ]
     sequences = compiled.sequences_of(start.plan)
+    answer = sequences
     steps = search(compiled, sequences, movable=movable, moves=moves, seed=seed)
     while True:
         try:
             next(steps)
-            yield None
         except StopIteration as end:
             answer = end.value
             break
+        yield None
     try:
         found = evaluate(problem, compiled.plan_of(answer), start)
     except PlanInvalid:  # runs that feed each other across lines, in an order that can never be

@@ -2,12 +2,18 @@
 
 from collections.abc import Collection, Generator
 
-from solvers.compiling import Compiled
+from solvers.anneal import LOGS, stretch
+from solvers.construct import loaded
 from solvers.instance import Sequences
+from solvers.local_search import new_search
+from solvers.plan_arrays import Compiled
 
 SLICE_MOVES = 40_000
 """Moves between two yields: about 10 ms on 200 runs. Fewer: the loop around costs as much as the moves; more: requests
 wait for each other."""
+
+COOLED = 0.01
+"""Temperature at the end of a search over that at its beginning, as in solvers/local_search.py."""
 
 
 def search(
@@ -18,7 +24,7 @@ def search(
     moves: int,
     seed: int,
 ) -> Generator[None, None, Sequences]:
-    """Warm local search; yields between slices, returns the best sequences it saw.
+    """Warm local search, as `improve` of solvers/local_search.py, in slices.
 
     Args:
         compiled: the problem.
@@ -26,22 +32,26 @@ def search(
         movable: tasks that may be moved; the others only shift in time.
         moves: budget; the same gives the same answer.
         seed: of its chance.
-    """
-    from solvers.anneal import LOGS, new_search, stretch
 
-    layout = compiled.instance.layout
-    state, found = new_search(layout, start, seed, movable)
-    if not found.movable.size:
+    Yields:
+        None between slices.
+
+    Returns:
+        The best sequences it saw, never worse than where it began.
+    """
+    instance = compiled.instance
+    state = loaded(instance, start)
+    found = new_search(instance, state, seed, movable)
+    if not found.movable.size or moves <= 0:
         return start
-    slices = max(1, round(moves / SLICE_MOVES))
-    length = max(1, moves // slices)
-    hot, cold = 20000.0, 200.0
-    ratio = (cold / hot) ** (1.0 / slices)
-    for number in range(slices):
-        stretch(layout, state, found, LOGS, length, hot * ratio**number, hot * ratio ** (number + 1), 1.0)
+    hot = max(1.0, float(found.cost[1]) / instance.tasks)
+    done = 0
+    while done < moves:
+        length = min(SLICE_MOVES, moves - done)
+        begin, end = (hot * COOLED ** (at / moves) for at in (done, done + length))
+        done += max(length, stretch(instance.layout, state, found, LOGS, length, begin, end, 1.0))
         yield
-    n = layout.jobs.size
+    n = instance.tasks
     return [
-        [int(task) for task in found.best[line * n : line * n + found.best_sizes[line]]]
-        for line in range(layout.lines.size)
+        found.best[line * n : line * n + int(size)].tolist() for line, size in enumerate(found.best_sizes)
     ]

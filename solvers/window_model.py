@@ -11,13 +11,13 @@ variable is therefore made together with its value in the plan as it stands.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ortools.sat.python import cp_model
+from ortools.sat.python import cp_model, cp_model_helper
 
 from solvers.curves import Curve
 from solvers.line_times import Walked
 from solvers.window_lines import DEPOT, Slice, WindowLine
 
-Literal = cp_model.IntVar | cp_model.NotBooleanVariable | bool
+Literal = cp_model_helper.Literal | bool
 Expression = cp_model.LinearExpr | int
 
 
@@ -257,9 +257,7 @@ class WindowModel:
                 present,
             )
 
-    def _add_jumps(
-        self, curve: Curve, moment: Expression, value: int
-    ) -> list[tuple[int, cp_model.IntVar]]:
+    def _add_jumps(self, curve: Curve, moment: Expression, value: int) -> list[tuple[int, cp_model.IntVar]]:
         """A literal a jump, true once the moment lies after it; cost falls with none of them true without need."""
         made = []
         for at, amount in curve.jumps:

@@ -1,0 +1,129 @@
+"""The engine of the plan: annealing over line sequences, from a plan to a better one.
+
+`improve` is a function of its arguments: the same instance, sequences, seed and number of moves give the same plan on
+any machine. Wall time and cancellation only cut it short, between chunks of moves, and then it returns the best so far.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from solvers.anneal import LOGS, Search, keep_best, stretch
+from solvers.construct import best_insert, evaluate, loaded
+from solvers.instance import Instance, Sequences
+from solvers.walk import State, total_cost
+
+Guard = Callable[[], bool]
+"""Asked between chunks: true once the search has to end."""
+
+CHUNK_MOVES = 65_536
+"""Moves between two looks at the guards, 5 to 30 ms. Larger, and a superseded search is noticed late; smaller, and the
+calls into the kernel begin to count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """What a search found.
+
+    Attributes:
+        sequences: one list of tasks per line.
+        cost: the objective.
+        moves: how many were tried; fewer than asked for where a guard ended it.
+    """
+
+    sequences: Sequences
+    cost: int
+    moves: int
+
+
+def improve(
+    instance: Instance,
+    sequences: Sequences,
+    *,
+    seed: int,
+    moves: int,
+    deadline: Guard | None = None,
+    cancelled: Guard | None = None,
+    movable: Iterable[int] | None = None,
+) -> Solution:
+    """A solution that is no worse than the given one.
+
+    Args:
+        instance: the problem.
+        sequences: where to begin. Tasks that are nowhere stay nowhere.
+        seed: of the generator.
+        moves: budget; the schedule is spread over it.
+        deadline: true once time is over. It only guards: give as many moves as the time allows.
+        cancelled: true once nobody wants the answer any more.
+        movable: tasks that may be moved; all others keep line and order, though not their times. Without it all that
+            are not fixed.
+
+    Raises:
+        InstanceInvalid: the sequences are no solution of the instance.
+    """
+    state = loaded(instance, sequences)
+    search = new_search(instance, state, seed, movable)
+    if not search.movable.size:
+        return Solution([list(sequence) for sequence in sequences], int(search.cost[1]), 0)
+    guards = [guard for guard in (deadline, cancelled) if guard is not None]
+    done = 0
+    hot = float(search.cost[1]) / instance.tasks
+    while done < moves and not any(guard() for guard in guards):
+        chunk = min(CHUNK_MOVES, moves - done)
+        start, end = (hot * 0.01 ** (at / moves) for at in (done, done + chunk))
+        done += stretch(instance.layout, state, search, LOGS, chunk, start, end, 1.0)
+    n = instance.tasks
+    best = [
+        search.best[line * n : line * n + int(size)].tolist() for line, size in enumerate(search.best_sizes)
+    ]
+    return Solution(best, int(search.cost[1]), done)
+
+
+def warm_up() -> None:
+    """Compile everything, or take it from the cache: seconds the first time, a fraction of one later."""
+    instance = Instance.build([[1, 2], [2, 1]], due=[1, 1], weight=[1, 1])
+    evaluate(instance, [[0], [1]])
+    improve(instance, best_insert(instance, [[], []]), seed=0, moves=1)
+
+
+def new_search(instance: Instance, state: State, seed: int, movable: Iterable[int] | None) -> Search:
+    """A search that begins at a loaded state.
+
+    Raises:
+        IndexError: a movable task is none of the instance's.
+    """
+    m, n = instance.lines, instance.tasks
+    free = (state.places["line"] >= 0) & (
+        state.places["position"] >= instance.layout.lines["fixed"][np.maximum(state.places["line"], 0)]
+    )
+    if movable is not None:
+        chosen = np.zeros(n, np.bool_)
+        chosen[list(movable)] = True
+        free &= chosen
+    cost = int(total_cost(instance.layout, state))
+    search = Search(
+        best=np.zeros(m * n, np.int64),
+        best_sizes=np.zeros(m, np.int64),
+        stale=np.ones(m, np.bool_),
+        cost=np.array([cost, cost], np.int64),
+        level=np.zeros(m, np.float64),
+        random=np.array([_scrambled(seed)], np.uint64),
+        movable=np.flatnonzero(free).astype(np.int64),
+        free=free,
+        new=np.zeros(2 * n, np.int64),
+        pieces=np.zeros(16, np.int64),
+        bounds=np.zeros(8, np.int64),
+        mix=np.array([40, 70, 60, 6, 8, 50], np.int64),
+    )
+    keep_best(search, state, n)
+    return search
+
+
+def _scrambled(seed: int) -> int:
+    """A start for the generator, never 0, unlike for neighbouring seeds (splitmix64)."""
+    mask = 2**64 - 1
+    x = (seed * 0x9E3779B97F4A7C15 + 0x9E3779B97F4A7C15) & mask
+    x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & mask
+    x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & mask
+    return (x ^ (x >> 31)) | 1
