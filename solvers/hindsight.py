@@ -1,7 +1,8 @@
-"""The best plan with hindsight: from what was made, downhill, never worse in money nor in weighted late hours.
+"""The best plan with hindsight: from what was made, never worse in money nor in weighted late hours.
 
-The problem's committed plan is what was made (twin/hindsight.py). What comes out is judged by the same evaluator, and by
-the checker, which shares no code with it. Deterministic: every place is tried in a fixed order, up to a number of plans.
+The problem's committed plan is what was made (twin/hindsight.py). The engine's search goes first, then every run is tried
+at every place, in a fixed order, as long as that helps. What comes out is judged by the same evaluator, and by the checker,
+which shares no code with it. Deterministic: budgets are moves and plans.
 """
 
 from collections.abc import Iterator
@@ -10,11 +11,18 @@ from dataclasses import dataclass
 from schemas.scheduling import SchedulingProblem
 from solvers.checker import check_option
 from solvers.evaluator import Evaluated, evaluate
+from solvers.goals import weights_of
 from solvers.options import option_of
+from solvers.plan_arrays import compile_problem
 from solvers.problem import Plan, Problem, RunKey, hold_plan
+from solvers.repairing import searched
 
-DEFAULT_PLANS = 20_000
-"""Plans looked at for one site's week. Fewer: avoidable changeovers are missed; more: a ledger of a large site takes long."""
+DEFAULT_PLANS = 3_000
+"""Plans looked at one by one for one site's week, after the compiled search. Fewer: avoidable changeovers are missed; more:
+a ledger of a large site takes long."""
+
+SEARCHED_FROM_RUNS = 13
+"""Runs from which the compiled search goes first. Below it, all places of all runs are tried soon enough one by one."""
 
 Worth = tuple[float, float, int, float]
 """Money, weighted late hours, changeovers, seconds of setup: less is better, the first counts most."""
@@ -53,7 +61,10 @@ def best_with_hindsight(wire: SchedulingProblem, plans: int = DEFAULT_PLANS) -> 
     for start in _beginnings(problem, made):
         looked_at += 1
         best = _better(best, start, limit)
+    if len(problem.runs) >= SEARCHED_FROM_RUNS:
+        best = _better(best, _searched(made, best), limit)
     best, looked_at = _downhill(problem, best, limit, looked_at, plans)
+    best = _better(best, evaluate(problem, best.plan.with_starts({})), limit)
     option = option_of(made, best, "hold" if best is made else "resequence", f"{wire.problem_id}/best")
     return Hindsight(made, best, check_option(wire, option), looked_at)
 
@@ -73,6 +84,18 @@ def _better(best: Evaluated, other: Evaluated, limit: Worth) -> Evaluated:
     if worth[0] > limit[0] or worth[1] > limit[1]:
         return best
     return other if worth < worth_of(best) else best
+
+
+def _searched(made: Evaluated, best: Evaluated) -> Evaluated:
+    """What the engine's search comes to on all lines, with as many moves as the problem allows."""
+    wire = made.problem.wire
+    weights = weights_of(wire.goal, wire.move_cost)
+    compiled = compile_problem(made, best.plan, weights)
+    everywhere = set(range(len(wire.lines)))
+    found = best
+    for step in searched(compiled, best, weights, everywhere, wire.move_budget, wire.seed):
+        found = found if step is None else step
+    return found
 
 
 def _beginnings(problem: Problem, made: Evaluated) -> Iterator[Evaluated]:

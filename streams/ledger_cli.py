@@ -21,8 +21,9 @@ def ledger(
     files: FilesOrKafka = None,
     week: Annotated[str, typer.Option(help="ISO week of the site's zone, as 2026-W47.")] = "",
     plans: Annotated[
-        int, typer.Option(min=1, help="Plans to look at for the best one, a site. More: longer, and better.")
-    ] = 20_000,
+        int,
+        typer.Option(min=1, help="Plans of a site to try one by one after the search. More: longer, better."),
+    ] = 3_000,
     publish: Annotated[
         bool, typer.Option("--publish", help="Write the entries to twin.ledger.v1, too; from Kafka only.")
     ] = False,
