@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from confluent_kafka import KafkaException
 from rich.console import Console
 
-from bench import alerts, calibration, committed, detection, fold, ingest, latency, loop, quality
+from bench import alerts, calibration, committed, detection, factory, fold, ingest, latency, loop, quality
 from bench.brokers import BenchFailed, Broker, broker
 from bench.results import Machine, Result, print_table, this_machine
 from schemas import ForesiteError
@@ -22,6 +22,7 @@ ALONE: dict[str, Callable[..., Iterator[Result]]] = {
     "quality": quality.measure,
     "calibration": calibration.measure,
     "alerts": alerts.measure,
+    "factory": factory.measure,
 }
 """Benchmarks that need no broker; everything random in them follows from the seed."""
 
@@ -37,7 +38,18 @@ DEFAULT_SEED = 1
 
 TABLE_WIDTH = 130
 
-ORDER = ("fold", "ingest", "twin", "latency", "loop", "detection", "quality", "calibration", "alerts")
+ORDER = (
+    "fold",
+    "ingest",
+    "twin",
+    "latency",
+    "loop",
+    "detection",
+    "quality",
+    "calibration",
+    "alerts",
+    "factory",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -338,7 +338,7 @@ def bench(
         list[str] | None,
         typer.Argument(
             metavar="[NAME]...",
-            help="fold, ingest, twin, latency, loop, detection, quality, calibration, alerts; default: all there are.",
+            help="fold, ingest, twin, latency, loop, detection, quality, calibration, alerts, factory; default: all there are.",
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of everything random: same seed, same plants.")] = 1,

@@ -172,11 +172,14 @@ def test_nothing_begins_before_anybody_heard_of_it() -> None:
 
 def jam(run_id: str, begin: str, end: str) -> list[Event]:
     """A run held and resumed on Line 5."""
-    said = {"site_id": "plant-1", "line_id": "L5", "run_id": run_id}
-    return [
-        RunHeld(event_id=f"held-{run_id}", event_time=at(begin), **said),
-        RunResumed(event_id=f"resumed-{run_id}", event_time=at(end), **said),
-    ]
+    return [said(RunHeld, begin, run_id), said(RunResumed, end, run_id)]
+
+
+def said(model: type[RunEvent], time: str, run_id: str) -> Event:
+    """What Line 5 says of a run."""
+    name = f"{model.__name__}/{time}/{run_id}"
+    body = {"event_id": name, "event_time": at(time), "site_id": "plant-1", "line_id": "L5", "run_id": run_id}
+    return model.model_validate(body)
 
 
 def problem_of(
@@ -213,11 +216,9 @@ def test_what_is_no_week_is_refused(name: str) -> None:
 class TestTheChronicle:
     def moves(self, *told: tuple[type[RunEvent], str]) -> list[Stretch]:
         chronicle = Chronicle()
-        for number, (model, time) in enumerate(told):
-            chronicle.take_events(
-                [model(event_id=f"e{number}", event_time=at(time), site_id="s", line_id="L1", run_id="R1")]
-            )
-        return chronicle.runs["s", "R1"].stretches()
+        for model, time in told:
+            chronicle.take_events([said(model, time, "R1")])
+        return chronicle.runs["plant-1", "R1"].stretches()
 
     def test_repeats_and_late_news_change_nothing(self) -> None:
         """Held at 08:00, on again at 09:00: the resumption came before the hold, and one was told twice."""
@@ -228,7 +229,7 @@ class TestTheChronicle:
             Stretch(RunState.RUNNING, at("16T09:00").timestamp(), at("16T10:00").timestamp()),
             Stretch(RunState.COMPLETED, at("16T10:00").timestamp(), at("16T10:00").timestamp()),
         ]
-        told = [
+        told: list[tuple[type[RunEvent], str]] = [
             (SetupStarted, "16T06:00"),
             (RunStarted, "16T07:00"),
             (RunResumed, "16T09:00"),
