@@ -62,6 +62,7 @@ class LoopLog:
         ends: how proposals ended, by state.
         solve_s: time that the solver took, processor or wall as the clock given says.
         refused: commands that the twin refused, by reason.
+        answered: requests with the last revision of their answers; committed: options that the planner committed.
     """
 
     requests: Counter[str] = field(default_factory=Counter)
@@ -71,6 +72,8 @@ class LoopLog:
     ends: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
     solve_s: float = 0.0
+    answered: list[tuple[ReplanRequested, Proposal]] = field(default_factory=list)
+    committed: list[PlanOption] = field(default_factory=list)
 
 
 class ClosedLoop:
@@ -100,7 +103,6 @@ class ClosedLoop:
         self._offsets: Counter[str] = Counter()
         self._commands = itertools.count(1)
         self._rules = Rules(rules_id="loop", version="1") if rules is None else rules
-        self._proposals: dict[str, Proposal] = {}
 
     def run(self, progress: Callable[[float], None] | None = None) -> Score:
         """The weeks, until every order that counts has left."""
@@ -174,7 +176,10 @@ class ClosedLoop:
             if proposal is not None:
                 final = proposal
         self.log.solve_s += self._clock() - began
-        return [] if final is None else [final]
+        if final is None:
+            return []
+        self.log.answered.append((request, final))
+        return [final]
 
     def _decide(self, state: PlanState) -> Iterable[Event]:
         """The planner: approves the best option that is worth it, then commits what was approved."""
@@ -189,6 +194,7 @@ class ClosedLoop:
             if option is None:
                 return []
             self.log.chosen[option.label] += 1
+            self.log.committed.append(option)
             return [
                 self._command(
                     ProposalApproved,
