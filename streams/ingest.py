@@ -25,6 +25,7 @@ from streams.input_progress import InputProgress
 from streams.input_reader import InputReader, MemberFenced
 from streams.metrics import Metrics
 from streams.routing import EVERYWHERE, Router
+from streams.watchdog import Watchdog
 
 log = structlog.get_logger(__name__)
 
@@ -90,7 +91,7 @@ def run(settings: IngestSettings, *, admin_host: str = "127.0.0.1", admin_port: 
     tune_garbage_collection()
     metrics, health = Metrics(), Health()
     metrics.watch_readiness("ingest", lambda: health.is_ready)
-    with AdminServer(health, metrics.registry, host=admin_host, port=admin_port):
+    with AdminServer(health, metrics.registry, host=admin_host, port=admin_port), Watchdog(health):
         try:
             run_ingest(settings, stop, metrics=metrics, health=health)
         except (ForesiteError, KafkaException) as error:
