@@ -1,6 +1,7 @@
 """From an evaluated plan to the option on the wire: plan, figures against hold, changes, effects, sacrifices."""
 
 from datetime import UTC, datetime
+from math import inf
 
 from schemas.plans import (
     OptionLabel,
@@ -71,7 +72,7 @@ def planned_starts_of(found: Evaluated, line: int) -> dict[RunKey, float]:
     start that it has instead.
     """
     told: dict[RunKey, float] = {}
-    last: tuple[float, str] | None = None
+    last = -inf
     for key in found.plan.sequences[line]:
         start = found.start[key]
         planned = found.plan.starts.get(key)
@@ -80,11 +81,11 @@ def planned_starts_of(found: Evaluated, line: int) -> dict[RunKey, float]:
         if planned is None and run is not None and has_begun:
             planned = run.planned_start
         planned = start if planned is None else min(planned, start)
-        if last is not None and not has_begun and (planned, key[1]) <= last:
+        if not has_begun and planned <= last:
             planned = start
         told[key] = planned
         if not has_begun:  # what has begun stands at the head whatever was planned
-            last = (planned, key[1])
+            last = planned
     return told
 
 
