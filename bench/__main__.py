@@ -17,6 +17,7 @@ from bench import (
     committed,
     detection,
     disruptions,
+    factory,
     fold,
     ingest,
     latency,
@@ -37,6 +38,7 @@ ALONE: dict[str, Callable[..., Iterator[Result]]] = {
     "alerts": alerts.measure,
     "disruptions": disruptions.measure,
     "replanning": replanning.measure,
+    "factory": factory.measure,
 }
 """Benchmarks that need no broker; everything random in them follows from the seed."""
 
@@ -54,7 +56,7 @@ TABLE_WIDTH = 130
 
 ORDER = (
     *("fold", "ingest", "twin", "latency", "loop", "detection", "quality", "calibration", "alerts"),
-    *("replanning", "disruptions", "solver"),
+    *("replanning", "disruptions", "factory", "solver"),
 )
 
 
