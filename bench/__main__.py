@@ -11,7 +11,21 @@ from contextlib import ExitStack
 from confluent_kafka import KafkaException
 from rich.console import Console
 
-from bench import alerts, calibration, committed, detection, fold, ingest, latency, quality, solver
+from bench import (
+    alerts,
+    calibration,
+    committed,
+    detection,
+    disruptions,
+    factory,
+    fold,
+    ingest,
+    latency,
+    loop,
+    quality,
+    replanning,
+    solver,
+)
 from bench.brokers import BenchFailed, Broker, broker
 from bench.instances import FAMILIES
 from bench.results import Machine, Result, print_table, this_machine
@@ -23,6 +37,9 @@ ALONE: dict[str, Callable[..., Iterator[Result]]] = {
     "quality": quality.measure,
     "calibration": calibration.measure,
     "alerts": alerts.measure,
+    "disruptions": disruptions.measure,
+    "replanning": replanning.measure,
+    "factory": factory.measure,
 }
 """Benchmarks that need no broker; everything random in them follows from the seed."""
 
@@ -30,6 +47,7 @@ WITH_BROKER: dict[str, Callable[..., Iterator[Result]]] = {
     "ingest": ingest.measure,
     "twin": committed.measure,
     "latency": latency.measure,
+    "loop": loop.measure,
 }
 """Benchmarks against Kafka; their plant is made by arithmetic, nothing in it is random."""
 
@@ -37,7 +55,10 @@ DEFAULT_SEED = 1
 
 TABLE_WIDTH = 130
 
-ORDER = ("fold", "ingest", "twin", "latency", "detection", "quality", "calibration", "alerts", "solver")
+ORDER = (
+    *("fold", "ingest", "twin", "latency", "loop", "detection", "quality", "calibration", "alerts"),
+    *("replanning", "disruptions", "factory", "solver"),
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

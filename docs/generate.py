@@ -76,8 +76,8 @@ def _topics() -> str:
             "Producers should use Java's partitioner (murmur2), so that a line keeps its partition whoever publishes."
         ),
         (
-            "What the solver and commands need is declared already. This version writes neither replan requests, proposals, "
-            "plans, plan changes, ledger nor audit."
+            "What is asked of the solver, what it answers and what is written back to the systems that execute: "
+            "[proposals](proposals.md)."
         ),
     ]
     for role, title in (("input", "Inputs"), ("output", "Outputs"), ("internal", "Internal")):

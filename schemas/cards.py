@@ -61,7 +61,9 @@ class AffectedOrder(OutputModel):
         run_id, line_id: the run that ends last for it, and where; None where nothing is planned for it.
         ready_at: projected end of that run, None without one; ships_at: the first slot from then on.
         late_ships_at: the first slot after on_time_slot_at, with which it leaves if it misses that; None: none known.
-        on_time_slot_at: the last departure that keeps the promise; need_by: goods must be ready by then.
+        transfer_h: hours to bring it to its site from the site where that run is made, 0 where that is the same one.
+        on_time_slot_at: the last departure that keeps the promise; need_by: goods must be ready by then, where they are
+            made.
         slip_s: seconds that it ships after the promise, never negative; slip_days: started days, as penalties count.
         slack_s: seconds from ready_at to need_by, negative when the slot is missed.
         overhang_h: working hours of the line from need_by to ready_at, negative when there is room.
@@ -92,6 +94,7 @@ class AffectedOrder(OutputModel):
     margin_before: float | None
     margin_if_late: float | None
     late_ships_at: datetime | None = None
+    transfer_h: float = 0.0
 
 
 class Rescue(OutputModel):

@@ -144,6 +144,18 @@ class QuoteRequested(Command):
     due_at: Time
 
 
+class ReplanAsked(Command):
+    """Ask the solver for another plan.
+
+    Attributes:
+        line_ids: lines that it is about; none: those whose orders are late, else those on which runs wait.
+    """
+
+    kind: Literal["replan_request"] = "replan_request"
+    line_ids: list[Id] = Field(default_factory=list, max_length=1000)
+    reason: Text | None = None
+
+
 AnyCommand = Annotated[
     CardAcknowledged
     | CardAssigned
@@ -157,7 +169,8 @@ AnyCommand = Annotated[
     | ProposalRejected
     | ProposalCommitted
     | StopDurationReported
-    | QuoteRequested,
+    | QuoteRequested
+    | ReplanAsked,
     Field(discriminator="kind"),
 ]
 

@@ -4,6 +4,7 @@ ForesiteError
 ├── BadRecord        somebody sent a record that cannot be read: a dead letter, never fatal
 ├── FactsCorrupt     our own log cannot be read: a bug of ours or damage on disk, the worker stops
 ├── StateCorrupt     the state topic contradicts its manifest: the shard stops, never serves a wrong picture
+├── ProblemInvalid   a scheduling problem that cannot be: answered with an error, never solved
 └── UsageError       a person's command cannot be carried out as given: the message says what to do next
 """
 
@@ -48,6 +49,10 @@ class FactsCorrupt(ForesiteError):
 
 class StateCorrupt(ForesiteError):
     """The state topic does not hold what its manifest says (digest, count or a missing manifest)."""
+
+
+class ProblemInvalid(ForesiteError):
+    """A scheduling problem contradicts itself; the message names the entity and the field."""
 
 
 class UsageError(ForesiteError):

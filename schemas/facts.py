@@ -15,6 +15,7 @@ from schemas.inventory import AnyInventoryEvent
 from schemas.machine_events import AnyMachineEvent
 from schemas.master_data import AnyMasterDataEvent
 from schemas.orders import AnyOrderEvent
+from schemas.plans import Proposal
 from schemas.plant_model import AnyPlantEvent
 
 AnyEvent = Annotated[
@@ -24,7 +25,8 @@ AnyEvent = Annotated[
     | AnyPlantEvent
     | AnyInventoryEvent
     | AnyCommand
-    | PlanAcknowledged,
+    | PlanAcknowledged
+    | Proposal,
     Field(discriminator="kind"),
 ]
 """Every input kind, told apart by its kind."""

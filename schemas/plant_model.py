@@ -219,6 +219,26 @@ class ShipmentSlotsUpserted(Event):
     entity: ClassVar[tuple[str, ...]] = ("route_id",)
 
 
+class TransferLaneUpserted(Event):
+    """How goods made at this site get to another one of the planning group.
+
+    Attributes:
+        to_site_id: where they are brought.
+        transfer_min: from the last piece to being there.
+        cost: money a transfer; cost_per_pc: money a piece of it.
+        withdrawn: nothing goes this way any more.
+    """
+
+    kind: Literal["transfer_lane_upserted"] = "transfer_lane_upserted"
+    to_site_id: Id
+    transfer_min: DurationMinutes
+    cost: Price = 0.0
+    cost_per_pc: Price = 0.0
+    withdrawn: Flag = False
+
+    entity: ClassVar[tuple[str, ...]] = ("to_site_id",)
+
+
 class RulesUpdated(Event):
     """A new set of rules is in force from here on in the log."""
 
@@ -246,6 +266,7 @@ AnyPlantEvent = Annotated[
     | OvertimeWindowUpserted
     | SetupMatrixUpserted
     | ShipmentSlotsUpserted
+    | TransferLaneUpserted
     | RulesUpdated
     | ClockTicked,
     Field(discriminator="kind"),

@@ -1,7 +1,7 @@
 """Rules are data: thresholds, materiality and owners, in the log as a fact, their version on every card."""
 
 from functools import cached_property
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -118,6 +118,16 @@ class Rules(WireModel):
         min_margin_fraction: share of the affected orders' revenue that a rescue must leave as margin; one that leaves
             less is said to do so. None: no such rule.
         min_margin: money of margin that a rescue must leave on each affected order. None: no such rule.
+        plan_frozen_h: planned runs that start within so many hours keep line and sequence.
+        plan_firm_h: those that start within so many hours keep their line.
+        plan_goal: what options are ordered by: service, cost or throughput.
+        replan_min_gain: money that an option must save against doing nothing before planners are told.
+        replan_move_cost: money that moving a run to another line or place must save at least.
+        replan_moves_per_shift: times that committed proposals may move one run in a shift.
+        replan_pause_s: after a request further triggers are gathered for so long; the first is never held up.
+        plan_four_eyes: who commits a proposal must be another person than who approved it.
+        plan_ack_within_min: minutes for ERP and MES to answer a plan change before it counts as unanswered.
+        proposal_valid_h: hours after which a proposal that nobody decided on expires.
         customers: customers of whom the plant says more, or other things, than master data.
         owners: whose a card is, before all that is built in: the first rule whose condition holds.
     """
@@ -161,6 +171,16 @@ class Rules(WireModel):
     quality_lead_id: Id | None = None
     min_margin_fraction: Fraction | None = None
     min_margin: NotNegative | None = None
+    plan_frozen_h: NotNegative = 2.0
+    plan_firm_h: NotNegative = 2.0
+    plan_goal: Literal["service", "cost", "throughput"] = "service"
+    replan_min_gain: NotNegative = 100.0
+    replan_move_cost: NotNegative = 25.0
+    replan_moves_per_shift: Annotated[int, Field(strict=True, ge=0, le=100)] = 1
+    replan_pause_s: NotNegative = 60.0
+    plan_four_eyes: Flag = False
+    plan_ack_within_min: Positive = 15.0
+    proposal_valid_h: Positive = 8.0
     customers: list[CustomerRule] = Field(default_factory=list, max_length=100_000)
     owners: list[OwnerRule] = Field(default_factory=list, max_length=10_000)
 

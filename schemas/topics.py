@@ -135,13 +135,13 @@ TOPICS: dict[str, Topic] = {
         Topic(REPLAN_REQUESTS, "scope", (ReplanRequested,), "delete", 7, 4, "output",
               ("twin",), ("solver",), "scheduling problems and what triggered them"),
         Topic(PROPOSALS, "proposal_id", (Proposal,), "compact", None, 4, "output",
-              ("solver",), ("ingest", *_ANYONE), "options with their trade-offs"),
+              ("solver",), ("ingest", *_ANYONE), "options with their trade-offs; they come back in as facts"),
         Topic(PLANS, "group or proposal id", (PlanState,), "compact", None, 4, "output",
               ("twin",), _ANYONE, "the committed plan, and where each proposal is in its life"),
         Topic(PLAN_CHANGES, "order_id", (PlanChange,), "delete", 30, 4, "output",
               ("twin",), ("publisher-erp", "reader"), "the write-back to ERP and MES"),
-        Topic(LEDGER, "week/line", (LedgerEntry,), "compact", None, 4, "output",
-              ("twin",), _ANYONE, "the plan that was made against the plan that could have been made"),
+        Topic(LEDGER, "week/site/line", (LedgerEntry,), "compact", None, 4, "output",
+              ("deploy",), _ANYONE, "the plan that was made against the plan that could have been made"),
         Topic(AUDIT, "target id", (AuditRecord,), "delete", None, 4, "output",
               ("twin",), ("web", "deploy"), "who decided what, on what revision, why"),
         Topic(DELIVERIES, "card_id", (CardNotices,), "compact", None, 4, "output",
@@ -150,6 +150,9 @@ TOPICS: dict[str, Topic] = {
 }  # fmt: skip
 
 INPUT_TOPICS: tuple[str, ...] = tuple(name for name, topic in TOPICS.items() if topic.role == "input")
+
+INGESTED_TOPICS: tuple[str, ...] = (*INPUT_TOPICS, PROPOSALS)
+"""What ingest turns into facts: the inputs, and the solver's answers, which come back in like anything else."""
 
 TOPIC_OF_KIND: dict[str, str] = {
     model.model_fields["kind"].default: name for name in INPUT_TOPICS for model in TOPICS[name].types
@@ -161,6 +164,13 @@ MODEL_OF_KIND: dict[str, type[BaseModel]] = {
 }
 """Input kind -> its model."""
 
+LARGE_TOPICS: frozenset[str] = frozenset({DEAD_LETTERS, FACTS, REPLAN_REQUESTS, PROPOSALS, PLANS})
+"""Topics whose records may be larger than Kafka's own limit of a megabyte: whole problems and plans, and what they come
+back in as."""
+
+LARGE_RECORD_BYTES = 8_000_000
+"""What those take. Too small: the plan of a large site cannot be asked about. Too large: one record is a long step."""
+
 _UNIONS: dict[str, Any] = {
     MACHINE_EVENTS: AnyMachineEvent,
     ORDERS: AnyOrderEvent,
@@ -169,6 +179,7 @@ _UNIONS: dict[str, Any] = {
     INVENTORY: AnyInventoryEvent,
     COMMANDS: AnyCommand,
     PLAN_ACKS: PlanAcknowledged,
+    PROPOSALS: Proposal,
 }
 
 

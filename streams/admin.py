@@ -42,10 +42,13 @@ class Health:
         self._lock = threading.Lock()
         self._reasons: dict[str, str] = {"starting": "the role has not finished starting"}
         self._last_beat = clock()
+        self.beats = 0
+        """Turns of the loop so far."""
 
     def beat(self) -> None:
         """Say that the role's own loop turns; to be called from that loop, every second or so."""
         self._last_beat = self._clock()
+        self.beats += 1
 
     def not_ready(self, name: str, reason: str) -> None:
         """Give a reason why the role cannot serve, or replace the one of that name."""

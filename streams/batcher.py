@@ -16,7 +16,16 @@ from typing import Any, Literal
 from schemas import BadRecord, ClockTicked, DeadLetter, Event, Facts, ReasonCode, Segment
 from schemas.decode import Decoded, decode_batch
 from schemas.json_text import DEFAULT_LIMITS, Limits
-from schemas.topics import COMMANDS, INVENTORY, MACHINE_EVENTS, MASTER_DATA, ORDERS, PLAN_ACKS, PLANT_MODEL
+from schemas.topics import (
+    COMMANDS,
+    INVENTORY,
+    MACHINE_EVENTS,
+    MASTER_DATA,
+    ORDERS,
+    PLAN_ACKS,
+    PLANT_MODEL,
+    PROPOSALS,
+)
 from streams.dead_letters import RawRecord, dead_letter
 from streams.routing import EVERYWHERE, KINDS_FOR_EVERYWHERE, Router
 
@@ -26,7 +35,7 @@ FACTS_ENVELOPE_BYTES = 2_000
 _GROWTH_MAX = 4
 """An event as a fact is at most so much longer than as a source wrote it (1 becomes 1.0, defaults are filled in)."""
 
-_TIES = (PLANT_MODEL, MASTER_DATA, ORDERS, INVENTORY, MACHINE_EVENTS, COMMANDS, PLAN_ACKS)
+_TIES = (PLANT_MODEL, MASTER_DATA, ORDERS, INVENTORY, MACHINE_EVENTS, PROPOSALS, COMMANDS, PLAN_ACKS)
 """Of records that came in the same millisecond, which go first: the plant before what happens in it."""
 
 

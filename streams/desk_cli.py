@@ -36,7 +36,8 @@ Revision = Annotated[
 Zone = Annotated[str, typer.Option(help="Zone of the printed times.")]
 
 
-def _settings(kafka: str | None) -> Settings:
+def settings_of(kafka: str | None) -> Settings:
+    """Settings of a command."""
     return Settings() if kafka is None else Settings(kafka=kafka)
 
 
@@ -52,7 +53,7 @@ def list_cards(
     from streams.desk import read_cards
     from twin.card_life import LIVE_STATES
 
-    cards = [card for card in read_cards(_settings(kafka)) if card.state in LIVE_STATES]
+    cards = [card for card in read_cards(settings_of(kafka)) if card.state in LIVE_STATES]
     cards = [card for card in cards if owner is None or card.owner.id == owner]
     if as_json:
         for card in cards:
@@ -68,7 +69,7 @@ def show(card_id: CardId, kafka: Kafka = None, zone: Zone = "UTC", as_json: AsJs
     from streams.card_text import print_cards
     from streams.desk import find_card
 
-    card = find_card(_settings(kafka), card_id)
+    card = find_card(settings_of(kafka), card_id)
     if as_json:
         sys.stdout.write(card.model_dump_json() + "\n")
         return
@@ -178,19 +179,19 @@ def stop_duration(
     """Say how long a line will stand: its orders are projected anew from that."""
     from streams.desk import command, read_cards, send
 
-    settings = _settings(kafka)
+    settings = settings_of(kafka)
     now = datetime.now(UTC)
     if settings.clock == "events":
         now = max((card.as_of for card in read_cards(settings) if card.site_id == site), default=now)
     said = command(
         "stop_duration_report",
         site,
-        _actor(actor),
+        actor_of(actor),
         now,
         line_id=line_id,
         expected_duration_min=float(minutes),
     )
-    _tell(
+    tell(
         send(settings, said, line_id),
         f"line {line_id} is expected to stand for {minutes:g} min",
         as_json=as_json,
@@ -209,21 +210,23 @@ def _act(
 ) -> None:
     from streams.desk import card_command, find_card, send
 
-    settings = _settings(kafka)
+    settings = settings_of(kafka)
     card = find_card(settings, card_id)
     given = {name: value for name, value in more.items() if value is not None}
     result = send(
-        settings, card_command(settings, kind, card, _actor(actor), revision, **given), card.card_id
+        settings, card_command(settings, kind, card, actor_of(actor), revision, **given), card.card_id
     )
     verb = kind.removeprefix("card_")
-    _tell(result, f"{verb}: {card.title} (revision {result.current_revision})", as_json=as_json)
+    tell(result, f"{verb}: {card.title} (revision {result.current_revision})", as_json=as_json)
 
 
-def _actor(given: str | None) -> str:
+def actor_of(given: str | None) -> str:
+    """Who asks: as given, or the login name."""
     return getpass.getuser() if given is None else given
 
 
-def _tell(result: CommandResult, done: str, *, as_json: bool) -> None:
+def tell(result: CommandResult, done: str, *, as_json: bool) -> None:
+    """Print what became of a command, and end with 0 where it was carried out."""
     if as_json:
         sys.stdout.write(json.dumps(result.model_dump(mode="json")) + "\n")
     elif result.outcome == "accepted":

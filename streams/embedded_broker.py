@@ -15,7 +15,7 @@ each line that follows, with confluent-kafka 2.16:
 | transactions | begin, produce, commit and abort succeed, but isolate nothing: read_committed sees open and aborted records |
 | fencing | none: the producer that a second init_transactions should fence commits as before |
 | offsets sent to a transaction | accepted and forgotten: keep the input position in an output record, or commit it plainly |
-| consumer groups | offsets committed plainly are kept; the first member waits 3 s, each rebalance takes about 5 s |
+| consumer groups | offsets committed plainly are kept; the only member has all partitions after 3 s; of several, none may ever get any |
 | offsets_for_times | answers "no such offset" always |
 """
 

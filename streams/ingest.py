@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 import structlog
 from confluent_kafka import KafkaException, Message
 
-from schemas import INPUT_TOPICS, Facts, ForesiteError, Tick
+from schemas import INGESTED_TOPICS, Facts, ForesiteError, Tick
 from schemas.topics import DEAD_LETTERS, FACTS, MACHINE_EVENTS
 from streams.admin import AdminServer, Health
 from streams.batcher import FACTS_ENVELOPE_BYTES, Batch, BatchRules, IngestBatcher
@@ -25,6 +25,7 @@ from streams.input_progress import InputProgress
 from streams.input_reader import InputReader, MemberFenced
 from streams.metrics import Metrics
 from streams.routing import EVERYWHERE, Router
+from streams.watchdog import Watchdog
 
 log = structlog.get_logger(__name__)
 
@@ -90,7 +91,7 @@ def run(settings: IngestSettings, *, admin_host: str = "127.0.0.1", admin_port: 
     tune_garbage_collection()
     metrics, health = Metrics(), Health()
     metrics.watch_readiness("ingest", lambda: health.is_ready)
-    with AdminServer(health, metrics.registry, host=admin_host, port=admin_port):
+    with AdminServer(health, metrics.registry, host=admin_host, port=admin_port), Watchdog(health):
         try:
             run_ingest(settings, stop, metrics=metrics, health=health)
         except (ForesiteError, KafkaException) as error:
@@ -189,7 +190,7 @@ class IngestWorker:
             self._settings.client_config(),
             group_id=f"{self._settings.app_id}-ingest",
             instance_id=self._settings.consumer_group_instance_id,
-            topics=[self._prefix + topic for topic in INPUT_TOPICS],
+            topics=[self._prefix + topic for topic in INGESTED_TOPICS],
             progress=self._progress,
             metrics=self._metrics,
             health=self._health,

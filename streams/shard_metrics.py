@@ -75,6 +75,8 @@ class PrometheusShardMetrics(ShardMetrics):
                     metrics.twin_duplicates.labels(site, which).inc(count)
                 case "late":
                     metrics.twin_late_events.labels(site).inc(count)
+                case "replan":
+                    metrics.twin_replan_requests.labels(site, which).inc(count)
 
     def failed(self, partition: int) -> None:
         """See ShardMetrics."""

@@ -12,7 +12,7 @@ from typing import Any
 from confluent_kafka import Consumer, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from schemas import INPUT_TOPICS, ForesiteError
+from schemas import INGESTED_TOPICS, ForesiteError
 from schemas.topics import FACTS
 
 BROKER_WAIT_S = 10.0
@@ -54,6 +54,6 @@ def check_topic_ids(client: Mapping[str, object], admin: AdminClient, app_id: st
 
 def _topic_ids(admin: AdminClient, prefix: str) -> dict[str, str]:
     """Input topic, without prefix -> the id that the broker gave it."""
-    names = [prefix + topic for topic in INPUT_TOPICS]
+    names = [prefix + topic for topic in INGESTED_TOPICS]
     described = admin.describe_topics(TopicCollection(names), request_timeout=BROKER_WAIT_S)
-    return {topic: str(described[prefix + topic].result().topic_id) for topic in INPUT_TOPICS}
+    return {topic: str(described[prefix + topic].result().topic_id) for topic in INGESTED_TOPICS}

@@ -53,7 +53,7 @@ class Log:
         """One record with these events, a segment for each stretch of one topic."""
         segments: list[Segment] = []
         for each in events:
-            topic = TOPIC_OF_KIND[each.kind]
+            topic = TOPIC_OF_KIND.get(each.kind, topics.PROPOSALS)  # the one kind that is no input
             offset = self._offsets.get(topic, 0)
             self._offsets[topic] = offset + 1
             if segments and segments[-1].topic == topic:

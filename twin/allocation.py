@@ -1,6 +1,6 @@
 """From the model to the material that runs have to wait for. Answers from scratch, remembers nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from schemas import Disposition
@@ -54,8 +54,14 @@ class Allocation:
     hour: float | None
 
 
-def allocation_of(model: Model, item_key: SiteKey, now: float) -> Allocation:
+def allocation_of(model: Model, item_key: SiteKey, now: float, also: Sequence[Need] = ()) -> Allocation:
     """Which runs have to wait for an item, and until when.
+
+    Args:
+        model: the live model.
+        item_key: site and item.
+        now: the shard's clock.
+        also: needs of what is not planned yet, served last.
 
     An item without any stock report is not judged, nor is one that the plant makes itself: runs that feed each other
     say when it is there.
@@ -69,7 +75,7 @@ def allocation_of(model: Model, item_key: SiteKey, now: float) -> Allocation:
     supplies = supplies_of(model, item_key, hour)
     reorder = Supply(hour + lead.seconds, 0.0, SUPPLY_SPREAD * lead.seconds, None)
     stock = stock_of(model, item_key, use)
-    gates = allocate(item_id, stock, needs_of(model, item_key, use), supplies, reorder)
+    gates = allocate(item_id, stock, [*needs_of(model, item_key, use), *also], supplies, reorder)
     return Allocation(gates, use, hour if gates or supplies else None)
 
 

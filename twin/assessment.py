@@ -3,9 +3,10 @@
 Every function here is pure and answers from the projections of lines; times are POSIX seconds.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import ceil, erf, exp, inf, sqrt
+from typing import NamedTuple
 
 from schemas import CustomerUpserted
 from twin.entities import Line, Order, Run
@@ -29,8 +30,9 @@ class Assessment:
     Attributes:
         run, line: the run that is ready last, and its line.
         ready_at: its projected end; sd_work_s: standard deviation, in working time of the line.
-        on_time_slot: last departure that keeps the promise; need_by: ready by then to catch it.
-        ships_at: first departure from ready_at on; late_ships_at: when it leaves if it misses on_time_slot.
+        transfer_s: to bring it from there to the order's site, 0 where it is made there.
+        on_time_slot: last departure that keeps the promise; need_by: ready by then, where it is made, to catch it.
+        ships_at: first departure once it is there; late_ships_at: when it leaves if it misses on_time_slot.
         slip_s: how late it ships, never negative; slip_days: started days late if it misses on_time_slot.
         slack_s: from ready_at to need_by; overhang_s: working time from need_by to ready_at, negative = room.
         p_late: probability of missing on_time_slot; p_pace: by pace and short stops alone; long_stops: how many stops are
@@ -59,6 +61,7 @@ class Assessment:
     penalty: float
     margin_before: float | None
     experience: Experience = UNKNOWN
+    transfer_s: float = 0.0
 
     @property
     def margin_if_late(self) -> float | None:
@@ -72,15 +75,31 @@ class Assessment:
         return None if event.unit_price is None else event.unit_price * event.quantity_pcs
 
 
-def ready_of(
-    runs: Iterable[tuple[Line, Run]],
-) -> tuple[Line, Run, ProjectedRun | None] | None:
-    """The run that is ready last among those of an order; its projection is None where it is finished.
+class Ready(NamedTuple):
+    """The run that decides when an order is ready.
+
+    Attributes:
+        projection: of the run; None where it is finished.
+        transfer_s: from its last piece to its being at the order's site.
+    """
+
+    line: Line
+    run: Run
+    projection: ProjectedRun | None
+    transfer_s: float = 0.0
+
+
+def ready_of(runs: Iterable[tuple[Line, Run]], brought_s: Callable[[Run], float]) -> Ready | None:
+    """The run whose pieces are at the order's site last, among those of an order.
+
+    Args:
+        runs: of the order, with their lines.
+        brought_s: seconds from the last piece of a run to its being at the order's site.
 
     Returns:
         None where nothing is planned, or a run was aborted and nothing replaces it.
     """
-    last: tuple[Line, Run, ProjectedRun | None] | None = None
+    last: Ready | None = None
     last_at = -inf
     for line, run in runs:
         if run.is_finished:
@@ -93,8 +112,9 @@ def ready_of(
             if projection is None:
                 continue
             at = projection.finish_at
-        if at > last_at:
-            last, last_at = (line, run, projection), at
+        transfer_s = brought_s(run)
+        if at + transfer_s > last_at:
+            last, last_at = Ready(line, run, projection, transfer_s), at + transfer_s
     return last
 
 
@@ -107,7 +127,7 @@ def on_time_slot_of(order: Order, route: Route | None) -> float:
 
 def assess(
     order: Order,
-    ready: tuple[Line, Run, ProjectedRun | None],
+    ready: Ready,
     route: Route | None,
     penalty_per_day: float | None,
     experience: Experience = UNKNOWN,
@@ -116,7 +136,7 @@ def assess(
 
     Args:
         order: what was promised.
-        ready: its last run, that run's line and its projection, None where it is finished.
+        ready: the run that decides, as ready_of finds it.
         route: its trucks.
         penalty_per_day: money a started day late.
         experience: of the line's site.
@@ -124,7 +144,7 @@ def assess(
     Returns:
         None where it is never ready: its line has no working time left.
     """
-    line, run, projection = ready
+    line, run, projection, transfer_s = ready
     ready_at = (run.progress.ended_at or 0.0) if projection is None else projection.finish_at
     if ready_at == inf:
         return None
@@ -132,20 +152,21 @@ def assess(
     on_time_slot = order.state.on_time_slot
     assert on_time_slot is not None, f"order {order.order_id} was not booked on a slot"
     loading_s = 0.0 if route is None else route.loading_s
-    need_by = on_time_slot - loading_s
+    need_by = on_time_slot - loading_s - transfer_s
+    there_at = ready_at + transfer_s
     overhang_s = line.calendar.work_between(need_by, ready_at)
     if route is None:
-        ships_at: float | None = ready_at
-        late_ships_at: float | None = max(ready_at, on_time_slot + 1.0)
+        ships_at: float | None = there_at
+        late_ships_at: float | None = max(there_at, on_time_slot + 1.0)
     else:
-        ships_at = on_time_slot if ready_at <= need_by else route.first_at_or_after(ready_at + loading_s)
+        ships_at = on_time_slot if ready_at <= need_by else route.first_at_or_after(there_at + loading_s)
         late_ships_at = (
             ships_at
             if ships_at is None or ships_at > on_time_slot
             else route.first_at_or_after(on_time_slot + 1.0)
         )
     # A route without any truck in sight: at least that long.
-    ships_by = ready_at + SEARCH_DAYS * DAY_S if ships_at is None else ships_at
+    ships_by = there_at + SEARCH_DAYS * DAY_S if ships_at is None else ships_at
     slip_s = max(0.0, ships_by - order.promised)
     late_by_s = 0.0 if late_ships_at is None else max(0.0, late_ships_at - order.promised)
     slip_days = ceil(late_by_s / DAY_S - 1e-9)
@@ -182,6 +203,7 @@ def assess(
         penalty=round(slip_days * (penalty_per_day or 0.0), 2),
         margin_before=margin,
         experience=experience,
+        transfer_s=transfer_s,
     )
 
 

@@ -29,6 +29,7 @@ from schemas import (
     topics,
 )
 from twin.card_life import HELD_STATES, LIVE_STATES
+from twin.committed_plan import CommittedPlan
 from twin.desk import Desk
 from twin.entities import Order
 from twin.evaluation import Evaluation
@@ -39,16 +40,17 @@ from twin.lookahead import depends_on_clock
 from twin.model import Model
 from twin.office import Office
 from twin.plant import EVERYWHERE
+from twin.proposal_desk import ProposalDesk
+from twin.proposals import Proposals
 from twin.quality_documents import drop_series
 from twin.repeats import is_news
+from twin.replan_desk import ReplanDesk
+from twin.replanning import Replanning
 from twin.restoring import restore_model
-from twin.session import Session
+from twin.session import CATCHING_UP_LAG_S, Session
 from twin.stockroom import Stockroom
 from twin.words import utc
-
-CATCHING_UP_LAG_S = 60.0
-"""From this lag of ingest on, the passing of time alone says nothing: what seems late may still be on its way."""
-
+from twin.write_back import WriteBack
 
 DAY_S = 86_400.0
 
@@ -72,16 +74,30 @@ class Twin:
         self._office = Office(self._session)
         self._stockroom = Stockroom(self._session, self._office.keep)
         self._floor = Floor(self._session, self._stockroom)
-        self._desk = Desk(self._session)
+        self._proposals = Proposals(self._session)
+        self._plan = CommittedPlan(self._session, self._proposals)
+        self._write_back = WriteBack(self._session, self._proposals, self._plan, self._as_if_said)
+        self._replanning = Replanning(self._session)
+        self._desk = Desk(
+            self._session,
+            {
+                **ProposalDesk(self._session, self._proposals, self._write_back, self._replanning).commands(),
+                **ReplanDesk(self._session, self._replanning).commands(),
+            },
+        )
         self._watermarks: dict[str, tuple[int, int]] = {}
         self._handlers: dict[str, Callable[[Any], None]] = {
             **self._floor.handlers(),
             **self._office.handlers(),
             "clock_ticked": self._on_clock_event,
             **self._stockroom.handlers(),
+            "proposal_made": self._proposals.on_proposal,
+            "plan_acknowledged": self._write_back.on_answer,
         }
         for kind, then in self._stockroom.followers().items():
             self._handlers[kind] = self._followed(self._handlers[kind], then)
+        for kind in ("run_planned", "run_cancelled", "overtime_window_upserted"):
+            self._handlers[kind] = self._plan.around(self._handlers[kind])
 
     # The fold
 
@@ -100,10 +116,15 @@ class Twin:
                     continue
                 self._session.at_event(segment.topic, segment.partition, *position)
                 watermark = position
+                said = len(self._session.outputs)
                 self._fold(event)
+                self._replanning.at_event()
+                self._proposals.hear(self._session.outputs[said:])
             self._watermarks[source] = watermark
         if facts.tick is not None:
+            said = len(self._session.outputs)
             self._on_wall_tick(facts.tick)
+            self._proposals.hear(self._session.outputs[said:])
         outputs, self._session.outputs = self._session.outputs, []
         return outputs
 
@@ -177,6 +198,10 @@ class Twin:
         if not self._session.was_rejected:
             self._session.counters["applied", event.kind] += 1
 
+    def _as_if_said(self, event: Event) -> None:
+        """Fold what a system has acknowledged as if it had said it itself."""
+        self._handlers[event.kind](event)
+
     def _followed(self, first: Callable[[Any], None], then: Callable[[Any], None]) -> Callable[[Any], None]:
         """What folds an event for the office, and then for the stockroom if the office took it."""
 
@@ -238,11 +263,17 @@ class Twin:
         self._stockroom.tell(items, now)
         evaluation.roots(roots)
         self._session.publish(evaluation)
+        if new_minute and self._session.lag_s <= CATCHING_UP_LAG_S:
+            self._proposals.at_minute(now)
+            self._write_back.at_minute(now)
+        self._plan.at_tick(now, is_new_minute=new_minute)
+        self._replanning.at_tick()
         self._session.publish_graph(now)
 
     def _forget_the_old(self, now: float) -> None:
         """Retention: completed runs without open orders, and closed orders, go after their days."""
         model = self._session.model
+        self._replanning.forget_the_old(now)
         model.card_book.forget_commands(now - COMMANDS_KEPT_S)
         for key in sorted(model.orders):
             order = model.orders[key]

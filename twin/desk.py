@@ -1,10 +1,10 @@
-"""What people decide: moves in the life of a card, and how long they think that a stop will last.
+"""What people decide: moves in the life of a card or proposal, and how long they think that a stop will last.
 
 Every command is answered on twin.command-results.v1 and written to twin.audit.v1, carried out or not. A command that
 was carried out or refused before is answered again and changes nothing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from schemas import (
@@ -27,25 +27,16 @@ from twin.card_life import CARD_MOVES, moved
 from twin.downtime import down_root
 from twin.entities import CommandNote
 from twin.owners import named
+from twin.refusal import Refused
+from twin.replan_triggers import note_stop
 from twin.risk import Root
 from twin.runs import STOPPED
 from twin.session import Session
 from twin.stoppages import set_expected_end
 from twin.words import time_of, utc
 
-
-class Refused(Exception):
-    """A command cannot be carried out.
-
-    Args:
-        reason: one word, as docs/card-life.md lists them.
-        message: what is wrong, and what to do.
-        revision: the present revision of what it is about, where there is one.
-    """
-
-    def __init__(self, reason: str, message: str, revision: int | None = None) -> None:
-        super().__init__(message)
-        self.reason, self.message, self.revision = reason, message, revision
+Done = tuple[int | None, str]
+"""Revision of what a command was about, after it, and what is to be said of it."""
 
 
 class Desk:
@@ -53,13 +44,15 @@ class Desk:
 
     Args:
         session: shared with the twin's other handlers.
+        others: kind -> what carries a command of that kind out, for those that are no business of cards.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, others: Mapping[str, Callable[[Any], Done]]) -> None:
         self._session = session
-        self._carry_out: dict[str, Callable[[Any], Card | None]] = {
+        self._carry_out: dict[str, Callable[[Any], Done]] = {
             **dict.fromkeys({kind for moves in CARD_MOVES.values() for kind in moves}, self._move_card),
             "stop_duration_report": self._expect_end,
+            **others,
         }
 
     def on_command(self, command: Command) -> None:
@@ -75,19 +68,18 @@ class Desk:
             return
         target = _target_of(command)
         try:
-            card = self._carried_out(command)
+            revision, said = self._carried_out(command)
         except Refused as refused:
             note = CommandNote(
                 "refused", refused.reason, refused.message, refused.revision, self._moment(command)
             )
         else:
-            revision = None if card is None else card.revision
-            note = CommandNote("accepted", None, "", revision, self._moment(command))
+            note = CommandNote("accepted", None, said, revision, self._moment(command))
         session.model.card_book.note_command(command.site_id, command.command_id, note)
         self._answer(command, note, note.message)
         self._audit(command, note, target)
 
-    def _carried_out(self, command: Command) -> Card | None:
+    def _carried_out(self, command: Command) -> Done:
         handler = self._carry_out.get(command.kind)
         if handler is None:
             raise Refused(
@@ -99,7 +91,7 @@ class Desk:
 
     # Cards
 
-    def _move_card(self, command: CardCommand) -> Card:
+    def _move_card(self, command: CardCommand) -> Done:
         session = self._session
         assert session.now is not None
         root = session.model.card_book.roots_of_cards.get(command.card_id)
@@ -125,7 +117,7 @@ class Desk:
         board = CardBoard(session.model, session.now, session.cause, assessment=lambda _order: None)
         board.publish(root, after)
         session.outputs += board.outputs
-        return session.model.cards[root]
+        return session.model.cards[root].revision, ""
 
     def _moved(self, card: Card, state: CardState, command: CardCommand) -> Card:
         session = self._session
@@ -180,7 +172,7 @@ class Desk:
 
     # Stops
 
-    def _expect_end(self, command: StopDurationReported) -> None:
+    def _expect_end(self, command: StopDurationReported) -> Done:
         session = self._session
         line = session.model.lines.get((command.site_id, command.line_id))
         if line is None:
@@ -190,7 +182,9 @@ class Desk:
             raise Refused("not_down", f"{line.name} is not down: no run of it is held or suspended")
         until = command.event_time.timestamp() + command.expected_duration_min * 60.0
         set_expected_end(session.model, line, until, command.event_id, command.actor)
+        note_stop(session.model, session.now, line, command.event_id, f"so long, says {command.actor}")
         session.evaluate([line], roots=[down_root(line)])
+        return None, ""
 
     # Answers
 
@@ -235,11 +229,17 @@ class Desk:
             details={
                 "outcome": "accepted" if note.outcome == "accepted" else "rejected",
                 "refused_because": note.reason,
-                "state": None if card is None else card.state.value,
+                "state": self._state_of(target, command, card),
                 "said": said,
             },
         )
         session.emit(topics.AUDIT, target, body, output_id, command)
+
+    def _state_of(self, target: str, command: Command, card: Card | None) -> str | None:
+        if card is not None:
+            return card.state.value
+        life = self._session.model.plan_book.lives.get((command.site_id, target))
+        return None if life is None else life.state
 
 
 def _target_of(command: Command) -> str:

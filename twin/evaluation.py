@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 
 from schemas import OrderProjection, Output, OutputModel, join_key, topics
-from twin.assessment import Assessment, ready_of
+from twin.assessment import Assessment
 from twin.card_board import CardBoard
 from twin.causes import Blame, blame
 from twin.doubts import caveats_of, is_doubted, orders_resting_on
 from twin.entities import Line, Order, SiteKey
 from twin.line_status import line_status
-from twin.lookahead import assess_order, project_line
+from twin.lookahead import assess_order, project_line, ready_run
 from twin.model import Model
 from twin.risk import Root, root_of
 from twin.settled import settle
@@ -180,7 +180,7 @@ class Evaluation:
         elif each is not None:
             status = "projected"
         else:
-            status = "unreachable" if ready_of(self.model.runs_of(order)) is not None else "no_runs"
+            status = "unreachable" if ready_run(order, self.model) is not None else "no_runs"
         ready_at = None if each is None else each.ready_at
         caveats = [] if each is None or not order.is_open else caveats_of(self.model, [each])
         reading = (
@@ -217,6 +217,7 @@ class Evaluation:
 def _projected_fields(each: Assessment, blamed: Blame | None) -> dict[str, object]:
     return {
         "ready_at": utc(each.ready_at),
+        "transfer_h": round(each.transfer_s / 3600.0, 4),
         "ships_at": None if each.ships_at is None else utc(each.ships_at),
         "need_by": utc(each.need_by),
         "slip_s": round(each.slip_s, 3),

@@ -48,6 +48,7 @@ def affected_order(each: Assessment, customer_name: str) -> AffectedOrder:
         margin_before=each.margin_before,
         margin_if_late=None if each.margin_if_late is None else round(each.margin_if_late, 2),
         late_ships_at=None if each.late_ships_at is None else utc(each.late_ships_at),
+        transfer_h=round(each.transfer_s / 3600.0, 4),
     )
 
 

@@ -1,14 +1,18 @@
 """From the model to what is projected of a line and of an order. Answers from scratch, remembers nothing."""
 
+from dataclasses import dataclass
+
 from msgspec import structs
 
-from twin.assessment import Assessment, assess, penalty_rate, ready_of
+from twin.assessment import Assessment, Ready, assess, penalty_rate, ready_of
 from twin.downtime import expected_end, stopped_run
 from twin.drift import DriftPhase
 from twin.entities import Line, Order, Run
+from twin.experience import Habits
 from twin.model import Model
 from twin.projection import ProjectedRun, QueuedRun, project_queue
 from twin.runs import STOPPED, RunState
+from twin.transfers import transfer_to
 
 LONG_AGO_S = 30 * 86_400.0
 """Longer than any setup."""
@@ -17,24 +21,48 @@ YIELD_PRIOR_PCS = 200.0
 """Pieces of expected yield that a run's own yield is blended with. Smaller: one early reject moves a forecast."""
 
 
-def project_line(line: Line, model: Model, now: float) -> dict[str, ProjectedRun]:
-    """The line's queue as projected now, by run, in queue order. Answers from scratch, remembers nothing."""
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a line's projection is worked out from.
+
+    Attributes:
+        items: its queue; known_at: the last moment of which its progress is known.
+        minute: the clock in whole minutes: a waiting line would otherwise move with every tick.
+        habits: what usually happens to it.
+    """
+
+    items: list[QueuedRun]
+    known_at: float
+    minute: float
+    habits: Habits
+
+
+def reading_of(line: Line, model: Model, now: float) -> Reading:
+    """The line as projections read it."""
     queue = line.queued()
-    if not queue:
-        return {}
-    # Whole minutes: a waiting line would otherwise move with every tick of the clock.
     minute = now - now % 60.0
-    down = stopped_run(line)
-    stopped_until = queue[0].progress.stopped_until if down is None else expected_end(line, minute).at
-    marked = line.state.marked_at
-    # A line never heard of is taken to have been free for long: it begins as planned.
-    known_at = queue[0].planned_start - LONG_AGO_S if marked is None else marked
-    items = _items(line, model, queue, stopped_until)
     habits = model.experience_of(line.site_id).of(line.line_id)
     if line.drift.phase is not DriftPhase.DRIFTING:
         habits = structs.replace(habits, drift_ends_per_s=0.0)
+    marked = line.state.marked_at
+    if not queue:
+        return Reading([], minute - LONG_AGO_S if marked is None else marked, minute, habits)
+    down = stopped_run(line)
+    stopped_until = queue[0].progress.stopped_until if down is None else expected_end(line, minute).at
+    # A line never heard of is taken to have been free for long: it begins as planned.
+    known_at = queue[0].planned_start - LONG_AGO_S if marked is None else marked
+    return Reading(_items(line, model, queue, stopped_until), known_at, minute, habits)
+
+
+def project_line(line: Line, model: Model, now: float) -> dict[str, ProjectedRun]:
+    """The line's queue as projected now, by run, in queue order. Answers from scratch, remembers nothing."""
+    if not line.queued():
+        return {}
+    read = reading_of(line, model, now)
     gates = model.supply.gates_of(line.site_id)
-    projected = project_queue(items, line.calendar, line.state.pace, known_at, minute, habits, gates)
+    projected = project_queue(
+        read.items, line.calendar, line.state.pace, read.known_at, read.minute, read.habits, gates
+    )
     return {each.run_id: each for each in projected}
 
 
@@ -60,17 +88,27 @@ def _has_passed(line: Line, moment: float | None, now: float) -> bool:
     return line.calendar.work_between(before - before % 60.0, now) > 0.0
 
 
+def ready_run(order: Order, model: Model) -> Ready | None:
+    """The run that decides when the order is ready; None where nothing is planned for it."""
+    return ready_of(model.runs_of(order), lambda run: transfer_to(model.plant, run, order))
+
+
 def assess_order(order: Order, model: Model) -> Assessment | None:
     """The order as its runs are projected; None without runs, or where it is never ready."""
-    ready = ready_of(model.runs_of(order))
+    ready = ready_run(order, model)
     if ready is None:
         return None
     event = order.event
     route = None if event.route_id is None else model.plant.route(order.site_id, event.route_id)
     customer = model.plant.customer(order.site_id, event.customer_id)
     agreed = model.plant.agreed_penalty(order.site_id, event.customer_id)
-    experience = model.experience_of(ready[0].site_id)
+    experience = model.experience_of(ready.line.site_id)
     return assess(order, ready, route, penalty_rate(order, customer, agreed), experience)
+
+
+def yield_ratio(line: Line, run: Run) -> float:
+    """The yield of a run on a line over the expected one, which is inside the planned rate."""
+    return max(0.01, expected_yield_of(line, run) / run.expected_yield)
 
 
 def setup_s(line: Line, model: Model, run: Run, family: str | None) -> float:
@@ -141,7 +179,7 @@ def _queued_run(
         run_id=run.run_id,
         state=progress.state,
         remaining_pcs=run.remaining_pcs,
-        rate_pcs_per_h=run.rate_pcs_per_h * _yield_ratio(line, run),
+        rate_pcs_per_h=run.rate_pcs_per_h * yield_ratio(line, run),
         setup_s=setup_work_s,
         setup_since=progress.setup_since,
         stopped_until=stopped_until,
@@ -167,8 +205,3 @@ def expected_yield_of(line: Line, run: Run) -> float:
         return raised
     made, good = run.progress.made_pcs, run.progress.good_pcs
     return (good + YIELD_PRIOR_PCS * run.expected_yield) / (made + YIELD_PRIOR_PCS)
-
-
-def _yield_ratio(line: Line, run: Run) -> float:
-    """The yield over the expected one, which is inside the planned rate."""
-    return max(0.01, expected_yield_of(line, run) / run.expected_yield)

@@ -31,7 +31,10 @@ from twin.entities import (
 from twin.experience import UNKNOWN, Experience
 from twin.graph import PlantGraph, node_id
 from twin.links import Links, line_node, order_node, run_node
+from twin.plan_book import PlanBook
+from twin.plan_moves import PlanMoves
 from twin.plant import Plant
+from twin.replan_book import ReplanBook
 from twin.risk import Root, root_of, root_text
 from twin.runs import RunProgress
 from twin.store import DocumentStore
@@ -59,10 +62,13 @@ class Model:
         self.members: dict[Root, dict[SiteKey, None]] = {}  # root -> late orders it is blamed for
         self.card_book = CardBook(self.store)
         self.cards = self.card_book.cards
+        self.plan_book = PlanBook(self.store)
         self.experience: dict[str, Experience] = {}  # by site, as of last midnight
         self.lines_of_source: dict[SiteKey, dict[str, None]] = {}  # (site, source) -> lines that it speaks of
         self.sources_of_line: dict[SiteKey, dict[str, None]] = {}  # (site, line) -> sources that speak of it
         self.supply = SupplyBook(self.store, self.plant, self.graph)
+        self.moves = PlanMoves(self.store)
+        self.replans = ReplanBook(self.store)
         self.sequences: dict[tuple[str, str, str], tuple[SequenceWindow, str]] = {}  # and its document's key
 
     def adopt_sequence(
@@ -229,6 +235,7 @@ class Model:
         self._take_off(line, run)
         self._unpeg(run)
         forget_run(self.supply, run)
+        self.moves.forget(key)
         del self.runs[key], self.line_of_run[key]
         self.card_book.suspect((CardKind.DATA_CONFLICT.value, "run", *key), None)
         self.feeders.pop(key, None)

@@ -20,12 +20,14 @@ from schemas import (
     ShipmentDeparted,
     SiteUpserted,
     StationUpserted,
+    TransferLaneUpserted,
     WorkOrderClosed,
 )
 from twin import conflicts
 from twin.card_life import HELD_STATES, LIVE_STATES
-from twin.entities import Order
+from twin.entities import Order, SiteKey
 from twin.plant import EVERYWHERE, Word
+from twin.replan_triggers import late_on, note_cancelled, note_order, note_plan
 from twin.risk import Root
 from twin.runs import RunState
 from twin.session import Session
@@ -59,6 +61,7 @@ class Office:
             "run_cancelled": self._on_run_cancelled,
             "shipment_departed": self._on_departure,
             "work_order_closed": self._on_work_order_closed,
+            "transfer_lane_upserted": self._on_lane,
         }
         for kind in ("setup_matrix_upserted", "item_upserted", "routing_upserted", "overtime_rate_upserted"):
             table[kind] = self._on_plant_change
@@ -100,6 +103,12 @@ class Office:
     def _on_overtime(self, event: OvertimeWindowUpserted) -> None:
         if self.keep(event) in (Word.NEW, Word.CHANGED):
             self._session.evaluate([self._session.model.put_overtime(event)])
+
+    def _on_lane(self, event: TransferLaneUpserted) -> None:
+        """What is made at one site for the orders of another takes another time to get there."""
+        if self.keep(event) in (Word.NEW, Word.CHANGED):
+            orders = self._session.model.open_orders(event.to_site_id)
+            self._session.evaluate([], orders)
 
     def _on_customer(self, event: CustomerUpserted) -> None:
         if self.keep(event) in (Word.NEW, Word.CHANGED):
@@ -144,6 +153,8 @@ class Office:
                 self._session.mark_dirty(line)
 
     def _on_order(self, event: OrderUpserted) -> None:
+        known = self._session.model.orders.get((event.site_id, event.order_id))
+        before = None if known is None else known.event
         if self.keep(event) in (Word.NEW, Word.CHANGED):
             order = self._session.model.put_order(event)
             closed_at = order.state.closed_at
@@ -155,6 +166,7 @@ class Office:
                 order.state.status, order.state.closed_at = "open", None  # ERP took the cancellation back
             self._session.review(conflicts.root_of_order(order), event.event_time.timestamp())
             self._session.evaluate([], [order])
+            note_order(self._session.model, self._session.now, before, order)
 
     def _on_order_cancelled(self, event: OrderCancelled) -> None:
         order = self._order_of(event, event.order_id)
@@ -198,6 +210,8 @@ class Office:
             {key for order in ended for key in model.pegged.get((order.site_id, order.order_id), {})}
         ):
             self._session.review(conflicts.root_of_run(model.runs[run_key]), event.event_time.timestamp())
+        if status == "cancelled":
+            note_cancelled(model, self._session.now, ended, event)
         self._session.evaluate([], ended)
 
     def _on_work_order_closed(self, event: WorkOrderClosed) -> None:
@@ -220,6 +234,7 @@ class Office:
             return
         known = self._session.model.runs.get((event.site_id, event.run_id))
         orders = [] if known is None else self._session.model.orders_of(known)
+        late = self._late_before(event)
         run, lines = self._session.model.put_run(event)
         self._session.review(conflicts.root_of_run(run), event.event_time.timestamp())
         if word is Word.CHANGED:
@@ -227,6 +242,17 @@ class Office:
         else:
             for line in lines:
                 self._session.mark_dirty(line)
+        if late is not None:
+            note_plan(self._session.model, self._session.now, run, lines, late)
+
+    def _late_before(self, event: RunPlanned) -> list[SiteKey] | None:
+        """Orders that are late by the lines of a run before its plan is changed; None where that is noted already."""
+        model = self._session.model
+        known = model.line_of_run.get((event.site_id, event.run_id))
+        keys = {(event.site_id, event.line_id), *([] if known is None else [(known.site_id, known.line_id)])}
+        if self._session.now is None or all(model.replans.notes_change_on(key) for key in keys):
+            return None
+        return late_on(model, [model.lines[key] for key in sorted(keys) if key in model.lines])
 
     def _on_run_cancelled(self, event: RunCancelled) -> None:
         run = self._session.model.runs.get((event.site_id, event.run_id))

@@ -24,6 +24,7 @@ from schemas import (
     ShipmentSlotsUpserted,
     SiteUpserted,
     StationUpserted,
+    TransferLaneUpserted,
     WorkOrderClosed,
     join_key,
 )
@@ -92,6 +93,7 @@ class Plant:
         self._calendars: dict[CalendarDescription, WorkCalendar] = {}
         self._routes: dict[PlantKey, Route] = {}
         self._customers: dict[tuple[str, str], CustomerUpserted | None] = {}
+        self._lane_origins: dict[str, None] = {}
 
     def upsert(self, event: Event) -> Word:
         """Take an upsert as the last word on its entity, unless a later one is known."""
@@ -135,6 +137,8 @@ class Plant:
         self._routes.pop(key, None)
         if event.kind in ("customer_upserted", "rules_updated"):
             self._customers.clear()
+        elif event.kind == "transfer_lane_upserted":
+            self._lane_origins[event.site_id] = None
 
     def amend(self, event: Event) -> None:
         """Put an upsert right after what really happened."""
@@ -216,6 +220,12 @@ class Plant:
         event = self._local_or_shared("item_upserted", site_id, item_id)
         return event if isinstance(event, ItemUpserted) else None
 
+    def item_ids(self, site_id: str) -> list[str]:
+        """Items of the site and of every site, by id."""
+        return sorted(
+            {key[2] for key in self._events if key[1] == "item_upserted" and key[0] in (site_id, EVERYWHERE)}
+        )
+
     def bill(self, site_id: str, item_id: str) -> BillOfMaterialUpserted | None:
         """The bill of material of an item of the site or of every site."""
         event = self._local_or_shared("bill_of_material_upserted", site_id, item_id)
@@ -243,17 +253,15 @@ class Plant:
 
     def routing_rate(self, site_id: str, item_id: str, line_id: str) -> float | None:
         """Planned good pieces an hour of an item on a line, by its routing."""
-        event = self._local_or_shared("routing_upserted", site_id, item_id)
-        if not isinstance(event, RoutingUpserted):
+        event = self.routing(site_id, item_id)
+        if event is None:
             return None
         return next((step.rate_pcs_per_h for step in event.steps if step.line_id == line_id), None)
 
     def setup_s(self, site_id: str, line_id: str, before: str | None, after: str | None) -> float:
         """Seconds of setup between two families on a line; 0 where a family or matrix is unknown."""
-        matrix = self._events.get((site_id, "setup_matrix_upserted", line_id)) or self._events.get(
-            (site_id, "setup_matrix_upserted")
-        )
-        if not isinstance(matrix, SetupMatrixUpserted) or before is None or after is None:
+        matrix = self.setup_matrix(site_id, line_id)
+        if matrix is None or before is None or after is None:
             return 0.0
         for entry in matrix.entries:
             if entry.from_family == before and entry.to_family == after:
@@ -280,10 +288,31 @@ class Plant:
             return None
         return None if opened is not None and opened.event_time > closed.event_time else closed
 
+    def routing(self, site_id: str, item_id: str) -> RoutingUpserted | None:
+        """The routing of an item of the site or of every site."""
+        event = self._local_or_shared("routing_upserted", site_id, item_id)
+        return event if isinstance(event, RoutingUpserted) else None
+
+    def lane(self, from_site: str, to_site: str) -> TransferLaneUpserted | None:
+        """How goods made at one site get to another, withdrawn or not."""
+        event = self._events.get((from_site, "transfer_lane_upserted", to_site))
+        return event if isinstance(event, TransferLaneUpserted) else None
+
+    def lane_origins(self) -> list[str]:
+        """Sites of which it was said that goods are brought from there to others."""
+        return sorted(self._lane_origins)
+
+    def setup_matrix(self, site_id: str, line_id: str) -> SetupMatrixUpserted | None:
+        """The setups of a line: its own, else those of its site."""
+        matrix = self._events.get((site_id, "setup_matrix_upserted", line_id)) or self._events.get(
+            (site_id, "setup_matrix_upserted")
+        )
+        return matrix if isinstance(matrix, SetupMatrixUpserted) else None
+
     def routing_lines(self, site_id: str, item_id: str) -> list[str]:
         """Lines that an item's routing names, by step and id."""
-        event = self._local_or_shared("routing_upserted", site_id, item_id)
-        if not isinstance(event, RoutingUpserted):
+        event = self.routing(site_id, item_id)
+        if event is None:
             return []
         return [step.line_id for step in sorted(event.steps, key=lambda step: (step.step, step.line_id))]
 

@@ -141,7 +141,7 @@ def project_queue(
     for run in queue:
         began = run.state is not RunState.PLANNED
         if began:
-            start, bound_by, bound_run = _resume(run, calendar, known_at, now), "running", None
+            start, bound_by, bound_run = resume_at(run, calendar, known_at, now), "running", None
             if previous is not None and start < free_at:
                 start, bound_by, bound_run = free_at, "queue", previous
             if run.stopped_since is not None:
@@ -216,7 +216,7 @@ def _stopped(
     return noise_var, (lasted_s, left_s)  # what history makes of it is inside the finish already
 
 
-def _resume(run: QueuedRun, calendar: WorkCalendar, known_at: float, now: float) -> float:
+def resume_at(run: QueuedRun, calendar: WorkCalendar, known_at: float, now: float) -> float:
     """When a run that has begun makes its next piece."""
     if run.state is RunState.SETUP:
         since = known_at if run.setup_since is None else run.setup_since

@@ -12,6 +12,7 @@ from schemas import (
     LineUpserted,
     OrderUpserted,
     OvertimeWindowUpserted,
+    Proposal,
     RunPlanned,
     SiteUpserted,
     StationUpserted,
@@ -33,8 +34,11 @@ from twin.entities import (
 from twin.experience import Experience, LineRecord
 from twin.graph import Edge
 from twin.model import Model
+from twin.plan_book import Basis, Commitment, ProposalLife, SitePlan
+from twin.plan_moves import RunMoves
 from twin.quality_documents import series_of
 from twin.quality_series import QualityHour, QualitySeries
+from twin.replan_book import ReplanMemory
 from twin.risk import root_of
 from twin.runs import RunProgress
 from twin.stops import LineStops
@@ -84,6 +88,11 @@ def restore_model(model: Model, documents: Mapping[str, bytes]) -> None:
         model.plant.adopt_claim((parts[0], *parts[2:-1]), claimed)
     for parts, value in by_type.get("command", []):
         model.card_book.commands[parts[0], parts[2]] = msgspec.json.decode(value, type=CommandNote)
+    for parts, value in by_type.get("replanning", []):
+        model.replans.adopt(parts[0], msgspec.json.decode(value, type=ReplanMemory))
+    for parts, value in by_type.get("run_moves", []):
+        model.moves.adopt((parts[0], parts[2]), msgspec.json.decode(value, type=RunMoves))
+    _restore_plan_book(model, by_type)
     _restore_edges(model, by_type)
     model.graph.forget_changes()
     model.store.adopt(documents)
@@ -174,6 +183,20 @@ def _restore_supply(model: Model, by_type: Documents) -> None:
         },
         runs=model.runs,
     )
+
+
+def _restore_plan_book(model: Model, by_type: Documents) -> None:
+    book = model.plan_book
+    for parts, value in by_type.get("site_plan", []):
+        book.plans[parts[0]] = msgspec.json.decode(value, type=SitePlan)
+    for _, value in by_type.get("proposal_life", []):
+        book.adopt_life(msgspec.json.decode(value, type=ProposalLife))
+    for parts, value in by_type.get("proposal_basis", []):
+        book.adopt_basis((parts[0], parts[2]), msgspec.json.decode(value, type=Basis))
+    for parts, value in by_type.get("proposal_options", []):
+        book.proposals[parts[0], parts[2]] = Proposal.model_validate_json(value)
+    for parts, value in by_type.get("commitment", []):
+        book.commitments[parts[0], parts[2]] = msgspec.json.decode(value, type=Commitment)
 
 
 def _restore_edges(model: Model, by_type: Documents) -> None:

@@ -12,6 +12,7 @@ from twin.owners import Candidate, owner_of
 from twin.ranking import is_worse, severity_of
 from twin.risk import LateOrder, Risk
 from twin.view import View
+from twin.wording import transfer_in_words
 from twin.words import money
 
 
@@ -23,7 +24,7 @@ def under_rules(view: View, risk: Risk) -> Risk:
         risk,
         owner=owner_under_rules(view, risk),
         rescue=rescue,
-        sentences=[*risk.sentences, *sentences],
+        sentences=[*risk.sentences, *transfer_in_words([each.assessment for each in view.late]), *sentences],
     )
 
 

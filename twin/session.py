@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from schemas import (
+    Card,
     ClockTicked,
     Event,
     EventRejected,
@@ -19,8 +20,13 @@ from twin.evaluation import Evaluation
 from twin.graph import Edge, Node
 from twin.model import Model
 from twin.plant import EVERYWHERE
+from twin.replan_triggers import note_card
 from twin.risk import Root
 from twin.words import utc
+
+CATCHING_UP_LAG_S = 60.0
+"""From this lag of ingest on, the passing of time alone says nothing: what seems late may still be on its way. Nor is the
+solver asked: the answer would be to a picture that has passed."""
 
 
 class Session:
@@ -91,8 +97,11 @@ class Session:
         review(self.model, root, moment if self.now is None else max(moment, self.now))
 
     def publish(self, evaluation: Evaluation) -> None:
-        """Take over what an evaluation puts out."""
+        """Take over what an evaluation puts out; a card that was raised may be a reason for another plan."""
         self.outputs += evaluation.outputs
+        for output in evaluation.outputs:
+            if output.topic == topics.CARDS and isinstance(output.body, Card):
+                note_card(self.model, evaluation.now, output.body)
 
     def publish_graph(self, moment: float) -> None:
         """After each event and tick, so that no change waits in memory for a commit that may not come."""

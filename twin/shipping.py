@@ -45,6 +45,15 @@ class Route:
                 return departures[index - 1]
         return None
 
+    def between(self, first: float, last: float) -> list[float]:
+        """Departures from one moment to another, both included, in order."""
+        return [
+            departure
+            for day in range(int(first // _DAY_S), int(last // _DAY_S) + 1)
+            for departure in self._departures(day)
+            if first <= departure <= last
+        ]
+
     def _departures(self, day: int) -> list[float]:
         """Departures of one UTC day, in order."""
         known = self._days.get(day)

@@ -22,6 +22,7 @@ from twin.allocation import allocation_of
 from twin.entities import Line, Run, SiteKey
 from twin.materials import HOUR_S, used_after
 from twin.plant import EVERYWHERE, Word
+from twin.replan_triggers import note_announced, note_received
 from twin.risk import Root
 from twin.runs import RunState
 from twin.session import Session
@@ -75,14 +76,20 @@ class Stockroom:
 
     def _on_expected(self, event: ReceiptExpected) -> None:
         """A receipt is on its way, or comes at another time than was said."""
+        book = self._session.model.supply
+        before = book.receipts.get((event.site_id, event.receipt_id))
         if self._keep(event) in (Word.NEW, Word.CHANGED):
-            self._session.model.supply.put_expected(event)
+            note_announced(self._session.model, self._session.now, before, event)
+            book.put_expected(event)
             self._touch(event.site_id, [event.item_id], event)
 
     def _on_received(self, event: ReceiptReceived) -> None:
         """Goods came; the quantity is what came in all."""
+        book = self._session.model.supply
         if self._keep(event) in (Word.NEW, Word.CHANGED):
-            self._session.model.supply.put_arrival(event)
+            expected = book.receipts.get((event.site_id, event.receipt_id))
+            note_received(self._session.model, self._session.now, expected, event, event.item_id)
+            book.put_arrival(event)
             self._touch(event.site_id, [event.item_id], event)
 
     def _on_bill(self, event: BillOfMaterialUpserted) -> None:

@@ -10,6 +10,7 @@ from twin.downtime import NO_PIECES_CONFIDENCE, down_root, expected_end, is_long
 from twin.entities import Line, Run
 from twin.model import Model
 from twin.progress import advance
+from twin.replan_triggers import note_stop
 from twin.risk import Root
 from twin.runs import RunState
 from twin.session import Session
@@ -108,6 +109,7 @@ class Stoppages:
             run.progress.stopped_until = moment + event.expected_duration_min * 60.0
             stop.expected_by, stop.expected_event_id = None, event.event_id
             self._session.model.save_run(run)
+            note_stop(self._session.model, self._session.now, line, event.event_id, stop.reason)
         self._session.model.save_stops(line)
 
     def on_station(self, line: Line, event: StateChanged, station_id: str) -> bool:
@@ -232,6 +234,7 @@ class Stoppages:
             stop.is_told = True
             self._session.model.save_stops(line)
             self._signal(line, stop, "line_down", lasted_s(line, stop, now), stop.event_id)
+            note_stop(self._session.model, now, line, stop.event_id, stop.reason)
 
     def _signal(self, line: Line, stop: PresentStop, signal: str, work_s: float, event_id: str) -> None:
         session = self._session

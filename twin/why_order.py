@@ -5,7 +5,7 @@ Law: every number is read from the model or worked out by the functions that mad
 
 from zoneinfo import ZoneInfo
 
-from twin.assessment import DAY_S, LEAST_SD_S, Assessment, penalty_rate, ready_of
+from twin.assessment import DAY_S, LEAST_SD_S, Assessment, penalty_rate
 from twin.causes import Link, blame, chain_to, consumed
 from twin.drift import DriftPhase
 from twin.entities import Line, Order
@@ -20,7 +20,7 @@ from twin.explanation import (
     pieces,
 )
 from twin.graph import node_id
-from twin.lookahead import assess_order
+from twin.lookahead import assess_order, ready_run
 from twin.model import Model
 from twin.progress import lost_work_s
 from twin.why_runs import finished_step, parts_steps, run_step
@@ -55,7 +55,7 @@ def headline(model: Model, order: Order) -> str:
         return f"{name} is {order.state.status}: nothing is projected any more"
     each = assess_order(order, model)
     if each is None:
-        planned = ready_of(model.runs_of(order)) is not None
+        planned = ready_run(order, model) is not None
         why = "its line has no working time left" if planned else "nothing is planned for it"
         return f"{name} has no projection: {why}"
     if each.slack_s >= 0.0:
@@ -93,12 +93,22 @@ def _need_step(model: Model, each: Assessment, zone: ZoneInfo) -> Step:
         if route is None
         else "when it is needed: the last truck that keeps the promise"
     )
+    brought = ""
+    transfer: tuple[Number, ...] = ()
+    if each.transfer_s > 0.0:
+        made_at, bound_for = each.run.site_id, each.order.site_id
+        brought = f" - {hours(each.transfer_s)} from {made_at} to {bound_for}"
+        transfer = (hour_number("transfer", each.transfer_s),)
     return Step(
         what=what,
-        formula=f"{exact_time(each.on_time_slot, zone)} - {hours(loading_s)} of loading = {exact_time(each.need_by, zone)}",
+        formula=(
+            f"{exact_time(each.on_time_slot, zone)} - {hours(loading_s)} of loading{brought} = "
+            f"{exact_time(each.need_by, zone)}"
+        ),
         numbers=(
             moment_number("slot", each.on_time_slot),
             hour_number("loading", loading_s),
+            *transfer,
             moment_number("need_by", each.need_by),
         ),
         entity=node_id("order", each.order.site_id, each.order.order_id),
@@ -172,10 +182,15 @@ def _shipping_steps(model: Model, each: Assessment, zone: ZoneInfo) -> list[Step
     numbers = [moment_number("ready", each.ready_at), moment_number("promised", order.promised)]
     if ships_at is not None:
         numbers.append(moment_number("ships", ships_at))
+    there = ""
+    if each.transfer_s > 0.0:
+        arrives_at = each.ready_at + each.transfer_s
+        there = f", at {order.site_id} {exact_time(arrives_at, zone)}"
+        numbers.append(moment_number("arrives", arrives_at))
     steps = [
         Step(
             what="departure",
-            formula=f"ready {ready}: {ships}, promised {exact_time(order.promised, zone)}: slip {slip_days:.2f} days",
+            formula=f"ready {ready}{there}: {ships}, promised {exact_time(order.promised, zone)}: slip {slip_days:.2f} days",
             numbers=(*numbers, Number("slip", slip_days, "days")),
             entity=node_id("order", order.site_id, order.order_id),
             events=(order.event.event_id,),

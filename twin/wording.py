@@ -1,5 +1,6 @@
 """The sentences of a card. Every number in a sentence comes from a field of the card."""
 
+from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
 from schemas import Owner, Rescue
@@ -23,7 +24,7 @@ def title_of(worst: Assessment, customer: str, zone: ZoneInfo) -> str:
             return f"#{order_id} for {customer} {verb} miss its date of {promised}"
         return (
             f"#{order_id} for {customer} {verb} miss its date of {promised}: "
-            f"it is ready {time_of(worst.ready_at, zone)}, {late}"
+            f"it is {'ready' if worst.transfer_s <= 0 else 'there'} {time_of(worst.ready_at + worst.transfer_s, zone)}, {late}"
         )
     truck = day_of(worst.on_time_slot, zone)
     if worst.late_ships_at is None:
@@ -51,6 +52,16 @@ def cause_in_words(blamed: Blame, line: Line, since: float | None, zone: ZoneInf
     if blamed.signal == "plan":
         return f"The plan itself ends too late, by {lost} of {line.name}"
     return f"{line.name} is {lost} behind its plan"
+
+
+def transfer_in_words(late: Sequence[Assessment]) -> list[str]:
+    """What the worst of these orders that is made elsewhere loses on its way; nothing where all are made at home."""
+    for each in late:
+        if each.transfer_s > 0.0:
+            order, made_at = each.order, each.run.site_id
+            takes = f"{each.transfer_s / 3600.0:.2f} h"
+            return [f"#{order.order_id} is made at {made_at}: bringing it to {order.site_id} takes {takes}."]
+    return []
 
 
 def money_in_words(penalty: float, margin: float | None, unit: str) -> str:

@@ -94,7 +94,12 @@ class DeliveriesWriter:
         self._call(lambda: producer.commit_transaction(BROKER_WAIT_S))
 
     def _call(self, call: Callable[[], object]) -> None:
-        """Once: send_offsets_to_transaction hangs where it is taken up after a timeout (seen with librdkafka of confluent-kafka 2.16)."""
+        """Once, and not for ever.
+
+        send_offsets_to_transaction hangs whatever its timeout where a broker dies in its middle, or where it is taken
+        up after a timeout (seen with librdkafka of confluent-kafka 2.16). The watchdog ends us then, and what was not
+        noted has not left.
+        """
         self._keep_alive()
         try:
             call()

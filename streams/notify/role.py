@@ -19,6 +19,7 @@ from streams.notify.sinks import SendResult, Transport, start_sinks
 from streams.notify.webhook import WebhookTransport
 from streams.notify.worker import NotifyWorker
 from streams.settings import Settings
+from streams.watchdog import Watchdog
 
 log = structlog.get_logger(__name__)
 
@@ -42,7 +43,10 @@ def run(settings: Settings) -> int:
         signal.signal(number, lambda *_: stop.set())
     metrics, health = Metrics(), Health()
     metrics.watch_readiness("notify", lambda: health.is_ready)
-    with AdminServer(health, metrics.registry, host=settings.admin_host, port=settings.admin_port):
+    with (
+        AdminServer(health, metrics.registry, host=settings.admin_host, port=settings.admin_port),
+        Watchdog(health),
+    ):
         try:
             NotifyWorker(settings, config, start_sinks(transports), stop, metrics, health).run()
         except (ForesiteError, KafkaException) as error:

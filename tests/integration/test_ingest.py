@@ -24,7 +24,7 @@ from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, Config
 from confluent_kafka.admin._resource import ResourceType
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
-from schemas import INPUT_TOPICS
+from schemas import INGESTED_TOPICS
 from schemas.topics import DEAD_LETTERS, FACTS, MACHINE_EVENTS, ORDERS, TOPICS
 from streams import input_reader
 from streams.gapless_writer import CODECS
@@ -51,7 +51,7 @@ class Topics(Protocol):
 
 @pytest.fixture
 def plant(kafka: str, topics: Topics) -> Plant:
-    for topic in INPUT_TOPICS:
+    for topic in INGESTED_TOPICS:
         config = {"max.message.bytes": "12000000", "cleanup.policy": TOPICS[topic].cleanup}
         topics.create(topic, partitions=2, config=config)
     topics.create(FACTS, partitions=FACTS_PARTITIONS)
@@ -435,7 +435,7 @@ def test_facts_fit_into_what_their_topic_takes(plant: Plant) -> None:
 
 def create_topics(broker: LocalKafka) -> None:
     wanted = [
-        NewTopic(topic, num_partitions=2, replication_factor=1) for topic in (*INPUT_TOPICS, DEAD_LETTERS)
+        NewTopic(topic, num_partitions=2, replication_factor=1) for topic in (*INGESTED_TOPICS, DEAD_LETTERS)
     ]
     wanted.append(NewTopic(FACTS, num_partitions=FACTS_PARTITIONS, replication_factor=1))
     admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})

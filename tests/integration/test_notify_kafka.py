@@ -285,7 +285,10 @@ def own_installation(broker: LocalKafka, hook: Receiver, folder: Path) -> Instal
 
 
 def test_a_broker_that_dies_and_comes_back_costs_no_notice(own_kafka: LocalKafka, tmp_path: Path) -> None:
-    """What cannot be noted ends the role, and whoever keeps it up starts it again, as this loop does."""
+    """What cannot be noted ends the role, and whoever keeps it up starts it again, as this loop does.
+
+    Seen once: a role that sat for a minute in a call of the client library. Its watchdog ends it after 40 s.
+    """
     with receiver() as hook:
         at_work = own_installation(own_kafka, hook, tmp_path)
         hook.answers = [204, *[500] * 5]  # L2 is still being tried when the broker goes
@@ -305,10 +308,10 @@ def test_a_broker_that_dies_and_comes_back_costs_no_notice(own_kafka: LocalKafka
             time.sleep(2.0)
             own_kafka.start()
             at_work.publish(card("L3"))
-            wait_until(lambda: is_told("L3"), PATIENCE_S, at_work.explain)
+            wait_until(lambda: is_told("L3"), 2 * PATIENCE_S, at_work.explain)
             wait_until(
                 lambda: all([("raised", "delivered")] == each for each in at_work.outcomes().values()),
-                PATIENCE_S,
+                2 * PATIENCE_S,
                 at_work.explain,
             )
             print(f"{starts} starts, {len(hook.posted)} requests")

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import pytest
 
-from schemas import INPUT_TOPICS, UsageError
+from schemas import INGESTED_TOPICS, UsageError
 from schemas.topics import DEAD_LETTERS, FACTS, MACHINE_EVENTS, MASTER_DATA, PLANT_MODEL
 from streams.embedded_broker import EmbeddedBroker
 from streams.ingest import run_ingest
@@ -29,7 +29,7 @@ def broker() -> Iterator[EmbeddedBroker]:
 @pytest.fixture
 def plant(broker: EmbeddedBroker) -> Plant:
     settings = Settings(kafka=broker.bootstrap_servers, topic_prefix=f"{uuid.uuid4().hex[:8]}.")
-    for topic in (*INPUT_TOPICS, FACTS, DEAD_LETTERS):
+    for topic in (*INGESTED_TOPICS, FACTS, DEAD_LETTERS):
         broker.create_topic(settings.topic_prefix + topic)
     return Plant(settings)
 

@@ -279,12 +279,12 @@ def test_the_clock_never_runs_back(plant: Folded) -> None:
     assert at(0, "09:00").timestamp() == plant.twin.now
 
 
-def test_a_command_nobody_carries_out_yet_is_answered(plant: Folded) -> None:
+def test_a_command_on_a_proposal_that_nobody_knows_is_answered(plant: Folded) -> None:
     told = {"command_id": "c1", "actor": "pat", "proposal_id": "x"}
     plant.tell(event("proposal_reject", at(0, "06:00"), **told))
     [result] = plant.on(topics.COMMAND_RESULTS)
 
-    assert ("c1", "rejected", "not_supported") == (result.command_id, result.outcome, result.reason)
+    assert ("c1", "rejected", "unknown_proposal") == (result.command_id, result.outcome, result.reason)
 
 
 def test_what_is_behind_the_watermark_is_skipped(plant: Folded) -> None:

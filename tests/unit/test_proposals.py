@@ -1,0 +1,885 @@
+"""The life of a proposal: answers of the solver, decisions of people, answers of ERP, other plans, and time.
+
+The plant is in tests/proposing.py: R2 is planned on L1 from Mon 14:30 and ready Tue 06:30; on L2 it could begin at 10:00
+and be ready at 18:00.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from schemas import CardKind, topics
+from tests.folding import Folded, absorb, at, event, run, wire
+from tests.proposing import (
+    AS_IT_IS,
+    answer,
+    approved,
+    ask,
+    changes,
+    command,
+    hold,
+    option,
+    overtime,
+    planned,
+    proposal,
+    reroute,
+    state,
+    two_lines,
+)
+from twin import Twin
+from twin.plan_book import commitments_of, revision_of
+from twin.proposal_life import OPEN_STATES, OWN_PROPOSAL_MOVES, PROPOSAL_MOVES, STATES
+
+# The tables
+
+
+def test_every_state_is_reached_and_every_command_is_a_move_of_some_state() -> None:
+    moves = [*PROPOSAL_MOVES.values(), *OWN_PROPOSAL_MOVES.values()]
+
+    assert set(STATES) == set(PROPOSAL_MOVES) == set(OWN_PROPOSAL_MOVES)
+    assert set(STATES) == {"draft"} | {each for table in moves for each in table.values()}
+    assert {"proposal_adjust", "proposal_approve", "proposal_reject", "proposal_commit"} == {
+        kind for table in PROPOSAL_MOVES.values() for kind in table
+    }
+    assert all(OWN_PROPOSAL_MOVES[each] for each in STATES if each in OPEN_STATES), (
+        "what is open can end by itself"
+    )
+
+
+def in_state(name: str) -> Folded:
+    """The plant with proposal P1 in a state."""
+    folded = two_lines()
+    request = ask(folded)
+    if name == "draft":
+        return folded
+    if name == "expired":
+        folded.tick(at(0, "16:02"))
+        return folded
+    folded.tell(proposal(request, 1, hold(), reroute()))
+    if name == "proposed":
+        return folded
+    if name == "superseded":
+        folded.tell(run("R2", "L2", at(0, "12:00"), at(0, "20:00"), pegs=["2"], when=at(0, "08:00")))
+        return folded
+    if name == "rejected":
+        command(folded, "proposal_reject", at(0, "08:01"))
+        return folded
+    if name == "adjusted":
+        command(folded, "proposal_adjust", at(0, "08:01"), locks=[{"run_id": "R3", "line_id": "L1"}])
+        adjusted = folded.on(topics.REPLAN_REQUESTS)[-1]
+        folded.tell(proposal(adjusted, adjusted.first_revision, hold(), reroute()))
+        return folded
+    command(folded, "proposal_approve", at(0, "08:01"), option_id="A")
+    if name == "approved":
+        return folded
+    command(folded, "proposal_commit", at(0, "08:02"), option_id="A")
+    outcomes: dict[str, list[str]] = {
+        "committing": [],
+        "committed": ["accepted", "accepted"],
+        "partially_committed": ["accepted", "rejected"],
+        "commit_failed": ["rejected", "rejected"],
+    }
+    for change, outcome in zip(changes(folded), outcomes[name], strict=False):
+        answer(folded, change, at(0, "08:03"), outcome)
+    return folded
+
+
+MORE: dict[str, dict[str, Any]] = {
+    "proposal_adjust": {"locks": [{"run_id": "R3", "not_before": at(1, "06:00")}]},
+    "proposal_approve": {"option_id": "A"},
+    "proposal_reject": {},
+    "proposal_commit": {"option_id": "A"},
+}
+
+
+@pytest.mark.parametrize("name", STATES)
+@pytest.mark.parametrize("kind", sorted(MORE))
+def test_a_move_is_made_if_the_table_has_it_and_refused_with_the_reason_if_not(name: str, kind: str) -> None:
+    folded = in_state(name)
+    before = state(folded)
+    assert name == before.state
+
+    result = command(folded, kind, at(0, "08:05"), **MORE[kind])
+    after = state(folded)
+
+    target = PROPOSAL_MOVES[before.state].get(kind)
+    if target is None:
+        assert before == after
+        assert ("rejected", "illegal_move") == (result.outcome, result.reason)
+    else:
+        assert ("accepted", target, after.revision) == (result.outcome, after.state, result.current_revision)
+        assert before.revision < after.revision
+        assert after.say
+    audit = folded.on(topics.AUDIT)[-1]
+    assert (kind, "sue", "P1", result.outcome, after.state) == (
+        audit.action,
+        audit.actor,
+        audit.target_id,
+        audit.details["outcome"],
+        audit.details["state"],
+    )
+
+
+# Answers of the solver
+
+
+def test_the_first_of_a_revision_wins_and_older_ones_are_counted_and_skipped() -> None:
+    folded = two_lines()
+    request = ask(folded)
+    folded.tell(proposal(request, 2, hold(), reroute("A")))
+    said = state(folded)
+    folded.tell(
+        proposal(request, 2, hold(), reroute("other")), proposal(request, 1, hold(), reroute("older"))
+    )
+
+    assert said == state(folded)
+    assert "A" == folded.twin.model.plan_book.proposals["S1", "P1"].options[1].option_id
+    assert 2 == folded.twin.counters["duplicate", "proposal"]
+    folded.tell(proposal(request, 3, hold(), reroute("better")))
+    assert (3, "proposed", said.revision + 1) == (
+        state(folded).proposal_revision,
+        state(folded).state,
+        state(folded).revision,
+    )
+
+
+def test_an_answer_that_nobody_asked_for_is_kept_out() -> None:
+    folded = two_lines()
+    request = ask(folded)
+    stranger = request.model_copy(update={"proposal_id": "P9", "request_id": "P9/asked"})
+    mixed_up = request.model_copy(update={"request_id": "P1/other"})
+    folded.tell(proposal(stranger, 1, hold(), reroute()), proposal(mixed_up, 1, hold(), reroute()))
+
+    assert ["unknown_request", "unknown_request"] == folded.rejections
+    assert "draft" == state(folded).state
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (lambda: [reroute()], "hold is not the first option"),
+        (lambda: [hold(), reroute("A"), reroute("A")], "the same id"),
+        (lambda: [hold(), option("X", "reroute", [planned("R8", "L1", at(0, "10:00"))])], "none of the request"),
+        (lambda: [hold(), option("X", "reroute", [planned("R2", "L9", at(0, "10:00"))])], "cannot be made on L9"),
+        (lambda: [hold(), option("X", "reroute", [planned("R1", "L2", at(0, "10:00"))])], "is started and was moved"),
+        (lambda: [hold(), option("X", "reroute", [planned("R2", "L2", at(0, "10:00"), 0.0)])], "makes nothing"),
+        (lambda: [hold(), option("X", "reroute", [planned("R2", "L2", at(0, "10:00").replace(tzinfo=None))])], "without a zone"),
+    ],
+)  # fmt: skip
+def test_nonsense_is_kept_out_and_the_twin_goes_on(wrong: Callable[[], list[Any]], words: str) -> None:
+    folded = two_lines()
+    request = ask(folded)
+    folded.tell(proposal(request, 1, *wrong()))
+    assert ["impossible_proposal"] == folded.rejections
+    assert words in folded.on(topics.REJECTIONS)[-1].message
+    folded.tell(proposal(request, 1, hold(), reroute()))
+
+    assert "proposed" == state(folded).state
+
+
+def test_a_last_answer_without_an_option_ends_it_and_says_so() -> None:
+    folded = two_lines()
+    request = ask(folded)
+    folded.tell(proposal(request, 1, hold(), stage="hold"))
+    assert "draft" == state(folded).state
+    folded.tell(proposal(request, 2, hold(), is_final=True))
+
+    assert ("expired", "Nothing is better than going on as planned.") == (
+        state(folded).state,
+        state(folded).say,
+    )
+    assert {} == folded.twin.model.plan_book.bases
+
+
+def test_the_cards_of_a_request_name_its_proposal_once() -> None:
+    folded = two_lines()
+    stop: dict[str, Any] = {"line_id": "L1", "run_id": "R1", "expected_duration_min": 2880.0}
+    folded.tell(event("run_held", at(0, "08:00"), **stop))
+    folded.tick(at(0, "08:01"))
+    [card] = [each for each in folded.cards.values() if each.kind is CardKind.LINE_DOWN]
+    request = ask(folded, card_ids=[card.card_id, "none/such"])
+    folded.tell(proposal(request, 1, hold(), reroute()))
+    told = folded.cards[card.card_id]
+    folded.tell(proposal(request, 2, hold(), reroute()))
+
+    assert (["P1"], "options proposed", card.revision + 1) == (
+        told.proposal_ids,
+        told.update_reason,
+        told.revision,
+    )
+    assert told == folded.cards[card.card_id]
+
+
+# Decisions
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "reason"),
+    [
+        ("proposal_approve", {"option_id": "A", "expected_revision": 99}, "stale_revision"),
+        ("proposal_approve", {"option_id": "A", "expected_revision": None}, "no_revision"),
+        ("proposal_approve", {"option_id": "A", "proposal_id": "P9"}, "unknown_proposal"),
+        ("proposal_approve", {"option_id": "Z"}, "unknown_option"),
+        ("proposal_approve", {"option_id": "I"}, "infeasible"),
+        ("proposal_adjust", {"locks": [{"run_id": "R9", "line_id": "L1"}]}, "unknown_run"),
+        ("proposal_adjust", {"locks": [{"run_id": "R1", "line_id": "L2"}]}, "run_begun"),
+        ("proposal_adjust", {"locks": [{"run_id": "R2", "line_id": "L7"}]}, "not_eligible"),
+        ("proposal_adjust", {"locks": [{"run_id": "R2"}]}, "empty_lock"),
+        ("proposal_adjust", {"locks": [{"run_id": "R2", "line_id": "L1"}] * 2}, "locked_twice"),
+    ],
+)
+def test_a_bad_command_changes_nothing_and_says_why(kind: str, fields: dict[str, Any], reason: str) -> None:
+    folded = two_lines()
+    cannot = reroute("I", feasible=False, violations=["R2 ends after its truck"])
+    folded.tell(proposal(ask(folded), 1, hold(), reroute(), cannot))
+    before = state(folded)
+    result = command(folded, kind, at(0, "08:01"), **fields)
+
+    assert before == state(folded)
+    assert ("rejected", reason) == (result.outcome, result.reason)
+    assert result.message
+    assert 1 == len(folded.on(topics.AUDIT))
+
+
+def test_a_frozen_run_cannot_be_pinned_elsewhere() -> None:
+    """Mon 13:00, R2 starts at 14:30: within the two hours that are frozen."""
+    folded = two_lines()
+    folded.tick(at(0, "13:00"))
+    folded.tell(proposal(ask(folded), 1, hold(), option("A", "repair", AS_IT_IS)))
+    result = command(folded, "proposal_adjust", at(0, "13:01"), locks=[{"run_id": "R2", "line_id": "L2"}])
+
+    assert ("run_frozen", "run R2 is frozen: it stays on L1") == (result.reason, result.message)
+
+
+def test_an_adjustment_asks_again_under_the_locks_for_the_same_proposal() -> None:
+    folded = two_lines()
+    request = ask(folded)
+    folded.tell(proposal(request, 3, hold(), reroute()))
+    locks = [
+        {"run_id": "R2", "line_id": "L2", "not_before": at(0, "12:00")},
+        {"run_id": "R3", "line_id": "L1"},
+    ]
+    command(folded, "proposal_adjust", at(0, "08:01"), locks=locks)
+    [again] = folded.on(topics.REPLAN_REQUESTS)
+    runs = {each.run_id: each for each in again.problem.runs}
+
+    assert ("P1", "adjusted", ["P1/asked"], 103) == (
+        again.proposal_id,
+        again.trigger,
+        again.supersedes,
+        again.first_revision,
+    )
+    assert (["L2"], at(0, "12:00").timestamp()) == (
+        [each.line_id for each in runs["R2"].eligible],
+        runs["R2"].not_before,
+    )
+    assert "frozen" == runs["R3"].freedom
+    assert ("adjusted", None) == (state(folded).state, state(folded).proposal_revision)
+    early = command(folded, "proposal_approve", at(0, "08:02"), option_id="A")
+    assert "being_solved" == early.reason
+    folded.tell(proposal(request, 4, hold(), reroute("late")))
+    assert 1 == folded.twin.counters["duplicate", "proposal"]
+    folded.tell(proposal(again, 103, hold(), reroute("new", start=at(0, "12:00"))))
+    assert "accepted" == command(folded, "proposal_approve", at(0, "08:02"), option_id="new").outcome
+
+
+def test_hold_approved_leaves_nothing_to_commit_and_says_so() -> None:
+    folded = two_lines()
+    approved(folded, reroute(), option_id="hold")
+    assert "there is nothing to commit" in state(folded).say
+    result = command(folded, "proposal_commit", at(0, "08:02"), option_id="hold")
+    assert "nothing_to_commit" == result.reason
+    folded.tick(at(0, "16:02"))
+
+    assert ("expired", "It was decided to go on as planned.") == (state(folded).state, state(folded).say)
+    assert [] == changes(folded)
+
+
+def test_four_eyes_ask_for_another_committer_where_the_rules_do() -> None:
+    folded = two_lines(plan_four_eyes=True)
+    approved(folded, reroute())
+    alone = command(folded, "proposal_commit", at(0, "08:02"), option_id="A")
+    assert ("rejected", "four_eyes") == (alone.outcome, alone.reason)
+    together = command(folded, "proposal_commit", at(0, "08:02"), option_id="A", actor="bob")
+
+    assert "accepted" == together.outcome
+    assert ("sue", "bob") == (state(folded).approved_by, state(folded).committed_by)
+
+
+def test_only_the_approved_option_is_committed() -> None:
+    folded = two_lines()
+    approved(folded, reroute("A"), reroute("B"))
+
+    assert "not_approved" == command(folded, "proposal_commit", at(0, "08:02"), option_id="B").reason
+    assert "accepted" == command(folded, "proposal_commit", at(0, "08:02"), option_id="A").outcome
+
+
+def test_what_has_begun_since_is_not_approved_any_more() -> None:
+    folded = two_lines()
+    folded.tell(proposal(ask(folded), 1, hold(), reroute()))
+    folded.tell(event("setup_started", at(0, "08:01"), line_id="L1", run_id="R2"))
+    result = command(folded, "proposal_approve", at(0, "08:02"), option_id="A")
+
+    assert "plan_moved" == result.reason
+    assert "R2 is setup on L1" in result.message
+
+
+# Commit
+
+
+def committing(**rules: Any) -> Folded:
+    folded = two_lines(**rules)
+    approved(folded, reroute())
+    command(folded, "proposal_commit", at(0, "08:02"), option_id="A")
+    return folded
+
+
+def test_a_commit_sends_what_moves_and_its_answers_move_the_projections() -> None:
+    """R2 on L2 from 10:00 is ready at 18:00 and not on Tue 06:30; R3 is ready Mon 18:30 and not on Tue 11:00."""
+    folded = committing()
+    before = revision_of(folded.twin.model, "S1")
+    sent = changes(folded)
+
+    assert [("plan_run", "R2", "L2", "2"), ("plan_run", "R3", "L1", "3")] == [
+        (each.action, each.run_id, each.line_id, each.order_id) for each in sent
+    ]
+    assert [at(0, "10:00"), at(0, "14:30")] == [each.start_at for each in sent]
+    assert ["2", "3"] == [output.key for output in folded.outputs if output.topic == topics.PLAN_CHANGES]
+    assert ["sent", "sent"] == [each.outcome for each in state(folded).changes]
+    for change in sent:
+        answer(folded, change, at(0, "08:03"))
+    folded.tick(at(0, "08:04"))
+    ready = {body.order_id: body.ready_at for body in folded.on(topics.ORDER_PROJECTIONS)}
+
+    assert ("committed", "All 2 changes are in force.") == (state(folded).state, state(folded).say)
+    assert (at(0, "18:00"), at(0, "18:30")) == (ready["2"], ready["3"])
+    assert before + 2 == revision_of(folded.twin.model, "S1")
+    plan = state(folded, "committed/S1")
+    assert before + 2 == plan.revision
+    assert [("R1", "L1"), ("R2", "L2"), ("R3", "L1")] == [(each.run_id, each.line_id) for each in plan.runs]
+    assert {} == folded.twin.model.plan_book.proposals
+
+
+def test_the_same_plan_said_by_erp_afterwards_changes_nothing() -> None:
+    folded = committing()
+    for change in changes(folded):
+        answer(folded, change, at(0, "08:03"))
+    folded.tick(at(0, "08:04"))
+    before = (state(folded), revision_of(folded.twin.model, "S1"), len(folded.on(topics.ORDER_PROJECTIONS)))
+    folded.tell(run("R2", "L2", at(0, "10:00"), at(0, "18:00"), pegs=["2"], when=at(0, "08:04")))
+    folded.tick(at(0, "08:05"))
+
+    assert before == (
+        state(folded),
+        revision_of(folded.twin.model, "S1"),
+        len(folded.on(topics.ORDER_PROJECTIONS)),
+    )
+
+
+def test_the_plan_is_told_at_once_after_a_commit_and_once_a_minute_where_erp_goes_on_planning() -> None:
+    folded = committing()
+    told = [plan.revision for plan in folded.on(topics.PLANS) if plan.plan_id == "committed/S1"]
+    for second, change in enumerate(changes(folded)):
+        answer(folded, change, at(0, "08:02"))
+        folded.tick(at(0, f"08:02:0{second + 1}"))
+    for second in range(3):
+        start = at(0, f"12:0{second}")
+        folded.tell(run("R2", "L2", start, at(0, "20:00"), pegs=["2"], when=at(0, f"08:02:1{second}")))
+        folded.tick(at(0, f"08:02:1{second}"))
+    folded.tick(at(0, "08:03"))
+    now = [plan.revision for plan in folded.on(topics.PLANS) if plan.plan_id == "committed/S1"]
+
+    assert [told[-1] + 1, told[-1] + 2, told[-1] + 5] == now[len(told) :]
+
+
+def test_erp_may_say_the_plan_before_it_answers() -> None:
+    folded = committing()
+    folded.tell(run("R2", "L2", at(0, "10:00"), at(0, "18:00"), pegs=["2"], when=at(0, "08:03")))
+    assert "committing" == state(folded).state
+    for change in changes(folded):
+        answer(folded, change, at(0, "08:04"))
+
+    assert "committed" == state(folded).state
+
+
+def test_a_modified_change_is_taken_over_as_answered() -> None:
+    folded = committing()
+    first, second = changes(folded)
+    answer(
+        folded,
+        first,
+        at(0, "08:03"),
+        "modified",
+        planned_start_at=at(0, "11:00"),
+        reason="tool is there at 11",
+    )
+    answer(folded, second, at(0, "08:03"))
+    planned_at = folded.twin.model.runs["S1", "R2"].planned_start
+
+    assert at(0, "11:00").timestamp() == planned_at
+    assert (
+        "All 2 changes are in force. R2 to L2 was modified: on L2 from Mon 2 Mar 11:00 (tool is there at 11)."
+        == state(folded).say
+    )
+
+
+def test_a_partial_failure_says_what_stands_and_what_does_not_and_can_be_committed_again() -> None:
+    folded = committing()
+    first, second = changes(folded)
+    answer(folded, first, at(0, "08:03"))
+    answer(folded, second, at(0, "08:03"), "rejected", reason="R3 is locked in ERP")
+
+    assert (
+        "In force: R2 to L2. Not in force: R3 to L1 (R3 is locked in ERP). Mend what it was refused for and commit "
+        "again, or take back in ERP what stands; the twin goes by what stands."
+    ) == state(folded).say
+    assert ("partially_committed", ["accepted", "rejected"]) == (
+        state(folded).state,
+        [each.outcome for each in state(folded).changes],
+    )
+    result = command(folded, "proposal_commit", at(0, "08:05"), option_id="A")
+    assert ("accepted", 3) == (result.outcome, len(changes(folded)))
+    assert second.change_id == changes(folded)[-1].change_id
+    answer(folded, second, at(0, "08:06"))
+    assert "committed" == state(folded).state
+
+
+def test_a_commit_that_is_refused_altogether_leaves_the_plan_as_it_was() -> None:
+    folded = committing()
+    before = revision_of(folded.twin.model, "S1")
+    for change in changes(folded):
+        answer(folded, change, at(0, "08:03"), "rejected", reason="closed")
+
+    assert "commit_failed" == state(folded).state
+    assert "The plan is as it was." in state(folded).say
+    assert before == revision_of(folded.twin.model, "S1")
+    assert [] == commitments_of(folded.twin.model, "S1")
+
+
+def test_silence_is_said_after_its_time_and_the_same_changes_can_be_sent_again() -> None:
+    folded = committing(plan_ack_within_min=10.0)
+    answer(folded, changes(folded)[0], at(0, "08:03"))
+    folded.tick(at(0, "08:09"))
+    assert not state(folded).say.startswith("No answer")
+    folded.tick(at(0, "08:11"))
+    said = state(folded)
+    assert said.say.startswith("No answer within 10 min to R3 to L1.")
+    folded.tick(at(0, "08:30"))
+    assert said == state(folded), "said once"
+    command(folded, "proposal_commit", at(0, "08:31"), option_id="A")
+
+    ids = [each.change_id for each in changes(folded)]
+    assert [ids[0], ids[1], ids[1]] == ids
+    output_ids = [each.output_id for each in changes(folded)]
+    assert len(set(output_ids)) == len(output_ids)
+
+
+def test_a_run_that_the_floor_began_before_the_answer_stays_where_it_is() -> None:
+    folded = committing()
+    first, second = changes(folded)
+    folded.tell(event("setup_started", at(0, "08:02"), line_id="L1", run_id="R2"))
+    answer(folded, first, at(0, "08:03"))
+    answer(folded, second, at(0, "08:03"))
+
+    assert "L1" == folded.twin.model.line_of_run["S1", "R2"].line_id
+    assert ("partially_committed", "it is setup on L1: it stays there") == (
+        state(folded).state,
+        state(folded).changes[0].reason,
+    )
+
+
+def test_two_commits_about_the_same_run_are_not_under_way_at_once() -> None:
+    folded = two_lines()
+    approved(folded, reroute())
+    folded.tell(proposal(ask(folded, "P2"), 1, hold(), reroute()))
+    command(folded, "proposal_approve", at(0, "08:02"), "P2", option_id="A")
+    command(folded, "proposal_commit", at(0, "08:02"), option_id="A")
+    result = command(folded, "proposal_commit", at(0, "08:02"), "P2", option_id="A")
+
+    assert ("commit_under_way", "P1 is being committed and not answered yet: R2 to L2, R3 to L1") == (
+        result.reason,
+        result.message,
+    )
+    assert 2 == len(changes(folded))
+
+
+def test_an_answer_sent_twice_counts_once_and_another_one_or_an_unknown_one_is_kept_out() -> None:
+    folded = committing()
+    first, _ = changes(folded)
+    answer(folded, first, at(0, "08:03"))
+    said = state(folded)
+    answer(folded, first, at(0, "08:03"))
+    assert 1 == folded.twin.counters["duplicate", "answer"]
+    answer(folded, first, at(0, "08:04"), "rejected")
+    answer(folded, first.model_copy(update={"change_id": "change-9"}), at(0, "08:04"))
+
+    assert ["answered_before", "unknown_change"] == folded.rejections
+    assert said == state(folded)
+
+
+def test_overtime_goes_first_and_counts_as_bought_once_it_is_acknowledged() -> None:
+    """R1 to R3 have 2 h more on Monday night: R2 is ready at Mon 22:30 and not on Tue 06:30."""
+    window = event(
+        "overtime_window_upserted",
+        at(0, "00:00"),
+        window_id="W1",
+        line_id="L1",
+        start_at=at(0, "22:00"),
+        end_at=at(1, "00:00"),
+        cost_per_h=50.0,
+    )
+    folded = two_lines(window)
+    later = planned("R3", "L1", at(0, "22:30"), 4.0, position=2)
+    bought = overtime().model_copy(update={"plan": [*AS_IT_IS[:2], later]})
+    approved(folded, bought, option_id="O")
+    command(folded, "proposal_commit", at(0, "08:02"), option_id="O")
+    first, second = changes(folded)
+    assert [("order_overtime", "W1", 2.0), ("plan_run", None, None)] == [
+        (each.action, each.window_id, each.hours) for each in (first, second)
+    ]
+    before = revision_of(folded.twin.model, "S1")
+    answer(folded, first, at(0, "08:03"))
+    answer(folded, second, at(0, "08:03"))
+    folded.tick(at(0, "08:04"))
+
+    assert before + 2 == revision_of(folded.twin.model, "S1")
+    assert at(0, "22:30").timestamp() == folded.twin.model.lines["S1", "L1"].projected["R2"].finish_at
+
+
+def test_a_split_makes_its_new_part_before_the_old_one_gets_smaller() -> None:
+    """600 of R2's 800 pieces stay on L1, 200 go to L2: order 2 still gets 800."""
+    folded = two_lines()
+    parts = [
+        AS_IT_IS[0],
+        planned("R2", "L1", at(0, "14:30"), 6.0),
+        planned("R2.1", "L2", at(0, "10:00"), 2.0, of_run_id="R2"),
+        AS_IT_IS[2],
+    ]
+    approved(folded, option("S", "split", parts), option_id="S")
+    command(folded, "proposal_commit", at(0, "08:02"), option_id="S")
+    [new] = changes(folded)
+    assert ("R2.1", "R2", 200.0) == (new.run_id, new.of_run_id, new.quantity_pcs)
+    assert ["sent", "held_back"] == [each.outcome for each in state(folded).changes]
+    answer(folded, new, at(0, "08:03"))
+    smaller = changes(folded)[1]
+    assert ("R2", 600.0) == (smaller.run_id, smaller.quantity_pcs)
+    answer(folded, smaller, at(0, "08:04"))
+
+    model = folded.twin.model
+    assert "committed" == state(folded).state
+    assert {("S1", "R2"): 600.0, ("S1", "R2.1"): 200.0} == model.pegged["S1", "2"]
+
+
+def test_what_is_left_of_a_run_that_has_begun_can_be_split_and_it_stays_where_it_is() -> None:
+    folded = two_lines()
+    parts = [
+        planned("R1", "L1", at(0, "06:00"), 6.0, status="started"),
+        AS_IT_IS[1],
+        planned("R1.1", "L1", at(0, "22:00"), 2.0, position=2, of_run_id="R1"),
+        planned("R3", "L1", at(1, "08:30"), 4.0, position=3),
+    ]
+    approved(folded, option("S", "split", parts), option_id="S")
+    command(folded, "proposal_commit", at(0, "08:02"), option_id="S")
+    for number in range(3):
+        answer(folded, changes(folded)[number], at(0, "08:03"))
+
+    model = folded.twin.model
+    assert "committed" == state(folded).state
+    assert ["R1.1", "R3", "R1"] == [each.run_id for each in changes(folded)]
+    assert ("L1", at(0, "06:00").timestamp(), "running") == (
+        model.line_of_run["S1", "R1"].line_id,
+        model.runs["S1", "R1"].planned_start,
+        model.runs["S1", "R1"].progress.state,
+    )
+    assert {("S1", "R1"): 600.0, ("S1", "R1.1"): 200.0} == model.pegged["S1", "1"]
+
+
+def test_a_late_run_behind_one_that_is_planned_later_now_is_said_to_begin_after_it() -> None:
+    """R3 is put before R2, which was planned at 14:30 and is late: the line must take R3 first all the same."""
+    folded = two_lines()
+    resequenced = [
+        AS_IT_IS[0],
+        planned("R3", "L1", at(0, "16:00"), 4.0, position=1),
+        planned("R2", "L1", at(0, "14:30"), position=2, start_at=at(0, "20:00")),
+    ]
+    approved(folded, option("Q", "resequence", resequenced), option_id="Q")
+    command(folded, "proposal_commit", at(0, "08:02"), option_id="Q")
+    for change in changes(folded):
+        answer(folded, change, at(0, "08:03"))
+
+    assert ["R1", "R3", "R2"] == [run.run_id for run in folded.twin.model.lines["S1", "L1"].queued()]
+
+
+# Two sites
+
+
+def two_sites() -> Folded:
+    """Line L9 of site S2 can make what R2 makes."""
+    shifts = [{"weekday": day, "start": "06:00", "end": "22:00"} for day in range(5)]
+    said = at(0, "00:00")
+    folded = two_lines(
+        event("site_upserted", said, site_id="S2", name="Other"),
+        event("calendar_upserted", said, site_id="S2", calendar_id="two-shifts", shifts=shifts),
+        event("line_upserted", said, site_id="S2", line_id="L9", calendar_id="two-shifts"),
+        event("item_upserted", said, site_id="S2", item_id="red", setup_family="red"),
+        event("routing_upserted", said, site_id="S2", item_id="red", steps=[{"step": 1, "line_id": "L9", "rate_pcs_per_h": 200.0}]),
+        event("transfer_lane_upserted", said, site_id="S2", to_site_id="S1", transfer_min=120.0),
+    )  # fmt: skip
+    request = ask(folded, lines=("S1/L1", "S2/L9"))
+    away = planned("R2", "L9", at(0, "10:00"), line_site_id="S2", end_at=at(0, "14:00"))
+    folded.tell(proposal(request, 1, hold(), option("A", "other_site", [AS_IT_IS[0], away, AS_IT_IS[2]])))
+    command(folded, "proposal_approve", at(0, "08:01"), option_id="A")
+    command(folded, "proposal_commit", at(0, "08:02"), option_id="A")
+    return folded
+
+
+def test_a_transfer_is_planned_on_the_receiving_site_before_the_giving_site_is_released() -> None:
+    folded = two_sites()
+    [first] = changes(folded)
+    assert ("S2", "plan_run", "R2", "L9", "S1") == (
+        first.site_id,
+        first.action,
+        first.run_id,
+        first.line_id,
+        first.order_site_id,
+    )
+    assert [("S2", "sent"), ("S1", "held_back")] == [
+        (each.site_id, each.outcome) for each in state(folded).changes
+    ]
+    answer(folded, first, at(0, "08:03"))
+    assert {"R2"} == set(folded.twin.model.lines["S2", "L9"].runs)
+    assert "R2" in folded.twin.model.lines["S1", "L1"].runs, "not released before it is acknowledged"
+    second = changes(folded)[1]
+    assert ("S1", "cancel_run", "R2") == (second.site_id, second.action, second.run_id)
+    answer(folded, second, at(0, "08:04"))
+    folded.tick(at(0, "08:05"))
+
+    assert "committed" == state(folded).state
+    assert {("S2", "R2"): 800.0} == folded.twin.model.pegged["S1", "2"]
+    assert 200.0 == folded.twin.model.runs["S2", "R2"].rate_pcs_per_h
+    assert ["R1", "R3"] == [each.run_id for each in state(folded, "committed/S1").runs]
+    assert ["R2"] == [each.run_id for each in state(folded, "committed/S2").runs]
+
+
+def test_a_transfer_that_the_receiving_site_refuses_keeps_the_giving_site_as_it_is() -> None:
+    folded = two_sites()
+    answer(folded, changes(folded)[0], at(0, "08:03"), "rejected", reason="no crew")
+
+    assert 1 == len(changes(folded))
+    assert ("commit_failed", [("rejected", "no crew"), ("rejected", "not sent: what it makes room for was refused")]) == (
+        state(folded).state,
+        [(each.outcome, each.reason) for each in state(folded).changes],
+    )  # fmt: skip
+    assert "R2" in folded.twin.model.lines["S1", "L1"].runs
+
+
+def test_a_giving_site_that_has_begun_meanwhile_is_told_as_made_twice() -> None:
+    folded = two_sites()
+    answer(folded, changes(folded)[0], at(0, "08:03"))
+    folded.tell(event("setup_started", at(0, "08:03"), line_id="L1", run_id="R2"))
+    answer(folded, changes(folded)[1], at(0, "08:04"))
+
+    assert (
+        "partially_committed",
+        ("rejected", "it is setup on L1: what took it over is made twice"),
+    ) == (state(folded).state, (state(folded).changes[1].outcome, state(folded).changes[1].reason))
+    assert "R2" in folded.twin.model.lines["S1", "L1"].runs
+
+
+# Other plans
+
+
+def test_a_plan_from_outside_that_touches_its_runs_supersedes_a_proposal() -> None:
+    folded = two_lines()
+    folded.tell(proposal(ask(folded), 1, hold(), reroute()))
+    folded.tell(run("R2", "L1", at(0, "14:30"), at(1, "06:30"), pegs=["2"], when=at(0, "08:01")))
+    assert "proposed" == state(folded).state, "the same plan said again is no other plan"
+    folded.tell(
+        run("R3", "L1", at(1, "09:00"), at(1, "13:00"), quantity=400.0, pegs=["3"], when=at(0, "08:01"))
+    )
+
+    assert ("superseded", "Run R3 was planned anew on L1: the plan that it rests on has moved on.") == (
+        state(folded).state,
+        state(folded).say,
+    )
+
+
+def test_a_run_planned_elsewhere_leaves_a_proposal_alone_and_one_on_its_lines_does_not() -> None:
+    folded = two_lines(event("line_upserted", at(0, "00:00"), line_id="L8"))
+    folded.tell(proposal(ask(folded), 1, hold(), reroute()))
+    folded.tell(run("R8", "L8", at(0, "10:00"), at(0, "18:00"), when=at(0, "08:01")))
+    assert "proposed" == state(folded).state
+    folded.tell(run("R7", "L2", at(0, "10:00"), at(0, "18:00"), when=at(0, "08:01")))
+    assert "superseded" == state(folded).state
+
+
+def test_erp_plans_otherwise_in_mid_commit() -> None:
+    """R2 is in force on L2; then ERP puts R3 on L2 although it was asked to put it on L1 at 14:30."""
+    folded = committing()
+    first, second = changes(folded)
+    answer(folded, first, at(0, "08:03"))
+    folded.tell(
+        run("R3", "L2", at(1, "07:00"), at(1, "11:00"), quantity=400.0, pegs=["3"], when=at(0, "08:04"))
+    )
+
+    assert (
+        "Run R3 was planned anew on L2, while the commit was under way. In force: R2 to L2. Sent and not answered: "
+        "R3 to L1; see whether ERP took it."
+    ) == state(folded).say
+    assert "superseded" == state(folded).state
+    answer(folded, second, at(0, "08:05"), "rejected", reason="planned otherwise")
+    assert ["accepted", "rejected"] == [each.outcome for each in state(folded).changes]
+    assert ("superseded", "L2") == (
+        state(folded).state,
+        folded.twin.model.line_of_run["S1", "R3"].line_id,
+    )
+
+
+def test_erp_cancels_a_run_in_mid_commit() -> None:
+    folded = committing()
+    folded.tell(event("run_cancelled", at(0, "08:03"), run_id="R3"))
+
+    assert "superseded" == state(folded).state
+    assert state(folded).say.startswith("Run R3 was cancelled, while the commit was under way.")
+
+
+def test_one_commit_supersedes_other_proposals_for_the_same_runs_and_not_itself() -> None:
+    folded = two_lines()
+    approved(folded, reroute())
+    folded.tell(proposal(ask(folded, "P2"), 1, hold(), reroute()))
+    command(folded, "proposal_commit", at(0, "08:02"), option_id="A")
+    assert "proposed" == state(folded, "P2").state
+    for change in changes(folded):
+        answer(folded, change, at(0, "08:03"))
+
+    assert ("committed", "superseded") == (state(folded).state, state(folded, "P2").state)
+
+
+def test_a_newer_request_of_the_same_lines_supersedes_what_nobody_decided_on() -> None:
+    folded = two_lines()
+    folded.tell(proposal(ask(folded), 1, hold(), reroute()))
+    ask(folded, "P2", supersedes=["P1/asked"])
+
+    assert ("superseded", "draft") == (state(folded).state, state(folded, "P2").state)
+
+
+def test_a_newer_request_supersedes_an_adjusted_proposal_by_the_request_that_it_began_with() -> None:
+    folded = two_lines()
+    folded.tell(proposal(ask(folded), 1, hold(), reroute()))
+    command(folded, "proposal_adjust", at(0, "08:01"), locks=[])
+    ask(folded, "P2", supersedes=["P1/asked"])
+
+    assert "superseded" == state(folded).state
+
+
+# Time
+
+
+def test_a_proposal_that_nobody_decides_on_expires() -> None:
+    """Offered Mon 08:00, valid for 3 h; R2 might begin at 12:00 and half an hour later."""
+    folded = two_lines(proposal_valid_h=3.0)
+    folded.tell(proposal(ask(folded), 1, hold(), reroute(start=at(0, "12:00"))))
+    folded.tick(at(0, "10:59"))
+    assert "proposed" == state(folded).state
+    folded.tick(at(0, "11:01"))
+
+    assert ("expired", "Nobody decided within 3 h. Ask again for the plan as it is now.") == (
+        state(folded).state,
+        state(folded).say,
+    )
+
+
+def test_an_option_is_too_late_once_its_first_run_should_have_begun() -> None:
+    """R2 was to begin at 10:00; it counts as late half an hour after that."""
+    folded = two_lines()
+    approved(folded, reroute())
+    folded.tick(at(0, "10:30"))
+    assert "approved" == state(folded).state
+    folded.tick(at(0, "10:31"))
+
+    assert ("expired", "Too late since Mon 2 Mar 10:30: run R2 was to begin on L2. Ask again for the plan as it is now.") == (state(folded).state, state(folded).say)  # fmt: skip
+
+
+def test_overtime_must_be_decided_on_before_its_notice() -> None:
+    window = event("overtime_window_upserted", at(0, "00:00"), window_id="W1", line_id="L1", start_at=at(0, "22:00"), end_at=at(1, "00:00"))  # fmt: skip
+    folded = two_lines(window)
+    folded.tell(proposal(ask(folded), 1, hold(), overtime(notice_by=at(0, "09:00")), reroute()))
+    folded.tick(at(0, "09:01"))
+    late = command(folded, "proposal_approve", at(0, "09:01"), option_id="O")
+
+    assert ("too_late", "proposed") == (late.reason, state(folded).state), (
+        "the other option can still be chosen"
+    )
+
+
+def test_what_ended_long_ago_is_forgotten_with_a_tombstone() -> None:
+    folded = in_state("rejected")
+    folded.tick(at(6, "08:00"))
+    assert {("S1", "P1")} == set(folded.twin.model.plan_book.lives)
+    folded.tick(at(7, "08:02"))
+
+    assert {} == folded.twin.model.plan_book.lives
+    assert [("P1", None)] == [
+        (output.key, output.body)
+        for output in folded.outputs
+        if output.topic == topics.PLANS and output.body is None
+    ]
+
+
+# Promises
+
+
+def test_what_was_promised_is_kept_and_what_came_is_noted() -> None:
+    folded = in_state("committed")
+    [promise] = commitments_of(folded.twin.model, "S1")
+    assert ("reroute", False, ["S1/L1", "S1/L2"], -1000.0) == (
+        promise.label,
+        promise.is_partial,
+        promise.lines,
+        promise.against_hold["cost"],
+    )
+    [promised] = promise.orders
+    assert ("2", at(1, "12:00").timestamp(), None) == (
+        promised.order_id,
+        promised.ships_at,
+        promised.came_status,
+    )
+    folded.tick(at(1, "12:04"))
+    folded.tell(event("order_shipped", at(1, "12:05"), order_id="2", shipped_pcs=800.0))
+    folded.tick(at(1, "12:06"))
+
+    [came] = commitments_of(folded.twin.model, "S1")[0].orders
+    assert ("shipped", at(1, "12:05").timestamp()) == (came.came_status, came.came_at)
+
+
+# Restarts
+
+
+def test_a_restart_in_mid_commit_changes_nothing() -> None:
+    folded = committing(plan_ack_within_min=10.0)
+    first, second = changes(folded)
+    answer(folded, first, at(0, "08:03"))
+    kept = dict(folded.documents)
+    restored = Twin.restore(folded.twin.header(), kept)
+    from_here = len(folded.records)
+    said = len(folded.outputs)
+    folded.tick(at(0, "08:20"))
+    command(folded, "proposal_commit", at(0, "08:21"), option_id="A")
+    answer(folded, second, at(0, "08:22"))
+    folded.tick(at(0, "08:23"))
+    outputs = [output for facts in folded.records[from_here:] for output in restored.apply(facts)]
+    absorb(kept, restored)
+
+    assert "committed" == state(folded).state
+    assert wire(folded.outputs[said:]) == wire(outputs)
+    assert (folded.documents, folded.twin.digest) == (kept, restored.digest)
+
+
+def test_a_committed_move_counts_for_the_run_that_changed_its_place_only() -> None:
+    """R2 went to another line; R3 follows R1 as before, only earlier."""
+    folded = in_state("committed")
+    since = at(0, "00:00").timestamp()
+    moves = folded.twin.model.moves
+
+    assert (1, 0) == (moves.since(("S1", "R2"), since), moves.since(("S1", "R3"), since))
