@@ -293,7 +293,7 @@ def bench(
         list[str] | None,
         typer.Argument(
             metavar="[NAME]...",
-            help="fold, ingest, twin, latency, detection, quality, calibration, alerts, solver; default: all.",
+            help="fold, ingest, twin, latency, detection, quality, calibration, alerts, replanning, disruptions, solver; default: all.",
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of everything random: same seed, same plants.")] = 1,
