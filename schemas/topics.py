@@ -140,8 +140,8 @@ TOPICS: dict[str, Topic] = {
               ("twin",), _ANYONE, "the committed plan, and where each proposal is in its life"),
         Topic(PLAN_CHANGES, "order_id", (PlanChange,), "delete", 30, 4, "output",
               ("twin",), ("publisher-erp", "reader"), "the write-back to ERP and MES"),
-        Topic(LEDGER, "week/line", (LedgerEntry,), "compact", None, 4, "output",
-              ("twin",), _ANYONE, "the plan that was made against the plan that could have been made"),
+        Topic(LEDGER, "week/site/line", (LedgerEntry,), "compact", None, 4, "output",
+              ("deploy",), _ANYONE, "the plan that was made against the plan that could have been made"),
         Topic(AUDIT, "target id", (AuditRecord,), "delete", None, 4, "output",
               ("twin",), ("web", "deploy"), "who decided what, on what revision, why"),
         Topic(DELIVERIES, "card_id", (CardNotices,), "compact", None, 4, "output",
@@ -163,6 +163,13 @@ MODEL_OF_KIND: dict[str, type[BaseModel]] = {
     model.model_fields["kind"].default: model for name in INPUT_TOPICS for model in TOPICS[name].types
 }
 """Input kind -> its model."""
+
+LARGE_TOPICS: frozenset[str] = frozenset({DEAD_LETTERS, FACTS, REPLAN_REQUESTS, PROPOSALS, PLANS})
+"""Topics whose records may be larger than Kafka's own limit of a megabyte: whole problems and plans, and what they come
+back in as."""
+
+LARGE_RECORD_BYTES = 8_000_000
+"""What those take. Too small: the plan of a large site cannot be asked about. Too large: one record is a long step."""
 
 _UNIONS: dict[str, Any] = {
     MACHINE_EVENTS: AnyMachineEvent,

@@ -7,6 +7,7 @@ it, Monday to Thursday in fast motion. Then the cards, and the plant goes on.
 import json
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,18 +24,26 @@ from confluent_kafka import KafkaException
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from schemas import Card, Event, ForesiteError
+from schemas import Card, Event, ForesiteError, Proposal
 from streams.card_text import print_cards
 from streams.latest_cards import LatestCards
+from streams.latest_proposals import LatestProposals
+from streams.proposal_text import options_text
 from streams.role_processes import RoleFailed, RoleProcesses
 from streams.settings import Settings
 from streams.simulator.committed_clock import CommittedClock
 from streams.simulator.demo_story import demo_events, up_to
-from streams.simulator.line3_case import BEGIN, ZONE, local
+from streams.simulator.line3_case import BEGIN, SITE_ID, ZONE, local
 from streams.simulator.player import WINDOW_S, Played, Player
 from twin.words import time_of
 
 ROLES: Final = ("ingest", "twin")
+NICE_ROLES: Final = ("solver",)
+"""Roles that leave the processor to the others: the solver compiles its code while the plant is played."""
+
+NICENESS: Final = 15
+"""Smaller: the cards come later. Larger, and on a busy machine the solver is not warm when they have come."""
+
 SHOWN_AT: Final = local(19, "08:00")
 """Thursday morning: two working days of drift are over, and the overtime can still be ordered."""
 
@@ -43,6 +52,12 @@ DEFAULT_SEED: Final = 5
 BROKER_TIMEOUT_S: Final = 30.0
 SETTLED_S: Final = 0.5
 """No new card for so long after the last tick is committed: the picture is complete."""
+
+PROPOSAL_WAIT_S: Final = 180.0
+"""How long the options of the first card are waited for. Too small: a slow machine's first start, which compiles, shows
+none. Too large: a demo without an answer seems to hang."""
+
+LINE_3: Final = f"{SITE_ID}/L3"
 
 RoleCommand = Callable[[str], Sequence[str]]
 
@@ -105,15 +120,21 @@ class _Demo:
         settings = self._start_roles()
         cards = LatestCards(settings)
         self._closing.append(cards.close)
+        proposals = LatestProposals(settings)
+        self._closing.append(proposals.close)
         clock = CommittedClock(settings)
         self._closing.append(clock.close)
-        player = Player(settings, clock, window_s=0.0)  # the same cards each time
+        player = Player(
+            settings, clock, window_s=0.0
+        )  # the same cards each time, but for the proposals on them
         self._closing.append(player.close)
         events = demo_events(seed, SHOWN_AT)
         with self._progress(headless) as progress:
             self._play(player, events, progress)
             _settle(cards)
         self._show(cards.ranked(), as_json)
+        if not as_json:
+            self._show_options(proposals)
         if headless:
             return
         self._say_what_next(settings, player.played, time.monotonic() - began)
@@ -130,6 +151,8 @@ class _Demo:
         environment = {"FORESITE_KAFKA": servers, "FORESITE_CLOCK": "events"}
         for role in ROLES:
             self._roles.start(role, self._command(role), environment=environment)
+        for role in NICE_ROLES:
+            self._roles.start(role, _nice(self._command(role)), environment=environment)
         return Settings(kafka=servers, clock="events", kafka_config={"log_level": 3})
 
     def _first_answer(self, broker: subprocess.Popen[bytes]) -> str:
@@ -170,6 +193,19 @@ class _Demo:
             sys.stdout.flush()
         else:
             print_cards(cards, ZONE, SHOWN_AT, self._out)
+
+    def _show_options(self, proposals: LatestProposals) -> None:
+        """The last word of the solver on Line 3, when there is one."""
+        deadline = time.monotonic() + PROPOSAL_WAIT_S
+        with self._errors.status("the solver works on Line 3 (the first time it compiles its code)"):
+            while not (found := _options_for_line_3(proposals)) and time.monotonic() < deadline:
+                proposals.changed(0.2)
+                self._roles.check()
+        if found is None:
+            self._out.print("No options for Line 3 yet; they come on solver.proposals.v1.", highlight=False)
+            return
+        self._out.print(f"\n{found.proposal_id}, what could be done:", style="bold", highlight=False)
+        self._out.print(options_text(found, ZONE), markup=False, highlight=False, soft_wrap=True, end="\n\n")
 
     def _say_what_next(self, settings: Settings, played: Played, seconds: float) -> None:
         rows = (
@@ -227,6 +263,16 @@ class _Demo:
             highlight=False,
             soft_wrap=True,
         )
+
+
+def _options_for_line_3(proposals: LatestProposals) -> Proposal | None:
+    final = [each for each in proposals.all() if each.is_final and LINE_3 in each.scope and each.options]
+    return final[0] if final else None
+
+
+def _nice(command: Sequence[str]) -> Sequence[str]:
+    """The command at a lower priority, where the system knows one."""
+    return command if shutil.which("nice") is None else ("nice", "-n", str(NICENESS), *command)
 
 
 def _settle(cards: LatestCards) -> None:

@@ -11,7 +11,7 @@ from confluent_kafka.admin._config import ConfigResource
 from confluent_kafka.admin._resource import ResourceType
 
 from schemas import INGESTED_TOPICS, UsageError
-from schemas.topics import DEAD_LETTERS, FACTS
+from schemas.topics import DEAD_LETTERS, FACTS, LARGE_RECORD_BYTES
 from streams.topic_identity import check_topic_ids
 
 log = structlog.get_logger(__name__)
@@ -22,7 +22,7 @@ BROKER_WAIT_S = 10.0
 TOPIC_BYTES_DEFAULT = 1_000_000
 """What a topic takes where we may not ask; Kafka's own default is 1,048,588."""
 
-TOPIC_BYTES_MAX = 8_000_000
+TOPIC_BYTES_MAX = LARGE_RECORD_BYTES
 """We write no larger batches, whatever a topic takes. Too large: one record is a long step for the twin."""
 
 

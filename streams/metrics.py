@@ -19,7 +19,10 @@ PREFIX = "foresite"
 
 # Every label there is. Another one must be as bounded as these.
 LABELS = frozenset(
-    {"role", "site", "topic", "source_topic", "stage", "kind", "reason", "outcome", "severity", "sink"}
+    {
+        *("role", "site", "topic", "source_topic", "stage", "kind", "reason", "outcome", "severity", "sink"),
+        "trigger",
+    }
 )
 
 # Seconds. The objectives' own limits (1 s to commit, 5 s for ticks) are among the bounds, or they could not be judged.
@@ -42,7 +45,7 @@ _BATCH_BUCKETS = (1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 200.0, 300.0, 400.0, 5
 
 
 class Metrics:
-    """The metrics that every role has, and those of ingest, the twin, its cards and notify.
+    """The metrics that every role has, and those of ingest, the twin, its cards, notify and the solver.
 
     Attributes:
         registry: holds them and nothing else; made here unless one is given.
@@ -57,6 +60,7 @@ class Metrics:
         self._define_twin()
         self._define_cards()
         self._define_notify()
+        self._define_solver()
         self.build_info.labels(version("foresite"), "unknown", str(SCHEMA_VERSION)).set(1)
 
     def _define_common(self) -> None:
@@ -196,6 +200,32 @@ class Metrics:
         )
         self.notify_send_seconds = self._histogram(
             "notify_send_seconds", "Time of one attempt to deliver.", _WAIT_BUCKETS, "sink"
+        )
+
+    def _define_solver(self) -> None:
+        self.solver_requests = self._counter("solver_requests", "Requests read.", "trigger")
+        self.solver_queue = self._gauge("solver_queue", "Requests that are being worked on.")
+        self.solver_stage_seconds = self._histogram(
+            "solver_stage_seconds", "From reading a request to a stage of its answer.", _WAIT_BUCKETS, "stage"
+        )
+        self.solver_cancelled = self._counter(
+            "solver_cancelled",
+            "Requests given up: superseded, asked again, or their partition went to another worker.",
+            "reason",
+        )
+        self.solver_refused = self._counter(
+            "solver_refused",
+            "Requests answered with an error or not at all: unreadable, refused by the engine, skipped.",
+            "reason",
+        )
+        self.solver_options = self._counter(
+            "solver_options", "Options in final revisions that can be carried out.", "kind"
+        )
+        self.solver_rejected_by_checker = self._counter(
+            "solver_rejected_by_checker", "Revisions of which the checker rejected options: a bug of ours."
+        )
+        self.solver_warm_up_seconds = self._gauge(
+            "solver_warm_up_seconds", "Time that the last warm-up took; long where nothing was in the cache."
         )
 
     def watch_readiness(self, role: str, is_ready: Callable[[], bool]) -> None:

@@ -58,7 +58,7 @@ def as_of(
     """
     from streams.picture_text import print_picture
 
-    picture = _picture(files, mapping, kafka, site, moment(time), tick)
+    picture = picture_of(files, mapping, kafka, site, moment(time), tick)
     if as_json:
         for topic, key, body in picture.records():
             name = json.dumps({"topic": topic, "key": key})
@@ -89,7 +89,7 @@ def why(
     from streams import why_text
 
     at = None if as_of is None else moment(as_of)
-    explanation = why_text.explain(_picture(files, mapping, kafka, site, at, tick), name, site)
+    explanation = why_text.explain(picture_of(files, mapping, kafka, site, at, tick), name, site)
     if as_json:
         sys.stdout.write(json.dumps(why_text.as_json(explanation)) + "\n")
         return
@@ -122,7 +122,7 @@ def measures(
     from streams.picture_text import print_measures
     from twin.measures import measure_rows
 
-    picture = _picture(files, mapping, kafka, site, None if until is None else moment(until), tick)
+    picture = picture_of(files, mapping, kafka, site, None if until is None else moment(until), tick)
     from_s = None if since is None else moment(since).timestamp()
     rows = [
         row
@@ -175,7 +175,7 @@ def _settings(kafka: str | None) -> Settings:
     return Settings() if kafka is None else Settings(kafka=kafka)
 
 
-def _picture(
+def picture_of(
     files: list[Path] | None,
     mapping: Path | None,
     kafka: str | None,
@@ -183,6 +183,7 @@ def _picture(
     at: datetime | None,
     tick_s: int,
 ) -> "Picture":
+    """The picture from files, or from Kafka where none are given."""
     from streams.adapters.mapping import load_mapping
     from streams.picture import picture_from_files, picture_from_kafka
 

@@ -110,6 +110,18 @@ class Settings(BaseSettings):
     """Hours since a card was opened beyond which it is not told when notify meets a topic of cards for the first time.
     Too small: what is still to be decided is left to the page. Too large: the first start tells old news."""
 
+    solver_cache_dir: Path = Path("~/.cache/foresite/jit")
+    """Where the solver keeps its compiled code from one start to the next. `~` is the user's home. Where it cannot be
+    written, code is compiled at each start, half a minute on one core. It holds code: nobody else may write to it."""
+
+    solver_requests_max: int = Field(default=64, ge=1, le=1000)
+    """Requests that the solver works on at once before it reads no more. Too small: one that a later one supersedes is
+    solved for nobody. Too large: memory, some megabytes each, and everything comes later."""
+
+    solver_skip: list[Annotated[str, Field(pattern=r"^[0-9]+@[0-9]+$")]] = []
+    """Requests that the solver leaves out, as JSON: `["2@1041"]` is the one at offset 1041 of partition 2. For a request
+    that stops it by a bug of ours; the log names the position."""
+
     data_dir: Path = Path("foresite-data")
     """Where commands that keep files (exports, checkpoints) put them. The roles themselves write none."""
 

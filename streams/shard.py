@@ -18,6 +18,7 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from schemas.errors import ForesiteError
+from schemas.topics import LARGE_RECORD_BYTES
 from streams.batch import Batch, FactsRecord, ShardTopics
 from streams.facts_log import check_continues, facts_mark, partition_count
 from streams.faults import fault_point
@@ -156,6 +157,7 @@ class Shard:
                 "retry.backoff.ms": 10,  # librdkafka's 100 ms would be the length of every commit
                 "linger.ms": 2,
                 "compression.type": "lz4",
+                "message.max.bytes": LARGE_RECORD_BYTES,
                 "partitioner": "murmur2",  # Java's: every producer of a key must agree on its partition
                 "queue.buffering.max.messages": 1_000_000,
                 "queue.buffering.max.kbytes": 1_048_576,

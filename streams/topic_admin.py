@@ -8,6 +8,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # its stubs hide the second
 
 from schemas import TOPICS, Topic, UsageError
+from schemas.topics import LARGE_RECORD_BYTES, LARGE_TOPICS
 from streams.settings import Settings
 
 TIMEOUT_S = 30.0
@@ -32,6 +33,8 @@ def topic_config(topic: Topic) -> dict[str, str]:
     config: dict[str, str] = {"cleanup.policy": topic.cleanup}
     if topic.cleanup == "delete":
         config["retention.ms"] = "-1" if topic.retention_days is None else str(topic.retention_days * DAY_MS)
+    if topic.name in LARGE_TOPICS:
+        config["max.message.bytes"] = str(LARGE_RECORD_BYTES)
     return config
 
 

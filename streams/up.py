@@ -20,7 +20,7 @@ from streams.embedded_broker import EmbeddedBroker
 from streams.role_processes import RoleProcesses
 from streams.settings import Settings
 
-ROLES = ("ingest", "twin")
+ROLES = ("ingest", "twin", "solver")
 """Always; notify too, where its file is configured."""
 
 RESTARTS_MAX = 5

@@ -220,6 +220,12 @@ class Plant:
         event = self._local_or_shared("item_upserted", site_id, item_id)
         return event if isinstance(event, ItemUpserted) else None
 
+    def item_ids(self, site_id: str) -> list[str]:
+        """Items of the site and of every site, by id."""
+        return sorted(
+            {key[2] for key in self._events if key[1] == "item_upserted" and key[0] in (site_id, EVERYWHERE)}
+        )
+
     def bill(self, site_id: str, item_id: str) -> BillOfMaterialUpserted | None:
         """The bill of material of an item of the site or of every site."""
         event = self._local_or_shared("bill_of_material_upserted", site_id, item_id)

@@ -86,6 +86,7 @@ def build_problem(
         horizon_end=horizon_end,
         frozen_until=as_of + rules.plan_frozen_h * HOUR_S,
         currency=model.plant.currency(site_id),
+        zone=model.plant.zone(site_id).key,
         goal=rules.plan_goal,
         min_gain=rules.replan_min_gain,
         move_cost=rules.replan_move_cost,

@@ -88,11 +88,11 @@ def restore_model(model: Model, documents: Mapping[str, bytes]) -> None:
         model.plant.adopt_claim((parts[0], *parts[2:-1]), claimed)
     for parts, value in by_type.get("command", []):
         model.card_book.commands[parts[0], parts[2]] = msgspec.json.decode(value, type=CommandNote)
-    _restore_plan_book(model, by_type)
     for parts, value in by_type.get("replanning", []):
         model.replans.adopt(parts[0], msgspec.json.decode(value, type=ReplanMemory))
     for parts, value in by_type.get("run_moves", []):
         model.moves.adopt((parts[0], parts[2]), msgspec.json.decode(value, type=RunMoves))
+    _restore_plan_book(model, by_type)
     _restore_edges(model, by_type)
     model.graph.forget_changes()
     model.store.adopt(documents)

@@ -33,9 +33,21 @@ class Cluster(NamedTuple):
 
 
 def wait_for_topics(
-    consumer: Consumer, topics: Sequence[str], stop: threading.Event, health: Health
+    consumer: Consumer,
+    topics: Sequence[str],
+    stop: threading.Event,
+    health: Health,
+    *,
+    need_equal: bool = True,
 ) -> Cluster | None:
     """Wait for Kafka and check the topics; None when asked to stop meanwhile.
+
+    Args:
+        consumer: of the role.
+        topics: full names.
+        stop: ends the waiting.
+        health: where it tells what it waits for.
+        need_equal: whether they need the same number of partitions.
 
     Raises:
         UsageError: a topic is missing, or they differ in partitions.
@@ -55,7 +67,8 @@ def wait_for_topics(
         }
         missing = [name for name, count in counts.items() if count == 0]
         if not missing:
-            _require_equal(counts)
+            if need_equal:
+                _require_equal(counts)
             health.ready("kafka")
             return Cluster(is_embedded=cluster.controller_id not in cluster.brokers)
         health.not_ready("kafka", f"no such topic: {', '.join(missing)}")

@@ -8,7 +8,7 @@ Law: everything follows from the settings. Every process has a random stream of 
 line, so that more noise here does not change the drifts there.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from heapq import merge
 from pathlib import Path
 from random import Random
@@ -30,7 +30,14 @@ from streams.simulator.settings import FactorySettings
 from streams.simulator.supply import Supply
 from streams.simulator.surroundings import Surroundings
 from streams.simulator.troubles import Troubles
-from streams.simulator.truth import ConflictTruth, OutageTruth, TruthRecord, write_truth
+from streams.simulator.truth import (
+    ConflictTruth,
+    DriftTruth,
+    OutageTruth,
+    ScrapShiftTruth,
+    TruthRecord,
+    write_truth,
+)
 from streams.simulator.voices import Erp, Mes
 from twin.calendar import Interval
 
@@ -128,7 +135,8 @@ class Factory:
         around.supply.start(book)
         _announce(book, around, erp)
         floors = {
-            line.line_id: LineFloor(line, around, self._conditions(line.line_id)) for line in site.lines
+            line.line_id: LineFloor(line, around, conditions_of(settings, line.line_id, self.truth.append))
+            for line in site.lines
         }
         for floor in floors.values():
             floor.start()
@@ -143,18 +151,21 @@ class Factory:
 
         yield from kernel.run(is_over)
 
-    def _conditions(self, line_id: str) -> Conditions:
-        settings = self.settings
-        if not settings.disturbances:
-            return Conditions([], [])
-        until_s = settings.end_s + AFTERMATH_DAYS * 86_400.0
-        drifts = draw_drifts(Random(f"{settings.seed}/drifts/{line_id}"), line_id, settings.start_s, until_s)
-        shifts = draw_scrap_shifts(
-            Random(f"{settings.seed}/scrap-shifts/{line_id}"), line_id, settings.start_s, until_s
-        )
-        self.truth += [drift for drift in drifts if drift.start_s <= settings.end_s]
-        self.truth += [shift for shift in shifts if shift.start_s <= settings.end_s]
-        return Conditions(drifts, shifts)
+
+def conditions_of(settings: FactorySettings, line_id: str, note: Callable[[TruthRecord], None]) -> Conditions:
+    """The drifts and scrap shifts of a line; those that begin while there are data are noted."""
+    if not settings.disturbances:
+        return Conditions([], [])
+    until_s = settings.end_s + AFTERMATH_DAYS * 86_400.0
+    drifts = draw_drifts(Random(f"{settings.seed}/drifts/{line_id}"), line_id, settings.start_s, until_s)
+    shifts = draw_scrap_shifts(
+        Random(f"{settings.seed}/scrap-shifts/{line_id}"), line_id, settings.start_s, until_s
+    )
+    hidden: list[DriftTruth | ScrapShiftTruth] = [*drifts, *shifts]
+    for truth in hidden:
+        if truth.start_s <= settings.end_s:
+            note(truth)
+    return Conditions(drifts, shifts)
 
 
 def _announce(book: Book, around: Surroundings, erp: Erp) -> None:

@@ -6,7 +6,6 @@ Law: pieces are made in working time only, and every piece made is in exactly on
 import math
 from dataclasses import dataclass
 from enum import Enum
-from random import Random
 
 from schemas import (
     PackmlState,
@@ -17,8 +16,9 @@ from schemas import (
     RunSuspended,
     SetupStarted,
 )
+from streams.simulator.chances import chances_of
 from streams.simulator.plant import Line
-from streams.simulator.processes import Conditions, Speed, Stops, draw_pieces
+from streams.simulator.processes import Conditions
 from streams.simulator.reports import Work, report_count, report_inspection, report_used
 from streams.simulator.surroundings import Surroundings
 from streams.simulator.truth import RunTruth, ShortageTruth, StopTruth
@@ -27,9 +27,6 @@ from streams.simulator.voices import Gateway
 CONSUMPTION_EVERY_S = 3_600.0
 INSPECTION_EVERY_S = 7_200.0
 UNLOADING_S = 300.0
-SETUP_SPREAD = 0.25
-"""Log deviation of a real setup from its planned time at noise 1."""
-OVER_USE_SHARE = 0.1
 STOP_IS_DUE_S = 0.5
 """Running time left below which a stop begins; above the rounding of floats."""
 
@@ -64,11 +61,8 @@ class LineFloor:
         self._around = around
         self._conditions = conditions
         self._gateway = Gateway(around.kernel, around.site, line)
-        self._rng = Random(f"{settings.seed}/floor/{line.line_id}")
-        self._speed = Speed(Random(f"{settings.seed}/speed/{line.line_id}"), settings.noise)
-        self._scrap_rng = Random(f"{settings.seed}/scrap/{line.line_id}")
-        self._stops = Stops(Random(f"{settings.seed}/stops/{line.line_id}"), settings.disturbances)
-        self._to_stop_s = self._stops.next_after_s()
+        self._chances = chances_of(settings, line)
+        self._to_stop_s = self._chances.until_stop_s(settings.start_s, None)
         self._offset_s = (line.number * 17) % max(1, int(settings.count_step_s))
         self._phase = Phase.IDLE
         self._until_s = 0.0  # end of setup, stop or starvation
@@ -128,11 +122,12 @@ class LineFloor:
         if not queue or queue[0].waits_for or not queue[0].is_announced or at_s < queue[0].release_s:
             return
         run = queue.pop(0)
-        rng, settings = self._rng, self._around.settings
+        chances = self._chances
         planned_s = self._around.site.setup_minutes(self.line, self.family, run.item.family) * 60.0
-        setup_s = planned_s * math.exp(rng.gauss(0.0, SETUP_SPREAD * settings.noise)) if planned_s else 0.0
-        over_use = rng.uniform(0.02, 0.08) if settings.disturbances and rng.random() < OVER_USE_SHARE else 0.0
-        self.work = Work(run, round(setup_s), at_s, self._speed.of_run(), over_use, planned_setup_s=planned_s)
+        setup_s = planned_s * chances.setup_factor(run.run_id) if planned_s else 0.0
+        over_use = chances.over_use(run.run_id)
+        speed = chances.run_speed(run.run_id)
+        self.work = Work(run, round(setup_s), at_s, speed, over_use, planned_setup_s=planned_s)
         self.family = run.item.family
         if setup_s:
             self._phase = Phase.SETUP
@@ -175,8 +170,8 @@ class LineFloor:
     # Stops -----------------------------------------------------------------------------------------------------
 
     def _stop(self, at_s: float) -> None:
-        stop = self._stops.draw()
-        self._to_stop_s = self._stops.next_after_s()
+        stop = self._chances.stop(at_s)
+        self._to_stop_s = self._chances.until_stop_s(at_s, None)
         self._halt(at_s, Phase.STOPPED, stop.reason, self.line.calendar.add_work(at_s, round(stop.lasts_s)))
         model = RunHeld if stop.is_internal else RunSuspended
         self._gateway.tell_line(
@@ -192,7 +187,7 @@ class LineFloor:
     def _starve(self, at_s: float, item_id: str) -> None:
         work = self._the_work()
         if work.unreported != [0, 0]:
-            report_count(self._gateway, self.line, work, self._rng)
+            report_count(self._gateway, self.line, work, self._chances.reports)
             report_used(self._gateway, work)
         arrives_s = self._around.supply.arrival_after(item_id, at_s) + UNLOADING_S
         self._halt(at_s, Phase.STARVED, item_id, arrives_s)
@@ -225,8 +220,9 @@ class LineFloor:
         """Draw the next stretch of running, or starve."""
         work, item = self._the_work(), self._the_work().run.item
         boundary_s = self._conditions.next_boundary(at_s)
+        self._to_stop_s = self._chances.until_stop_s(at_s, self._to_stop_s)
         end_s = min(self._next_report_s(at_s), self._shift_end_s(at_s), at_s + self._to_stop_s, boundary_s)
-        speed = self._speed.factor(end_s - at_s) * self._conditions.speed(at_s) * work.speed
+        speed = self._chances.speed(at_s, end_s - at_s) * self._conditions.speed(at_s) * work.speed
         pieces_per_s = self.line.rate_pcs_per_h / 3600.0 * speed / (1.0 - item.scrap)
         whole = math.floor(work.progress + pieces_per_s * (end_s - at_s))
         possible, missing = self._possible_pieces(work)
@@ -236,7 +232,7 @@ class LineFloor:
             return
         scrap_share = self._scrap_share(work, at_s)
         wanted = work.run.quantity_pcs - work.good
-        good, scrap = draw_pieces(self._scrap_rng, min(whole, possible), wanted, scrap_share)
+        good, scrap = self._chances.pieces(work.run.run_id, min(whole, possible), wanted, scrap_share)
         made = good + scrap
         if good == wanted or made < whole:  # done, or out of material, before the stretch is over
             end_s = at_s + max(0.0, made - work.progress) / pieces_per_s
@@ -271,7 +267,7 @@ class LineFloor:
 
     def _account(self, segment: Segment) -> None:
         """Book a stretch that is over, and report what is due."""
-        work, now_s, rng = self._the_work(), self._around.kernel.now_s, self._scrap_rng
+        work, now_s, rng = self._the_work(), self._around.kernel.now_s, self._chances.inspections
         work.add(segment.good, segment.scrap)
         work.progress = segment.progress
         self._to_stop_s -= now_s - segment.start_s
@@ -279,7 +275,7 @@ class LineFloor:
         is_pause = self._to_stop_s < STOP_IS_DUE_S or not self.line.calendar.is_working(now_s)
         is_due = (now_s - self._offset_s) % self._around.settings.count_step_s == 0.0
         if is_done or is_pause or is_due:
-            report_count(self._gateway, self.line, work, self._rng)
+            report_count(self._gateway, self.line, work, self._chances.reports)
         if is_done or is_pause or (is_due and self._passes(segment.start_s, CONSUMPTION_EVERY_S)):
             report_used(self._gateway, work)
         if is_due and self._passes(segment.start_s, INSPECTION_EVERY_S):

@@ -31,6 +31,11 @@ class Kernel:
         """Hand out an event of the running moment."""
         self._said.append(event)
 
+    def run_until(self, until_s: float) -> Iterator[TimedEvent]:
+        """Events up to a moment, it included; the clock then stands at it, and more can be asked for."""
+        yield from self.run(lambda: not self._waiting or self._waiting[0][0] > until_s)
+        self.now_s = max(self.now_s, until_s)
+
     def run(self, is_over: Callable[[], bool]) -> Iterator[TimedEvent]:
         """Events as they are said, until it is over or nothing waits."""
         while self._waiting and not is_over():

@@ -167,7 +167,7 @@ def build_sites(settings: FactorySettings) -> list[Site]:
         rng = Random(f"{settings.seed}/plant/{index}")
         has_finishing = settings.two_steps and share >= 3
         _add_people(site, rng)
-        _add_products(site, rng, has_finishing)
+        _add_products(site, rng, settings, has_finishing)
         _add_trade(site, rng, index)
         _add_lines(site, rng, settings, [next(numbers) for _ in range(share)], has_finishing)
         sites.append(site)
@@ -185,7 +185,7 @@ def _with_role(site: Site, role: str) -> list[Person]:
     return [person for person in site.people if person.role == role]
 
 
-def _add_products(site: Site, rng: Random, has_finishing: bool) -> None:
+def _add_products(site: Site, rng: Random, settings: FactorySettings, has_finishing: bool) -> None:
     buyers = _with_role(site, "buyer")
     for number in range(1, 13):
         item_id = f"{site.site_id}-C{number:02d}"
@@ -195,7 +195,7 @@ def _add_products(site: Site, rng: Random, has_finishing: bool) -> None:
             lead_time_days=float(rng.randint(2, 10)),
             buyer_id=rng.choice(buyers).person_id,
         )
-    for name in AREAS:
+    for name in AREAS[: settings.areas]:
         site.areas[f"{site.site_id}-{name.lower()}"] = name
         for number in range(1, 9):
             _add_item(site, rng, name, number, is_finished=has_finishing and number % 4 == 0)
@@ -204,7 +204,7 @@ def _add_products(site: Site, rng: Random, has_finishing: bool) -> None:
     for before in FAMILIES:
         for after in FAMILIES:
             if before != after:
-                site.setup_min[before, after] = float(rng.randrange(15, 65, 5))
+                site.setup_min[before, after] = rng.randrange(15, 65, 5) * settings.setup_scale
 
 
 def _add_item(site: Site, rng: Random, area: str, number: int, is_finished: bool) -> None:
@@ -263,7 +263,7 @@ def _add_lines(
 ) -> None:
     for place, number in enumerate(numbers):
         is_finishing = has_finishing and place == len(numbers) - 1
-        area = FINISHING_AREA if is_finishing else AREAS[place % len(AREAS)]
+        area = FINISHING_AREA if is_finishing else AREAS[place % settings.areas]
         kind = "shifts-2" if is_finishing else rng.choices(list(CALENDARS), weights=(1, 6, 2))[0]
         rate = float(rng.randrange(160, 760, 20))
         if is_finishing:  # it sees a quarter of what the others make, and has room for more

@@ -100,7 +100,12 @@ def _line_events(site: Site, line: Line, settings: FactorySettings) -> Iterator[
             name=station_id.partition("-")[2],
         )
     entries = [
-        SetupEntry(from_family=before, to_family=after, setup_min=site.setup_minutes(line, before, after))
+        SetupEntry(
+            from_family=before,
+            to_family=after,
+            setup_min=site.setup_minutes(line, before, after),
+            cost=site.setup_minutes(line, before, after) / 60.0 * settings.setup_cost_per_h,
+        )
         for before, after in site.setup_min
     ]
     yield SetupMatrixUpserted(

@@ -9,6 +9,7 @@ import math
 from dataclasses import dataclass
 from random import Random
 
+from streams.simulator.settings import BREAKDOWN_SHARE, STOP_EVERY_H
 from streams.simulator.truth import DriftTruth, ScrapShiftTruth
 
 DAY_S = 86_400.0
@@ -30,11 +31,8 @@ MEAN_MICRO_LOSS = MICRO_STOPS_PER_H / HOUR_S * MICRO_STOP_MEDIAN_S * math.exp(MI
 
 LEAST_STEP_S = 10.0
 
-STOP_EVERY_H = 22.0
 STOP_MEDIAN_MIN = 22.0
 STOP_SPREAD = 0.9
-BREAKDOWN_SHARE = 0.06
-"""Share of stops that are breakdowns, ten times as long."""
 STOPS = (
     ("jam", True),
     ("tool change", True),
@@ -129,20 +127,28 @@ class Stop:
 class Stops:
     """When a line stops while it runs, and for how long."""
 
-    def __init__(self, rng: Random, is_on: bool) -> None:
+    def __init__(
+        self,
+        rng: Random,
+        is_on: bool,
+        every_h: float = STOP_EVERY_H,
+        breakdown_share: float = BREAKDOWN_SHARE,
+    ) -> None:
         self._rng = rng
         self._is_on = is_on
+        self._every_s = every_h * HOUR_S
+        self._breakdown_share = breakdown_share
 
     def next_after_s(self) -> float:
         """Seconds of running until the next stop."""
-        return 60.0 + round(self._rng.expovariate(1.0 / (STOP_EVERY_H * HOUR_S))) if self._is_on else math.inf
+        return 60.0 + round(self._rng.expovariate(1.0 / self._every_s)) if self._is_on else math.inf
 
     def draw(self) -> Stop:
         """The stop that begins now."""
         rng = self._rng
         reason, is_internal = rng.choice(STOPS)
         lasts_s = rng.lognormvariate(math.log(STOP_MEDIAN_MIN * 60.0), STOP_SPREAD)
-        if rng.random() < BREAKDOWN_SHARE:
+        if rng.random() < self._breakdown_share:
             reason, is_internal, lasts_s = "breakdown", True, lasts_s * 10.0
         guess = float(max(5, round(lasts_s * rng.uniform(0.5, 1.5) / 300.0) * 5))
         return Stop(reason, is_internal, lasts_s, guess if rng.random() < 0.5 else None)

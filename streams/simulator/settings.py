@@ -6,6 +6,10 @@ from zoneinfo import ZoneInfo
 
 ZONE = ZoneInfo("Europe/Berlin")
 
+STOP_EVERY_H = 22.0
+BREAKDOWN_SHARE = 0.06
+"""Share of stops that are breakdowns, ten times as long."""
+
 
 @dataclass(frozen=True, slots=True)
 class FactorySettings:
@@ -30,6 +34,12 @@ class FactorySettings:
         first_line: number of the first line.
         skipped_lines: numbers that belong to somebody else, when the factory lives beside another story.
         with_site: whether site and plant manager are told; False where another story tells them.
+        same_world: whether luck goes by run and moment, so that two plans meet the same one (chances.py).
+        areas: areas that the lines are spread over, 1 to 3; fewer areas, more lines that can make an item.
+        setup_scale: on every setup between families; 1.0 is 15 to 60 minutes.
+        setup_cost_per_h: money an hour of planned setup, told in the setup matrices.
+        stop_every_h: mean working hours between two stops of a line; breakdown_share: of them that last ten times as
+            long. Both only where same_world is set.
     """
 
     seed: int = 1
@@ -50,6 +60,12 @@ class FactorySettings:
     first_line: int = 1
     skipped_lines: tuple[int, ...] = ()
     with_site: bool = True
+    same_world: bool = False
+    areas: int = 3
+    setup_scale: float = 1.0
+    setup_cost_per_h: float = 0.0
+    stop_every_h: float = STOP_EVERY_H
+    breakdown_share: float = BREAKDOWN_SHARE
 
     def __post_init__(self) -> None:
         if self.start.tzinfo is None:
@@ -60,6 +76,10 @@ class FactorySettings:
             raise ValueError("days, count_step_s and clock_step_s are at least 1")
         if not 0.0 < self.load <= 1.0 or self.noise < 0.0:
             raise ValueError("load lies above 0 and up to 1, noise is not negative")
+        if not 1 <= self.areas <= 3 or self.setup_scale < 0.0:
+            raise ValueError("areas are 1 to 3, setup_scale is not negative")
+        if self.stop_every_h <= 0.0 or not 0.0 <= self.breakdown_share <= 1.0:
+            raise ValueError("stop_every_h lies above 0, breakdown_share from 0 to 1")
 
     @property
     def start_s(self) -> float:

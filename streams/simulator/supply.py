@@ -66,6 +66,11 @@ class Supply:
             self._order_for(item_id, needs)
         self._kernel.at(self._settings.start_s, self._report_stock)
 
+    def start_full(self, quantity: float) -> None:
+        """Begin with so much of everything that nothing needs to be bought, and tell the stock."""
+        self.stock = dict.fromkeys(self.stock, quantity)
+        self._kernel.at(self._settings.start_s, self._report_stock)
+
     def _order_for(self, item_id: str, needs: list[tuple[float, float]]) -> None:
         """Initial stock up to the first receipt, then a receipt for each span of days."""
         start_s = self._settings.start_s

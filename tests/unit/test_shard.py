@@ -65,7 +65,7 @@ class World:
         return self.records[-len(values) :]
 
     def put(self, topic: str, *pairs: tuple[str, bytes | None]) -> None:
-        producer = Producer(self.client)
+        producer = Producer({**self.client, "message.max.bytes": 20_000_000})
         for key, value in pairs:
             producer.produce(topic, key=key, value=value, partition=0)
         assert 0 == producer.flush(10)
@@ -386,7 +386,7 @@ def test_a_batch_that_kafka_will_never_take_stops_the_worker(world: World) -> No
     async def scenario() -> None:
         keeping = Keeping(world)
         await keeping.keeper.take_over([0])
-        await keeping.keeper.fold(0, *world.log(json.dumps({"events": [["e0", "k" * 600_000]]}).encode()))
+        await keeping.keeper.fold(0, *world.log(json.dumps({"events": [["e0", "k" * 4_500_000]]}).encode()))
         assert "MSG_SIZE_TOO_LARGE" in str(await keeping.crash_reason)
         assert ["restored", "folded", "failed"] == keeping.metrics.told
         assert [] == world.acknowledged

@@ -1,0 +1,309 @@
+"""The solver role: reads requests, lets the engine work on them turn by turn, publishes each revision of the answers.
+
+Law: each turn of the loop keeps this order: 1 read requests, 2 let one of them work for a moment, 3 send what came of it,
+4 take the broker's answers, 5 commit. A request's offset is committed when the broker has the final revision: a crash
+solves it again, and the same request gives the same revisions, of which readers take the first.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+
+import structlog
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from schemas import Proposal
+from schemas.topics import REPLAN_REQUESTS
+from streams.admin import Health
+from streams.ingest_setup import kafka_logger
+from streams.metrics import Metrics
+from streams.settings import Settings
+from streams.solver_answers import Unreadable, read_request
+from streams.solver_desk import Engine, GivenUp, Position, SolverDesk, Turn
+from streams.solver_outbox import Outbox
+from streams.solver_progress import SolverProgress
+
+log = structlog.get_logger(__name__)
+
+READ_RECORDS = 100
+"""Requests read at once, behind the first one."""
+
+IDLE_WAIT_S = 0.1
+"""How long a turn with nothing to solve waits for a request; it ends when one comes. Too small: a busy idle loop. Too
+large: a stop is noticed late."""
+
+WORK_S = 0.02
+"""How long turns go on between two looks at Kafka. Too small: the time goes into looking, for a turn may take less than a
+millisecond. Too large: a new request waits so long for its first turn."""
+
+COMMIT_EVERY_S = 0.5
+"""Too small: the broker is busy with commits. Too large: so much is solved again after a crash."""
+
+LOOK_EVERY_S = 1.0
+
+DRAIN_TIMEOUT_S = 8.0
+"""How long a stop or a rebalance waits for the broker to take what was sent. Must stay below the time that a container
+is given."""
+
+SESSION_TIMEOUT_MS = 10_000
+"""How long the group waits for a silent worker; a turn takes a fraction of a second. Too small: a busy machine loses its
+partitions. Too large: so long nobody solves what a killed worker had."""
+
+
+class SolverWorker:
+    """One member of the solver group.
+
+    Args:
+        settings: of the installation.
+        engine: solvers.engine.solve, warmed up.
+        stop: set by whoever wants it to end.
+        metrics, health: where it tells how it is.
+        clock: seconds that only grow.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        engine: Engine,
+        stop: threading.Event,
+        metrics: Metrics,
+        health: Health,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._topic = settings.topic_prefix + REPLAN_REQUESTS
+        self._requests_max = settings.solver_requests_max
+        self._skipped = frozenset(settings.solver_skip)
+        self._stop = stop
+        self._metrics = metrics
+        self._health = health
+        self._desk = SolverDesk(engine, clock)
+        self._progress = SolverProgress()
+        self._outbox = Outbox(settings)
+        self._is_paused = False
+        self._next_commit = self._next_look = 0.0
+        self._consumer = Consumer(
+            {
+                **settings.client_config(),
+                "group.id": f"{settings.app_id}-solver",
+                **({"group.instance.id": settings.instance_id} if settings.instance_id else {}),
+                "enable.auto.commit": False,
+                "enable.auto.offset.store": False,
+                "isolation.level": "read_committed",
+                "auto.offset.reset": "earliest",
+                "session.timeout.ms": SESSION_TIMEOUT_MS,
+                "fetch.wait.max.ms": 50,  # the embedded broker answers only when it is over
+                "fetch.queue.backoff.ms": 10,
+            },
+            logger=kafka_logger(),
+        )
+
+    def run(self) -> None:
+        """Work until stopped or failed.
+
+        Raises:
+            EngineFailed: a bug of ours; the message has the position of the request.
+            ProposalNotSent: Kafka did not take a proposal. Start again: its request is solved again.
+            KafkaException: the client cannot go on.
+        """
+        self._health.not_ready("assignment", "no partitions of the requests yet")
+        self._health.started()
+        try:
+            self._consumer.subscribe(
+                [self._topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost
+            )
+            while not self._stop.is_set():
+                self._health.beat()
+                self._read()
+                self._work()
+                self._outbox.take_reports()
+                self._commit()
+                self._look()
+            self._settle()
+        finally:
+            self._consumer.close()
+
+    # 1 read -----------------------------------------------------------------------------------------------------------
+
+    def _read(self) -> None:
+        first = self._consumer.poll(0.0 if len(self._desk) else IDLE_WAIT_S)
+        if first is None:
+            return
+        for message in [first, *self._consumer.consume(READ_RECORDS, 0.0)]:
+            error = message.error()
+            if error is None:
+                self._take(message)
+            else:
+                self._broken(error)
+
+    def _take(self, message: Message) -> None:
+        partition, offset, value = message.partition(), message.offset(), message.value()
+        assert partition is not None
+        assert offset is not None
+        position = partition, offset
+        if not self._progress.read(*position):
+            return  # fetched before a rebalance took the partition
+        if value is None:
+            self._progress.done(*position)
+            return
+        try:
+            request = read_request(value)
+        except Unreadable as unreadable:
+            self._refuse(position, "unreadable", str(unreadable), unreadable.answer)
+            return
+        self._metrics.solver_requests.labels(trigger=request.trigger).inc()
+        if f"{partition}@{offset}" in self._skipped:
+            self._refuse(position, "skipped", "skipped by an operator (FORESITE_SOLVER_SKIP)", None)
+            return
+        for ended in self._desk.take(position, request):
+            self._give_up(ended)
+
+    def _give_up(self, ended: GivenUp) -> None:
+        self._progress.done(*ended.position)
+        self._metrics.solver_cancelled.labels(reason=ended.reason).inc()
+        log.debug("request_given_up", request_id=ended.request_id, reason=ended.reason)
+
+    def _refuse(self, position: Position, reason: str, why: str, answer: Proposal | None) -> None:
+        """A request without options: its sender is told where it can be, and people by the log in any case."""
+        partition, offset = position
+        self._metrics.solver_refused.labels(reason=reason).inc()
+        log.error(
+            "request_refused",
+            reason=reason,
+            error=why,
+            topic=self._topic,
+            partition=partition,
+            offset=offset,
+            proposal_id=None if answer is None else answer.proposal_id,
+        )
+        if answer is None:
+            self._progress.done(partition, offset)
+        else:
+            self._outbox.send(answer, lambda: self._progress.done(partition, offset))
+
+    def _broken(self, error: KafkaError) -> None:
+        self._metrics.kafka_errors.labels(reason=error.name()).inc()
+        if error.fatal():
+            raise KafkaException(error)
+        log.warning("kafka_error", error=error.str())
+        if error.code() == KafkaError._ALL_BROKERS_DOWN:  # the client reconnects by itself
+            self._health.not_ready("kafka", "no broker answers")
+
+    # 2 work, 3 send ---------------------------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        """Turns until one has something to say, or it is time to look at Kafka again."""
+        until = time.monotonic() + WORK_S
+        turn = self._desk.turn()
+        while turn is not None and turn.proposal is None and time.monotonic() < until:
+            turn = self._desk.turn()
+        if turn is not None and turn.proposal is not None:
+            self._publish(turn, turn.proposal)
+
+    def _publish(self, turn: Turn, proposal: Proposal) -> None:
+        position = turn.ticket.position
+        if turn.outcome == "refused":
+            self._refuse(position, "refused", proposal.error or "", proposal)
+            return
+        self._count(turn, proposal)
+        self._outbox.send(
+            proposal, None if turn.outcome == "revision" else lambda: self._progress.done(*position)
+        )
+
+    def _count(self, turn: Turn, proposal: Proposal) -> None:
+        self._metrics.solver_stage_seconds.labels(stage=proposal.stage).observe(turn.seconds)
+        for option in proposal.options:
+            if proposal.is_final and option.feasible:
+                self._metrics.solver_options.labels(kind=option.label).inc()
+        if proposal.error is not None:  # beside options it is what the checker had to say of others
+            self._metrics.solver_rejected_by_checker.inc()
+            log.error("options_rejected_by_checker", proposal_id=proposal.proposal_id, error=proposal.error)
+        if proposal.is_final:
+            log.info(
+                "request_answered",
+                proposal_id=proposal.proposal_id,
+                trigger=proposal.trigger,
+                revision=proposal.revision,
+                options=len(proposal.options),
+                moves=proposal.moves,
+                seconds=round(turn.seconds, 3),
+            )
+
+    # 5 commit ---------------------------------------------------------------------------------------------------------
+
+    def _commit(self, *, must_wait: bool = False) -> None:
+        if not must_wait and time.monotonic() < self._next_commit:
+            return
+        self._next_commit = time.monotonic() + COMMIT_EVERY_S
+        offsets = [
+            TopicPartition(self._topic, partition, offset)
+            for partition, offset in self._progress.take_committable().items()
+        ]
+        if not offsets:
+            return
+        try:
+            if must_wait:
+                self._consumer.commit(offsets=offsets, asynchronous=False)
+            else:
+                self._consumer.commit(offsets=offsets, asynchronous=True)
+        except KafkaException as error:  # what is not committed is solved again, with the same answer
+            log.warning("offsets_not_committed", error=str(error))
+
+    def _settle(self) -> None:
+        """What was sent arrives and is committed, before partitions are given up."""
+        self._outbox.settle(DRAIN_TIMEOUT_S, self._health.beat)
+        self._commit(must_wait=True)
+
+    # Partitions -------------------------------------------------------------------------------------------------------
+
+    def _assigned(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._metrics.rebalances.inc()
+        for here in partitions:
+            self._progress.gain(here.partition)
+        self._metrics.assigned_partitions.set(len(self._progress.partitions))
+        self._is_paused = False
+        if partitions:
+            self._health.ready("assignment")
+
+    def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._settle()
+        self._lost(consumer, partitions)
+
+    def _lost(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        for here in partitions:
+            self._progress.lose(here.partition)
+            dropped = self._desk.drop(here.partition)
+            self._metrics.solver_cancelled.labels(reason="rebalanced").inc(dropped)
+        self._metrics.assigned_partitions.set(len(self._progress.partitions))
+        if not self._progress.partitions:
+            self._health.not_ready("assignment", "no partitions of the requests yet")
+
+    def _pause_or_resume(self) -> None:
+        is_full = len(self._desk) >= self._requests_max
+        if is_full == self._is_paused:
+            return
+        assigned = self._consumer.assignment()
+        if is_full:
+            log.warning("reading_paused", requests=len(self._desk))
+            self._consumer.pause(assigned)
+        else:
+            self._consumer.resume(assigned)
+        self._is_paused = is_full
+
+    def _look(self) -> None:
+        self._pause_or_resume()
+        if time.monotonic() < self._next_look:
+            return
+        self._next_look = time.monotonic() + LOOK_EVERY_S
+        self._metrics.solver_queue.set(len(self._desk))
+        behind = 0
+        for partition in self._progress.partitions:
+            _, end = self._consumer.get_watermark_offsets(TopicPartition(self._topic, partition), cached=True)
+            behind += max(0, end - (self._progress.position(partition) or end))
+        self._metrics.consumer_lag_records.labels(topic=REPLAN_REQUESTS).set(behind)
+        if "kafka" in self._health.reasons:
+            try:
+                self._consumer.list_topics(self._topic, timeout=0.5)
+            except KafkaException:
+                return
+            self._health.ready("kafka")
