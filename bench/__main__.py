@@ -11,7 +11,21 @@ from contextlib import ExitStack
 from confluent_kafka import KafkaException
 from rich.console import Console
 
-from bench import alerts, calibration, committed, detection, factory, fold, ingest, latency, loop, quality
+from bench import (
+    alerts,
+    calibration,
+    committed,
+    detection,
+    disruptions,
+    factory,
+    fold,
+    ingest,
+    latency,
+    loop,
+    quality,
+    replanning,
+    solver,
+)
 from bench.brokers import BenchFailed, Broker, broker
 from bench.results import Machine, Result, print_table, this_machine
 from schemas import ForesiteError
@@ -22,6 +36,8 @@ ALONE: dict[str, Callable[..., Iterator[Result]]] = {
     "quality": quality.measure,
     "calibration": calibration.measure,
     "alerts": alerts.measure,
+    "disruptions": disruptions.measure,
+    "replanning": replanning.measure,
     "factory": factory.measure,
 }
 """Benchmarks that need no broker; everything random in them follows from the seed."""
@@ -39,16 +55,8 @@ DEFAULT_SEED = 1
 TABLE_WIDTH = 130
 
 ORDER = (
-    "fold",
-    "ingest",
-    "twin",
-    "latency",
-    "loop",
-    "detection",
-    "quality",
-    "calibration",
-    "alerts",
-    "factory",
+    *("fold", "ingest", "twin", "latency", "loop", "detection", "quality", "calibration", "alerts"),
+    *("replanning", "disruptions", "factory", "solver"),
 )
 
 
@@ -74,7 +82,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             notes.print(f"broker: {on.kind} at {on.servers}", highlight=False)
         for name in names:
             try:
-                for row in measure(name, on, quick=options.quick, seed=options.seed):
+                rows = (
+                    _solver_rows(options)
+                    if name == "solver"
+                    else measure(name, on, quick=options.quick, seed=options.seed)
+                )
+                for row in rows:
                     results.append(row)
                     if options.json:
                         print(row.to_json(), flush=True)
@@ -97,6 +110,14 @@ def measure(name: str, on: Broker | None, *, quick: bool, seed: int = DEFAULT_SE
     return WITH_BROKER[name](on, machine, quick=quick)
 
 
+def _solver_rows(options: argparse.Namespace) -> Iterator[Result]:
+    """The one benchmark with options of its own."""
+    chosen = solver.options_of(
+        options.instances, options.family or [], options.time, options.seeds, options.against
+    )
+    return solver.measure(this_machine(), quick=options.quick, seed=options.seed, options=chosen)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument(
@@ -113,6 +134,18 @@ def _parser() -> argparse.ArgumentParser:
         "--kafka", metavar="HOST:PORT", help="measure against this Kafka; our topics are deleted"
     )
     parser.add_argument("--embedded", action="store_true", help="measure against the embedded broker")
+    of_solver = parser.add_argument_group("solver")
+    of_solver.add_argument("--instances", metavar="DIR", help="folder of the families, or of one")
+    of_solver.add_argument(
+        "--family", action="append", help=f"{', '.join(solver.FAMILIES)}; default: all that are there"
+    )
+    of_solver.add_argument(
+        "--time", type=float, default=2.0, help="seconds of wall time an instance and seed"
+    )
+    of_solver.add_argument("--seeds", type=int, default=1, help="how many, from --seed on; medians over them")
+    of_solver.add_argument(
+        "--against", help=f"{','.join(solver.PEERS)} (default), some of them, or none; at the same wall time"
+    )
     parser.add_argument("--profile", action="store_true", help="profile the pure fold instead of measuring")
     return parser
 

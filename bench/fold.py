@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from bench.asking import measure_problem
 from bench.plant import BenchPlant, Body, facts_values
 from bench.results import Machine, Result, result
 from schemas import Facts, Output, decode_facts
@@ -83,6 +84,7 @@ def measure(machine: Machine, *, quick: bool, seed: int = 1) -> Iterator[Result]
             seconds = [work() for _ in range(warm_up + runs)][warm_up:]
             rates = [case.events / each for each in seconds]
             yield result("fold", f"{case.name}/{metric}", "events/CPU s", rates, machine)
+    yield measure_problem(machine, quick=quick)
 
 
 def decoding(case: Case) -> float:

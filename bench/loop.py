@@ -5,16 +5,18 @@ from each line. Each trial stops another line, waits for the final revision, and
 facts, requests and proposals side by side, so that the parts add up: all moments are its own.
 """
 
+import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from subprocess import Popen
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from bench.brokers import BenchFailed, Broker, Watch, installation, producer, roles, send_bodies
-from bench.loop_plant import LINES, RATE_PCS_PER_H, RUNS_A_LINE, LoopPlant
+from bench.brokers import BenchFailed, Broker, Watch, cpu_seconds, installation, producer, roles, send_bodies
+from bench.loop_plant import LINES, RUNS_A_LINE, LoopPlant
 from bench.plant import Body, encode, source_partition
 from bench.results import Machine, Result, result
 from schemas import Proposal, ReplanRequested
@@ -33,17 +35,25 @@ QUIET_WITHIN_S = 60.0
 BETWEEN_TRIALS_S = 0.137
 """No part of the commit interval: trials must not fall into step with it."""
 
+ROLES = ("ingest", "twin", "solver")
 STAGES = ("hold", "repair", "polish")
-GOALS_MS = {"hold": 500.0, "repair": 1_000.0, "polish": 4_000.0}
 
 
 @dataclass(slots=True)
 class _Trial:
-    """Moments of one trial, in seconds of the observer's clock, from the machine event on."""
+    """Moments of one trial, in seconds of the observer's clock, from the machine event on.
+
+    Attributes:
+        facts_s, request_s: when it was read; request_made_s, first_made_s: when its producer had it, by its timestamp,
+            the first of the twin's and of the solver's.
+        stages: when the first proposal of each was read; final_s: the last one.
+    """
 
     facts_s: float
+    request_made_s: float
     request_s: float
     request_bytes: int
+    first_made_s: float = 0.0
     stages: dict[str, float] = field(default_factory=dict)
     final_s: float = 0.0
     first_options: int = 0
@@ -56,11 +66,16 @@ def measure(on: Broker, machine: Machine, *, quick: bool) -> Iterator[Result]:
     plant = LoopPlant(datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=20))
     with installation(on, facts_partitions=1, clock="wall") as settings:
         send_bodies(settings, list(plant.model()))
-        with roles(settings, "ingest", "twin", "solver") as processes:
+        with roles(settings, *ROLES) as processes:
             _wait_for_orders(settings, Watch("the first projections", processes))
             send_bodies(settings, list(plant.begun()))
-            done = _trials(settings, plant, warm_up, trials)
+            send_bodies(settings, list(plant.made(datetime.now(UTC))))
+            done, cpu = _trials(settings, plant, warm_up, trials, processes)
     yield from _results(done, machine)
+    for name, seconds in cpu.items():
+        yield result("loop", f"cpu_a_trial/{name}", "CPU ms", [seconds / trials * 1000.0], machine)
+    if hasattr(os, "getloadavg"):
+        yield result("loop", "load_at_the_end", "processes", [os.getloadavg()[0]], machine)
 
 
 def _results(done: list[_Trial], machine: Machine) -> Iterator[Result]:
@@ -79,8 +94,12 @@ def _results(done: list[_Trial], machine: Machine) -> Iterator[Result]:
         yield row_of_p99(name, milliseconds, machine)
     parts = {
         "event_to_facts": [trial.facts_s for trial in done],
-        "facts_to_request": [trial.request_s - trial.facts_s for trial in done],
-        "request_to_first": [seconds - trial.request_s for seconds, trial in zip(first, done, strict=True)],
+        "facts_to_request_made": [trial.request_made_s - trial.facts_s for trial in done],
+        "request_made_to_committed": [trial.request_s - trial.request_made_s for trial in done],
+        "request_to_first_made": [trial.first_made_s - trial.request_s for trial in done],
+        "first_made_to_read": [
+            seconds - trial.first_made_s for seconds, trial in zip(first, done, strict=True)
+        ],
     }
     for name, values in parts.items():
         yield result("loop", f"part/{name}", "ms", [value * 1000.0 for value in values], machine)
@@ -130,6 +149,7 @@ def _consumer(settings: Settings, group: str, topics: tuple[str, ...], *, from_e
 @dataclass(frozen=True, slots=True)
 class _Seen:
     topic: str
+    made_s: float
     at_s: float
     value: bytes
 
@@ -163,7 +183,8 @@ class _Observer:
             value = message.value()
             assert isinstance(value, bytes)
             now_s = time.perf_counter()
-            self.seen.append(_Seen(topic, now_s, value))
+            made_s = message.timestamp()[1] / 1000.0 - time.time() + now_s
+            self.seen.append(_Seen(topic, made_s, now_s, value))
             if topic != FACTS:
                 self.last_s = now_s
 
@@ -176,16 +197,22 @@ class _Observer:
             time.sleep(0.05)
 
 
-def _trials(settings: Settings, plant: LoopPlant, warm_up: int, trials: int) -> list[_Trial]:
+def _trials(
+    settings: Settings, plant: LoopPlant, warm_up: int, trials: int, processes: Sequence[Popen[bytes]]
+) -> tuple[list[_Trial], dict[str, float]]:
+    """The trials, and the processor time that each role used for them, counts and ticks in between included."""
     client = producer(settings, linger_ms=0)
     over = threading.Event()
     held: set[int] = set()
     background = threading.Thread(target=_count, args=(settings, plant, over, held), name="bench-counts")
     background.start()
-    done = []
+    done: list[_Trial] = []
+    before: list[float | None] = []
     try:
         with _Observer(settings) as observer:
             for number in range(warm_up + trials):
+                if number == warm_up:
+                    before = [cpu_seconds(process.pid) for process in processes]
                 line = number % LINES
                 observer.wait_for_quiet()
                 time.sleep(BETWEEN_TRIALS_S)
@@ -201,7 +228,9 @@ def _trials(settings: Settings, plant: LoopPlant, warm_up: int, trials: int) -> 
                 held.discard(line)
                 if number >= warm_up:
                     done.append(trial)
-        return done
+        after = [cpu_seconds(process.pid) for process in processes]
+        used = zip(ROLES, before, after, strict=True)
+        return done, {name: b - a for name, a, b in used if a is not None and b is not None}
     finally:
         over.set()
         background.join()
@@ -232,13 +261,17 @@ def _trial(
             request = ReplanRequested.model_validate_json(each.value)
             if event_id.decode() in request.caused_by:
                 request_id = request.request_id
-                trial = _Trial(after_s if facts_s is None else facts_s, after_s, len(each.value))
+                trial = _Trial(
+                    after_s if facts_s is None else facts_s, each.made_s - began_s, after_s, len(each.value)
+                )
         elif each.topic == PROPOSALS and trial is not None:
             proposal = Proposal.model_validate_json(each.value)
             if proposal.request_id != request_id:
                 continue
             if proposal.error is not None:
                 raise BenchFailed(f"{proposal.proposal_id}: {proposal.error}")
+            if not trial.stages:
+                trial.first_made_s = each.made_s - began_s
             trial.stages.setdefault(proposal.stage, after_s)
             if proposal.is_final:
                 trial.final_s, trial.proposal_bytes = after_s, len(each.value)
@@ -256,7 +289,11 @@ def _count(settings: Settings, plant: LoopPlant, over: threading.Event, held: se
     while not over.wait(1.0):
         number += 1
         for line in (line for line in range(LINES) if line not in held):
-            _send(settings, client, plant.count(line, number, datetime.now(UTC), RATE_PCS_PER_H / 3600.0))
+            _send(
+                settings,
+                client,
+                plant.count(line, number, datetime.now(UTC), plant.rate_pcs_per_h(line) / 3600.0),
+            )
     client.flush(10.0)
 
 

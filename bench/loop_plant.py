@@ -13,8 +13,8 @@ from bench.plant import SITE, Body
 
 LINES = 20
 RUNS_A_LINE = 10
-GROUP = 5
-"""Lines that can make the same items."""
+GROUP = 20
+"""Lines that can make the same items: all, so that a request reaches over the whole plant. The hardest case."""
 
 RUN_H = 3.0
 AIR_H = 0.4
@@ -44,6 +44,10 @@ class LoopPlant:
         """Name of a run of a line."""
         return f"R-{line:02}-{run}"
 
+    def rate_pcs_per_h(self, line: int) -> float:
+        """Planned good pieces an hour of a line, whatever it makes."""
+        return RATE_PCS_PER_H * (1.0 - 0.04 * (line % 3))
+
     def model(self) -> Iterator[Body]:
         """Everything but what machines say."""
         told = self.start - timedelta(hours=1)
@@ -72,7 +76,7 @@ class LoopPlant:
                 line_id=line_id,
                 name=f"Line {line}",
                 setup_family=family,
-                rate_pcs_per_h=RATE_PCS_PER_H,
+                rate_pcs_per_h=self.rate_pcs_per_h(line),
             )
         for group in range(LINES // GROUP):
             for family in FAMILIES:
@@ -83,7 +87,7 @@ class LoopPlant:
                     {
                         "step": 1,
                         "line_id": self.line_id(line),
-                        "rate_pcs_per_h": RATE_PCS_PER_H * (1.0 - 0.04 * (line % 3)),
+                        "rate_pcs_per_h": self.rate_pcs_per_h(line),
                     }
                     for line in lines
                 ]
@@ -96,6 +100,12 @@ class LoopPlant:
         for line in range(LINES):
             run_id = self.run_id(line)
             yield self._said("run_started", self.start, run_id, line_id=self.line_id(line), run_id=run_id)
+
+    def made(self, until: datetime) -> Iterator[Body]:
+        """What each line made since its start, as planned: without it all would look behind."""
+        hours = (until - self.start).total_seconds() / 3600.0
+        for line in range(LINES):
+            yield self.count(line, 0, until, hours * self.rate_pcs_per_h(line))
 
     def count(self, line: int, number: int, at: datetime, good: float) -> Body:
         """Pieces of a line's first run since the count before."""
@@ -137,7 +147,7 @@ class LoopPlant:
         self, line: int, run: int, item: str, begin: datetime, length: timedelta, told: datetime
     ) -> Iterator[Body]:
         """A run and its order, promised one to nine hours after its planned end."""
-        rate = RATE_PCS_PER_H * (1.0 - 0.04 * (line % 3))
+        rate = self.rate_pcs_per_h(line)
         pieces = rate * length.total_seconds() / 3600.0
         run_id, order_id = self.run_id(line, run), f"SO-{line:02}-{run}"
         slack = timedelta(hours=1.0 + (line * 5 + run * 3) % 9)

@@ -13,16 +13,16 @@ from schemas.plans import OptionLabel
 from solvers.aside import aside
 from solvers.board import Board
 from solvers.evaluator import Evaluated, evaluate
-from solvers.goals import Weights, worth
+from solvers.goals import Weights
 from solvers.inserting import early, first_plan
 from solvers.line_walk import PlanInvalid
 from solvers.overtime import buy_overtime
 from solvers.plan_arrays import compile_problem
 from solvers.problem import Problem
 from solvers.repairing import searched
-from solvers.splitting import splits_of
+from solvers.splitting import best_split
 from solvers.tidying import tidied
-from solvers.windows import polish
+from solvers.windows import WINDOW_LIMIT, polish
 from solvers.working_time import length_of
 
 SHARE = 0.08
@@ -37,7 +37,14 @@ MOST_SPLITS = 3
 """Late orders for which a split is looked for, the dearest first. Each tries every place of every line that can help."""
 
 WINDOWS = 2
-"""Windows that CP-SAT solves, about a second of deterministic time each at most. More belong to idle time."""
+"""Windows that CP-SAT solves. More belong to idle time."""
+
+WINDOW_S_A_MOVE = 1e-6
+"""Deterministic seconds of a window for each move of the budget, up to WINDOW_LIMIT: who asks for a quick answer gets no
+second of CP-SAT."""
+
+LEAST_WINDOW_S = 0.05
+"""Below it CP-SAT gives back the plan that it was given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +149,9 @@ def _in_whole_seconds(found: Evaluated) -> Evaluated:
 def _windows(board: Board) -> Iterator[Other | None]:
     """CP-SAT on windows of the best plan so far."""
     problem = board.hold.problem
+    limit = min(WINDOW_LIMIT, WINDOW_S_A_MOVE * problem.wire.move_budget)
+    if limit < LEAST_WINDOW_S:
+        return
     best = board.best
     compiled = compile_problem(board.hold, best.plan, board.weights)
     yield None
@@ -149,7 +159,8 @@ def _windows(board: Board) -> Iterator[Other | None]:
         return
     before = compiled.sequences_of(best.plan)
     seed = problem.wire.seed
-    sequences = yield from aside(partial(polish, compiled.instance, before, seed=seed, rounds=WINDOWS))
+    solve = partial(polish, compiled.instance, before, seed=seed, rounds=WINDOWS, deterministic_limit=limit)
+    sequences = yield from aside(solve)
     if sequences == before:
         return
     try:
@@ -171,13 +182,10 @@ def _split(board: Board, first: Evaluated) -> Iterator[Other | None]:
     if first.plan.splits:
         return
     for order in late[:MOST_SPLITS]:
-        best: Evaluated | None = None
-        for split in splits_of(first, order):
-            if best is None or worth(split.evaluated, board.weights) < worth(best, board.weights):
-                best = split.evaluated
-            yield None
-        if best is not None:
-            for step in tidied(best, board.weights):
-                best = step
+        split = yield from aside(partial(best_split, first, order, board.weights))
+        if split is not None:
+            found = split.evaluated
+            for step in tidied(found, board.weights):
+                found = step
                 yield None
-            yield Other("split", best)
+            yield Other("split", found)

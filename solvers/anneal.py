@@ -12,6 +12,7 @@ from solvers.walk import (
     bound,
     change,
     compose,
+    renew,
     tick_of_end,
     total_cost,
     walk,
@@ -69,12 +70,57 @@ def keep_best(search, state, n):
     search.cost[1] = search.cost[0]
 
 
-@compiled
-def guide(x, reference):
+@inlined
+def guide(x, reference):  # type: ignore[no-untyped-def]
+    """What a line's last end weighs: little below the makespan, steeply more towards it.
+
+    The makespan alone says nothing of a move on any line but the last; this leads off its plateaus.
+    """
     r = x / reference
     r2 = r * r
     r4 = r2 * r2
     return reference * r4 * r4
+
+
+@compiled
+def restore(layout, state, search):  # type: ignore[no-untyped-def]
+    """Go back to the best solution."""
+    n = layout.nature[0].tasks
+    state.placed[0] = 0
+    for i in range(search.best_sizes.size):
+        state.sizes[i] = search.best_sizes[i]
+        for k in range(search.best_sizes[i]):
+            state.slots[i * n + k].task = search.best[i * n + k]
+            state.placed[0] += layout.ways[i * n + search.best[i * n + k]].line_cost
+        renew(layout, state, i, np.int64(0))
+        search.stale[i] = False
+    search.cost[0] = search.cost[1]
+
+
+@compiled
+def set_levels(layout, state, search, reference):  # type: ignore[no-untyped-def]
+    """Weigh the last end of every line anew."""
+    n = layout.nature[0].tasks
+    for i in range(state.sizes.size):
+        end = np.int64(0)
+        if state.sizes[i] > 0:
+            end = tick_of_end(
+                layout.lines[i], layout.spans, layout.buckets, state.slots[i * n + state.sizes[i] - 1].end
+            )
+        search.level[i] = guide(np.float64(end), reference)
+
+
+@inlined
+def gap_setup(layout, slots, i, base, before, size, p, length):
+    """How many setup ticks a block at slot base + p adds between `before` and the position after it."""
+    jobs, setup, line = layout.jobs, layout.setup, layout.lines[i]
+    first, last = jobs[slots[base + p].task].column, jobs[slots[base + p + length - 1].task].row
+    row = line.table + (jobs[slots[base + before].task].row if before >= 0 else line.first_row)
+    ticks = np.int64(setup[row + first])
+    if before + 1 < size:
+        after = jobs[slots[base + before + 1].task].column
+        ticks += setup[line.table + last + after] - setup[row + after]
+    return ticks
 
 
 @compiled
@@ -98,13 +144,15 @@ def stretch(layout, state, search, logs, moves, hot, cold, reference):
     guided = makespan_weight > 0
     m = sizes.size
     mix = search.mix
-    mix_swap, mix_single, mix_cross, mix_block, mix_near, mix_near_share = (
+    mix_swap, mix_single, mix_cross, mix_block, mix_near, mix_near_share, mix_guided, mix_tries = (
         mix[0],
         mix[1],
         mix[2],
         mix[3],
         mix[4],
         mix[5],
+        mix[6],
+        mix[7],
     )
     steps = max(1, moves // 128)
     temperature = hot
@@ -181,7 +229,7 @@ def stretch(layout, state, search, logs, moves, hot, cold, reference):
                 span = sizes[a] - length - fixed
                 if span <= 0:
                     continue
-                if mix_near > 0 and (draw(random) * 100) >> 31 < mix_near_share:
+                if (draw(random) * 100) >> 31 < mix_near_share:
                     d = 1 + ((draw(random) * mix_near) >> 31)
                     g = p - d if draw(random) & 1 else p + d
                     if g < fixed or g > sizes[a] - length:
@@ -190,6 +238,19 @@ def stretch(layout, state, search, logs, moves, hot, cold, reference):
                     g = fixed + ((draw(random) * span) >> 31)
                     if g >= p:
                         g += 1
+                    if (draw(random) * 100) >> 31 < mix_guided:
+                        least = gap_setup(
+                            layout, slots, a, at, g - 1 if g < p else g + length - 1, sizes[a], p, length
+                        )
+                        for _ in range(mix_tries):
+                            h = fixed + ((draw(random) * span) >> 31)
+                            if h >= p:
+                                h += 1
+                            ticks = gap_setup(
+                                layout, slots, a, at, h - 1 if h < p else h + length - 1, sizes[a], p, length
+                            )
+                            if ticks < least:
+                                least, g = ticks, h
                 # exchange of two adjacent stretches: [lo, mid) and [mid, hi)
                 lo, mid, hi = p, p + length, g + length
                 if g < p:
@@ -199,7 +260,15 @@ def stretch(layout, state, search, logs, moves, hot, cold, reference):
                 pieces[2], pieces[3] = at + lo, at + mid
                 pieces[4], pieces[5] = at + hi, at + sizes[a]
             else:
-                q = lines[b].fixed + ((draw(random) * (sizes[b] - lines[b].fixed + 1)) >> 31)
+                fixed, gaps = lines[b].fixed, sizes[b] - lines[b].fixed + 1
+                q = fixed + ((draw(random) * gaps) >> 31)
+                if (draw(random) * 100) >> 31 < mix_guided:
+                    least = gap_setup(layout, slots, b, bt, q - 1, sizes[b], at + p - bt, length)
+                    for _ in range(mix_tries):
+                        h = fixed + ((draw(random) * gaps) >> 31)
+                        ticks = gap_setup(layout, slots, b, bt, h - 1, sizes[b], at + p - bt, length)
+                        if ticks < least:
+                            least, q = ticks, h
                 keep_b = q
                 pieces[0], pieces[1] = at + p + length, at + sizes[a]
                 pieces[8], pieces[9] = at + p, at + p + length

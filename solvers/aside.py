@@ -1,7 +1,7 @@
 """Work that cannot be cut into steps, done in a thread of its own while the caller goes on asking.
 
-Only for CP-SAT, which gives the interpreter back while it solves. What comes out follows from the arguments alone: the
-thread shares nothing with anybody, and its limits are deterministic.
+For CP-SAT, which gives the interpreter back while it solves, and for the search for splits. What comes out follows from
+the arguments alone: the thread shares nothing that anybody changes, and its limits are deterministic.
 """
 
 from collections.abc import Callable, Generator
@@ -31,7 +31,7 @@ def aside(work: Callable[[], T]) -> Generator[None, None, T]:
         except BaseException as error:  # noqa: BLE001 - it is raised again where the caller can see it
             errors.append(error)
 
-    thread = Thread(target=run, name="cp-sat", daemon=True)
+    thread = Thread(target=run, name="solver-aside", daemon=True)
     thread.start()
     thread.join(WAIT_S)
     while thread.is_alive():

@@ -4,6 +4,7 @@ An option is judged by the request's goal, and shown where it is best at somethi
 or overtime.
 """
 
+from collections.abc import Generator
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -42,6 +43,7 @@ class Board:
 
     Attributes:
         moves: of the searches so far; dropped: options that the checker objected to.
+        advice: options that need somebody else's word first, told behind all others.
     """
 
     def __init__(self, hold: Evaluated, weights: Weights) -> None:
@@ -49,6 +51,7 @@ class Board:
         self.hold_worth = worth(hold, weights)
         self.moves = 0
         self.dropped = 0
+        self.advice: list[PlanOption] = []
         self._offered: list[Offered] = []
         self._built: dict[str, PlanOption | None] = {}
         self._checker = Checker(hold.problem.wire)
@@ -87,8 +90,15 @@ class Board:
         self._offered.append(Offered(label, found, cost))
         return True
 
-    def options(self) -> list[PlanOption]:
-        """Hold, then what is not beaten in everything, best first; each has passed the checker."""
+    def written(self) -> Generator[None, None, list[PlanOption]]:
+        """Hold, then what is not beaten in everything, best first; each has passed the checker.
+
+        Yields:
+            None between options, for writing and checking one takes milliseconds.
+
+        Returns:
+            The options, and behind them those that need somebody else's word.
+        """
         hold = self._built.get("hold")
         if hold is None:
             hold = self._checked(option_of(self.hold, self.hold, "hold", "hold"))
@@ -102,10 +112,11 @@ class Board:
                 option = self._checked(option_of(self.hold, each.found, each.label, option_id))
                 self._built[option_id] = option if option.feasible else None
                 self.dropped += 0 if option.feasible else 1
+                yield
             built = self._built[option_id]
             if built is not None:
                 options.append(built)
-        return options
+        return [*options, *self.advice]
 
     def _checked(self, option: PlanOption) -> PlanOption:
         violations = self._checker.check(option)

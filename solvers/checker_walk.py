@@ -14,6 +14,9 @@ Key = tuple[str, str]
 """Site and id."""
 
 DAY_S = 86_400.0
+ROUNDING_S = 1e-4
+"""Seconds that float arithmetic may lack at the end of a shift."""
+
 NEVER = 4e12
 """After every moment of a plan: the year 128,000."""
 
@@ -219,8 +222,8 @@ def _done(spans: list[tuple[float, float]], start: float, work_s: float) -> floa
         if end <= start:
             continue
         here = max(begin, start)
-        if work_s <= end - here:
-            return here + work_s
+        if work_s <= end - here + ROUNDING_S:
+            return min(here + work_s, end)
         work_s -= end - here
     raise AssertionError("the last span never ends")
 

@@ -1,14 +1,15 @@
 """From a request to proposals: staged revisions of one answer, each better than the one before.
 
 hold: what happens if nobody acts; then, where something has no place yet, the best one for it. Milliseconds each.
-repair: warm local search on the lines that are hit, then on those that can help, then on all, until it brings no more.
+repair: warm local search on the lines that are hit, then on those that can help, then on all; a revision each time that
+    it has brought enough.
 polish: windows by CP-SAT, and the alternatives of alternatives.py; compared, and the best kept.
 
 Law: never worse than hold under the request's own goal, no option that the independent checker objects to, and the same
 request gives the same plans: budgets are moves and deterministic time, the clock passed in is only a guard.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -16,6 +17,7 @@ from schemas import Proposal, ReplanRequested
 from schemas.plans import PlanOption, Quote
 from solvers.alternatives import alternatives
 from solvers.board import Board
+from solvers.conditional import conditional
 from solvers.evaluator import evaluate
 from solvers.goals import weights_of
 from solvers.inserting import first_plan
@@ -68,7 +70,7 @@ def _solve(answer: "_Answer", problem: Problem) -> Iterator[Proposal | None]:
     weights = weights_of(wire.goal, wire.move_cost)
     hold = evaluate(problem, hold_plan(problem))
     board = Board(hold, weights)
-    yield answer.proposal("hold", board, is_final=False)
+    yield from answer.proposal("hold", board, is_final=False)
 
     first = hold
     for found in first_plan(hold, weights):
@@ -77,7 +79,7 @@ def _solve(answer: "_Answer", problem: Problem) -> Iterator[Proposal | None]:
         else:
             first = found
     if board.offer("repair", first):
-        yield answer.proposal("hold", board, is_final=False)
+        yield from answer.proposal("hold", board, is_final=False)
 
     told = board.best_worth
     for repair in repaired(hold, first, weights):
@@ -86,11 +88,11 @@ def _solve(answer: "_Answer", problem: Problem) -> Iterator[Proposal | None]:
         else:
             board.moves += repair.moves
             board.offer("repair", repair.found)
+            if board.has_improved(told):
+                told = board.best_worth
+                yield from answer.proposal("repair", board, is_final=False)
         if answer.is_out_of_time():
             break
-    if board.has_improved(told):
-        told = board.best_worth
-        yield answer.proposal("repair", board, is_final=False)
     for other in alternatives(board):
         if other is None:
             yield None
@@ -99,7 +101,12 @@ def _solve(answer: "_Answer", problem: Problem) -> Iterator[Proposal | None]:
             board.offer(other.label, other.found)
         if answer.is_out_of_time():
             break
-    yield answer.proposal("polish", board, is_final=True)
+    for advice in conditional(board):
+        if advice is None:
+            yield None
+        else:
+            board.advice.append(advice)
+    yield from answer.proposal("polish", board, is_final=True)
 
 
 def _quote(problem: Problem) -> Quote:
@@ -131,9 +138,12 @@ class _Answer:
         """Whether the guard has run out."""
         return self._clock() - self._began > GUARD_S
 
-    def proposal(self, stage: Stage, board: Board, *, is_final: bool) -> Proposal:
-        """The next revision, with the options that the board holds."""
-        return self._written(stage, board.options(), board.moves, is_final=is_final, dropped=board.dropped)
+    def proposal(
+        self, stage: Stage, board: Board, *, is_final: bool
+    ) -> Generator[Proposal | None, None, None]:
+        """The next revision, with the options that the board holds; None while they are written."""
+        options = yield from board.written()
+        yield self._written(stage, options, board.moves, is_final=is_final, dropped=board.dropped)
 
     def quoted(self, found: Quote) -> Proposal:
         """The answer to a quote: places, no options."""

@@ -154,32 +154,71 @@ def evaluate(problem: Problem, plan: Plan, base: Evaluated | None = None) -> Eva
         PlanInvalid: runs wait for each other, or a run is on a line that cannot make it.
     """
     taken = taken_by_splits(plan)
-    results: list[LineResult | None] = _kept(problem, plan, base)
+    kept = _kept(problem, plan, base)
+    results: list[LineResult | None] = [
+        known if known is not None and not known.is_fed else None for known in kept
+    ]
     ends: dict[RunKey, float] = {}
-    walks: list[LineWalk] = []
-    for index, sequence in enumerate(plan.sequences):
-        known = results[index]
-        if known is None:
-            walks.append(LineWalk(problem, plan, index, sequence, taken))
-        else:
+    for known in results:
+        if known is not None:
             ends.update(zip(known.keys, known.ends, strict=True))
-    waiting = walks
-    while waiting:
-        before = len(ends)
-        waiting = [walk for walk in waiting if not walk.go_on(ends)]
-        if waiting and len(ends) == before:
-            site_id, run_id = waiting[0].sequence[len(waiting[0].ends)]
-            raise PlanInvalid(f"run {site_id}/{run_id} waits for a run that waits for it, or that is nowhere")
-    for walk in walks:
-        results[walk.line] = walk.result()
+    # Lines of which only the feeders may have changed are looked at again when those have ended.
+    fed = [index for index, known in enumerate(kept) if known is not None and known.is_fed]
+    walks = [
+        LineWalk(problem, plan, index, sequence, taken)
+        for index, sequence in enumerate(plan.sequences)
+        if kept[index] is None
+    ]
+    while walks or fed:
+        before = len(ends), len(walks), len(fed)
+        for walk in walks:
+            if walk.go_on(ends):
+                results[walk.line] = walk.result()
+        walks = [walk for walk in walks if results[walk.line] is None]
+        still: list[int] = []
+        for index in fed:
+            known = kept[index]
+            assert known is not None, f"line {index} is not kept"
+            assert base is not None, "without a base nothing is kept"
+            as_before = _feeders_end_as_before(problem, plan, known, ends, base)
+            if as_before is None:
+                still.append(index)
+            elif as_before:
+                results[index] = known
+                ends.update(zip(known.keys, known.ends, strict=True))
+            else:
+                walks.append(LineWalk(problem, plan, index, plan.sequences[index], taken))
+        if before == (len(ends), len(walks), len(still)):
+            if not still:
+                site_id, run_id = walks[0].sequence[len(walks[0].ends)]
+                raise PlanInvalid(f"run {site_id}/{run_id} waits for a run that waits for it, or is nowhere")
+            # Lines that feed each other: one of them has to be walked.
+            index = still.pop(0)
+            walks.append(LineWalk(problem, plan, index, plan.sequences[index], taken))
+        fed = still
     lines = tuple(line for line in results if line is not None)
     starts = {key: start for line in lines for key, start in zip(line.keys, line.starts, strict=True)}
     orders = _outcomes(problem, plan, ends, base, lines)
     return Evaluated(problem, plan, lines, starts, ends, orders)
 
 
+def _feeders_end_as_before(
+    problem: Problem, plan: Plan, known: LineResult, ends: Mapping[RunKey, float], base: Evaluated
+) -> bool | None:
+    """Whether all that a line waits for ends as it did in the base; None: some of it has not ended yet."""
+    waits = False
+    for key in known.keys:
+        for feeder in problem.feeders.get(plan.splits[key].of if key in plan.splits else key, ()):
+            end = ends.get(feeder)
+            if end is None:
+                waits = True
+            elif end != base.end.get(feeder):
+                return False
+    return None if waits else True
+
+
 def _kept(problem: Problem, plan: Plan, base: Evaluated | None) -> list[LineResult | None]:
-    """Results of the base that hold for the plan, None for lines that must be walked; those that are fed always are."""
+    """Results of the base that hold for the plan where feeders end as before, None for lines that must be walked."""
     if base is None or base.plan.splits != plan.splits:
         return [None] * len(plan.sequences)
     before = base.plan
@@ -192,8 +231,7 @@ def _kept(problem: Problem, plan: Plan, base: Evaluated | None) -> list[LineResu
         changed = {key for key, _ in plan.starts.items() ^ before.starts.items()}
     return [
         known
-        if not known.is_fed
-        and index not in other
+        if index not in other
         and (sequence is known.keys or sequence == known.keys)
         and (not changed or changed.isdisjoint(sequence))
         else None

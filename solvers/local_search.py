@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from solvers.anneal import LOGS, Search, keep_best, stretch
+from solvers.anneal import LOGS, Search, keep_best, restore, set_levels, stretch
 from solvers.construct import best_insert, evaluate, loaded
 from solvers.instance import Instance, Sequences
-from solvers.walk import State, total_cost
+from solvers.walk import State, makespan, total_cost
 
 Guard = Callable[[], bool]
 """Asked between chunks: true once the search has to end."""
@@ -20,6 +20,15 @@ Guard = Callable[[], bool]
 CHUNK_MOVES = 65_536
 """Moves between two looks at the guards, 5 to 30 ms. Larger, and a superseded search is noticed late; smaller, and the
 calls into the kernel begin to count."""
+
+
+ROUNDS = ((0.05, 0.3, 0.03), (0.15, 0.5, 0.03), (1.0, 0.6, 0.03))
+"""Share of the budget (1 = what is left), first and last temperature, in units of a task's average cost. Each round
+begins at the best so far. The first finds the scale and leaves a good answer should a guard end the search early. Hotter,
+and the time goes into solutions that nobody wants; colder, and the search stays in the valley where it began."""
+
+MAKESPAN_UNIT = 1.0
+"""The unit of temperature where only the makespan counts, as a part of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +77,36 @@ def improve(
         return Solution([list(sequence) for sequence in sequences], int(search.cost[1]), 0)
     guards = [guard for guard in (deadline, cancelled) if guard is not None]
     done = 0
-    hot = float(search.cost[1]) / instance.tasks
-    while done < moves and not any(guard() for guard in guards):
-        chunk = min(CHUNK_MOVES, moves - done)
-        start, end = (hot * 0.01 ** (at / moves) for at in (done, done + chunk))
-        done += stretch(instance.layout, state, search, LOGS, chunk, start, end, 1.0)
+    for share, hot, cold in ROUNDS:
+        budget = int(moves * share) if share < 1.0 else moves - done
+        restore(instance.layout, state, search)
+        reference, unit = _scale(instance, int(search.cost[1]), state)
+        set_levels(instance.layout, state, search, reference)
+        made = 0
+        while made < budget and done < moves:
+            if any(guard() for guard in guards):
+                return _solution(search, instance, done)
+            chunk = min(CHUNK_MOVES, budget - made)
+            start, end = (unit * hot * (cold / hot) ** min(1.0, at / budget) for at in (made, made + chunk))
+            tried = stretch(instance.layout, state, search, LOGS, chunk, start, end, reference)
+            made += tried
+            done += tried
+    return _solution(search, instance, done)
+
+
+def _solution(search: Search, instance: Instance, moves: int) -> Solution:
     n = instance.tasks
     best = [
         search.best[line * n : line * n + int(size)].tolist() for line, size in enumerate(search.best_sizes)
     ]
-    return Solution(best, int(search.cost[1]), done)
+    return Solution(best, int(search.cost[1]), moves)
+
+
+def _scale(instance: Instance, cost: int, state: State) -> tuple[float, float]:
+    """The makespan as it is, and the unit of temperature: what a task costs on average."""
+    last = float(makespan(instance.layout, state))
+    by_makespan = instance.makespan_weight * last
+    return max(last, 1.0), max((cost - by_makespan) / instance.tasks + by_makespan * MAKESPAN_UNIT, 1e-3)
 
 
 def warm_up() -> None:
@@ -114,7 +143,7 @@ def new_search(instance: Instance, state: State, seed: int, movable: Iterable[in
         new=np.zeros(2 * n, np.int64),
         pieces=np.zeros(16, np.int64),
         bounds=np.zeros(8, np.int64),
-        mix=np.array([40, 70, 60, 6, 8, 50], np.int64),
+        mix=np.array([30, 60, 60, 6, 8, 30, 80, 4], np.int64),
     )
     keep_best(search, state, n)
     return search

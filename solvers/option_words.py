@@ -34,7 +34,7 @@ class Words:
         if label == "hold":
             return f"Hold the plan: {self._lateness()}"
         steps = self._steps()
-        return f"{'; '.join(steps) or 'Keep the plan'}: {self._effect()}"
+        return f"{'; '.join(steps) or 'Keep the plan'}: {self.effect()}"
 
     def sacrifices(self) -> list[str]:
         """Orders that get later than if nothing is done, worst first."""
@@ -173,7 +173,8 @@ class Words:
         line = self._problem.lines[self._line_of[key]]
         return line.name if line.site_id == key[0] else f"{line.name} in {line.site_id}"
 
-    def _effect(self) -> str:
+    def effect(self) -> str:
+        """What comes of it, in a few words: lateness, money, changeovers."""
         before, after = self._hold.kpis, self._found.kpis
         parts = [self._lateness()]
         if before.late_orders != after.late_orders:

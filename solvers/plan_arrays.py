@@ -192,7 +192,11 @@ def _pace(hold: Evaluated, line: int) -> float:
 
 
 def _setups(problem: Problem, families: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Ticks and money by line, family before, family after; one family more stands for "not known", which needs none."""
+    """Ticks and money by line, family before, family after.
+
+    One family more stands for runs without one, which need no setup; behind them the mean is needed, or a search would
+    put them wherever it wants to save one. The last row is a line of which nothing is known.
+    """
     m, count = len(problem.lines), len(families) + 1
     ticks = np.zeros((m, count + 1, count), np.int64)
     money = np.zeros((m, count + 1, count))
@@ -207,6 +211,10 @@ def _setups(problem: Problem, families: Sequence[str]) -> tuple[np.ndarray, np.n
                 for column, after in enumerate(families):
                     found = problem.setup_of_families(line, before, after)
                     seconds[row, column], costs[row, column] = found
+            if families:
+                # Behind a run without a family the line is still set up for the one before: which, arrays cannot know.
+                seconds[-2, :-1] = seconds[: len(families), :-1].mean(axis=0)
+                costs[-2, :-1] = costs[: len(families), :-1].mean(axis=0)
             of_matrix[facts.setup_id] = np.ceil(seconds / TICK_S - 1e-6).astype(np.int64), costs
         ticks[line], money[line] = of_matrix[facts.setup_id]
     return ticks, money

@@ -203,6 +203,12 @@ class Problem:
         split = plan.splits.get(key)
         return self.runs[key if split is None else split.of]
 
+    def may_be_on(self, key: RunKey, line: int) -> bool:
+        """Whether a new plan may have a run, or a part of it, on a line: not where a lock wants it away from."""
+        return line in self.eligible[key] and not (
+            key in self.must_leave and line == self.committed_line[key]
+        )
+
     def setup_between(self, line: int, before: str | None, run: SchedulingRun) -> tuple[float, float]:
         """Seconds and money of setting a line up for a run after a family."""
         setup_id = self.wire.lines[line].setup_id

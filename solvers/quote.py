@@ -1,7 +1,7 @@
 """A quote: where a quantity could go, every place ranked, with what each costs whom.
 
 The problem carries what is quoted as runs without a line, for an order of its own. Every line and position is
-evaluated exactly (of very many the cheapest by solvers/places.py) and ranked, in money: what everybody
+evaluated exactly (of very many those that the kernel finds cheapest) and ranked, in money: what everybody
 pays for being late, the new order included, setups, transfers. Of equally dear places the one with fewer minutes of
 changeover comes first, then the earlier one. So a rush order goes where its family runs anyway, if that costs nobody.
 """
@@ -12,13 +12,13 @@ from math import ceil
 
 from schemas import ProblemInvalid
 from schemas.plans import Quote, QuotePosition
-from solvers.plan_arrays import compile_problem
+from solvers.construct import insertions
 from solvers.evaluator import Evaluated, evaluate
 from solvers.goals import NOMINAL_PENALTY_PER_DAY, WEIGHTS
 from solvers.line_walk import PlanInvalid
 from solvers.option_words import Words
 from solvers.outcomes import DAY_S
-from solvers.places import rank_places
+from solvers.plan_arrays import compile_problem
 from solvers.problem import OrderKey, Problem, RunKey, hold_plan
 
 MOST_EXACT = 250
@@ -120,6 +120,7 @@ def _tried(base: Evaluated, key: RunKey, own: OrderKey | None) -> tuple[list[_Tr
     places = [
         (line, position)
         for line in problem.eligible[key]
+        if problem.may_be_on(key, line)
         for position in range(problem.pinned[line], len(plan.sequences[line]) + 1)
     ]
     cost_before = _cost(base, without=own)
@@ -155,7 +156,7 @@ def _tried(base: Evaluated, key: RunKey, own: OrderKey | None) -> tuple[list[_Tr
 def _cheapest(base: Evaluated, key: RunKey) -> list[tuple[int, int]]:
     """The places that are worth an exact look: the cheapest by the kernel's arrays."""
     compiled = compile_problem(base, base.plan, WEIGHTS["cost"])
-    ranked = rank_places(compiled.instance, compiled.sequences_of(base.plan), compiled.task_of[key])
+    ranked = insertions(compiled.instance, compiled.sequences_of(base.plan), compiled.task_of[key])
     return [(each.line, each.position) for each in ranked[:MOST_EXACT]]
 
 

@@ -83,7 +83,7 @@ def _parallel(base: Evaluated, order: OrderKey, key: RunKey, by: float, line: in
     if not _can_be_split(problem, plan, key):
         return
     for other in problem.eligible[key]:
-        if other == line:
+        if other == line or not problem.may_be_on(key, other):
             continue
         sequence = plan.sequences[other]
         for place in range(problem.pinned[other], len(sequence) + 1):
@@ -181,7 +181,9 @@ def _runs_of(plan: Plan, problem: Problem, order: OrderKey) -> list[RunKey]:
 
 
 def _new_key(problem: Problem, plan: Plan, key: RunKey) -> RunKey:
+    # No other site has a run of that name either: a part may be made there, and is a run of that site then.
+    taken = {run_id for _, run_id in (*problem.runs, *plan.splits)}
     number = 1
-    while (key[0], f"{key[1]}{SPLIT_MARK}{number}") in {**problem.runs, **plan.splits}:
+    while f"{key[1]}{SPLIT_MARK}{number}" in taken:
         number += 1
     return key[0], f"{key[1]}{SPLIT_MARK}{number}"

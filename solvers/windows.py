@@ -2,8 +2,7 @@
 
 A whole plan is no problem for CP-SAT (docs/decisions/0006). A window is: at most FREE_TASKS tasks that may change line
 and order, the plan before it fixed, and what follows priced exactly by the moment at which the window hands the line
-over. What comes out is walked from its head again, as the kernel counts; what is not better is dropped, so a
-window never makes a plan worse.
+over. The kernel evaluates what comes out; what is not better is dropped, so a window never makes a plan worse.
 
 Everything follows from the seed: one worker, and limits in CP-SAT's deterministic time.
 """
@@ -11,6 +10,7 @@ Everything follows from the seed: one worker, and limits in CP-SAT's determinist
 from collections.abc import Callable, Sequence
 from random import Random
 
+from solvers.construct import evaluate
 from solvers.instance import Instance, Sequences
 from solvers.line_times import LineTimes, Walked
 from solvers.window_lines import Slice
@@ -192,7 +192,8 @@ def _improve(
         before = plan.lines[part.line].sequence
         changed[part.line] = [*before[: part.first], *sequence, *before[part.last :]]
     better = plan.with_lines(changed)
-    return better if better.cost < plan.cost else None
+    gain = evaluate(plan.instance, plan.sequences).cost - evaluate(plan.instance, better.sequences).cost
+    return better if gain > 0 else None
 
 
 def _draw_center(plan: Walked, random: Random, in_vain: dict[int, int]) -> int | None:

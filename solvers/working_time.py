@@ -13,6 +13,11 @@ Span = tuple[float, float]
 """Start and end, POSIX seconds; the end does not belong to it."""
 
 
+NOTHING_S = 1e-4
+"""Seconds of work that do not run over the end of a shift: sums of floats. Without it a run that ends exactly with a
+shift would, by a rounding, end when the next one begins."""
+
+
 class WorkingTime:
     """Answers questions about the working time of one line.
 
@@ -38,14 +43,14 @@ class WorkingTime:
             return start
         index = bisect_right(self._starts, start) - 1
         if index >= 0 and start < self._ends[index]:
-            if work_s <= self._ends[index] - start:
-                return start + work_s
+            if work_s <= self._ends[index] - start + NOTHING_S:
+                return min(start + work_s, self._ends[index])
             work_s -= self._ends[index] - start
         # What ends exactly with a span ends there: the last span that begins with less work behind it.
         first = index + 1
         target = self._total[first] + work_s
-        at = bisect_left(self._total, target, first) - 1
-        return self._starts[at] + (target - self._total[at])
+        at = bisect_left(self._total, target - NOTHING_S, first) - 1
+        return min(self._starts[at] + (target - self._total[at]), self._ends[at])
 
     def subtract_work(self, end: float, work_s: float) -> float:
         """The latest moment from which work_s seconds of working time pass until end; -inf where there is too little."""

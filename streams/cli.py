@@ -338,7 +338,8 @@ def bench(
         list[str] | None,
         typer.Argument(
             metavar="[NAME]...",
-            help="fold, ingest, twin, latency, loop, detection, quality, calibration, alerts, factory; default: all there are.",
+            help="fold, ingest, twin, latency, loop, detection, quality, calibration, alerts, replanning, disruptions, "
+            "factory, solver; default: all.",
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of everything random: same seed, same plants.")] = 1,
@@ -352,6 +353,15 @@ def bench(
     embedded: Annotated[
         bool, typer.Option("--embedded", help="Measure against the broker in memory.")
     ] = False,
+    instances: Annotated[
+        str | None, typer.Option(metavar="DIR", help="solver: the folder of the problems.")
+    ] = None,
+    family: Annotated[list[str] | None, typer.Option(help="solver: wtsds, wt, upmsp_sdst, ...")] = None,
+    time: Annotated[float, typer.Option(help="solver: seconds of wall time an instance and seed.")] = 2.0,
+    seeds: Annotated[int, typer.Option(help="solver: how many, from --seed on.")] = 1,
+    against: Annotated[
+        str | None, typer.Option(help="solver: atcs,cp-sat,pyjobshop (default), some of them, or none.")
+    ] = None,
 ) -> None:
     """Measure, and print the figures: how fast, how soon drift is found, how often a card is right.
 
@@ -362,6 +372,10 @@ def bench(
     options = ["--seed", str(seed)]
     options += ["--json"] * as_json + ["--quick"] * quick + ["--embedded"] * embedded
     options += [] if kafka is None else ["--kafka", kafka]
+    options += ["--time", str(time), "--seeds", str(seeds)]
+    options += [] if instances is None else ["--instances", instances]
+    options += [] if against is None else ["--against", against]
+    options += [word for name in family or [] for word in ("--family", name)]
     raise typer.Exit(run_benches([*(names or []), *options]))
 
 

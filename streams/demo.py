@@ -124,7 +124,9 @@ class _Demo:
         self._closing.append(proposals.close)
         clock = CommittedClock(settings)
         self._closing.append(clock.close)
-        player = Player(settings, clock, window_s=0.0)  # the same cards each time
+        player = Player(
+            settings, clock, window_s=0.0
+        )  # the same cards each time, but for the proposals on them
         self._closing.append(player.close)
         events = demo_events(seed, SHOWN_AT)
         with self._progress(headless) as progress:

@@ -132,7 +132,7 @@ def send(
         answers.close()
     raise UsageError(
         f"no answer within {timeout_s:.0f} s; it may still be carried out (command {sent.command_id}). "
-        "Do ingest and twin run? `foresite card show` tells what became of the card"
+        "Do ingest and twin run? `foresite card show` or `foresite proposal show` tells what became of it"
     )
 
 

@@ -155,7 +155,7 @@ class Metrics:
             "twin_digest_mismatches", "State that is not what its manifest says.", "site"
         )
         self.twin_replan_requests = self._counter(
-            "twin_replan_requests", "Requests to the solver.", "site", "reason"
+            "twin_replan_requests", "Requests to the solver, by what triggered them.", "site", "reason"
         )
 
     def _define_cards(self) -> None:
@@ -218,7 +218,9 @@ class Metrics:
             "Requests answered with an error or not at all: unreadable, refused by the engine, skipped.",
             "reason",
         )
-        self.solver_options = self._counter("solver_options", "Options in final revisions.", "kind")
+        self.solver_options = self._counter(
+            "solver_options", "Options in final revisions that can be carried out.", "kind"
+        )
         self.solver_rejected_by_checker = self._counter(
             "solver_rejected_by_checker", "Revisions of which the checker rejected options: a bug of ours."
         )

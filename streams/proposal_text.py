@@ -4,6 +4,7 @@ Law: shown, never judged: every number stands in the proposal. Control character
 """
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from schemas import OrderEffect, PlanOption, PlanState, Proposal
@@ -109,7 +110,8 @@ def _option(option: PlanOption, zone: ZoneInfo) -> Iterator[str]:
     shown = option.changes[:CHANGES_SHOWN]
     for change in shown:
         what = change.field.removesuffix("_id").removesuffix("_at").replace("_", " ")
-        yield f"      moves      {change.run_id}: {what} {change.before} -> {change.after}{_because(change.because)}"
+        before, after = (_moment(each, zone) for each in (change.before, change.after))
+        yield f"      moves      {change.run_id}: {what} {before} -> {after}{_because(change.because)}"
     if len(option.changes) > len(shown):
         yield f"      moves      and {len(option.changes) - len(shown)} more"
     for violation in option.violations:
@@ -123,6 +125,14 @@ def _effect(effect: OrderEffect, zone: ZoneInfo) -> str:
     if effect.penalty_before != effect.penalty_after:
         money = f", penalty {effect.penalty_before:,.0f} -> {effect.penalty_after:,.0f}"
     return f"#{effect.order_id} {effect.customer_name}: ships {before} -> {after}{money}"
+
+
+def _moment(text: str, zone: ZoneInfo) -> str:
+    """A moment as people write it; anything else as it is."""
+    try:
+        return time_of(datetime.fromisoformat(text).timestamp(), zone) if "T" in text else text
+    except ValueError:
+        return text
 
 
 def _because(reason: str | None) -> str:

@@ -54,7 +54,7 @@ class Ticket:
         taken_at: seconds of the desk's clock.
         revisions: handed over so far; last_turn: number of its last turn.
         is_cancelled: nobody wants the answer any more.
-        worked_s: work of its turns so far; turn_began: what the process had worked when its last turn began.
+        worked_s: work of its turns so far; turn_began: what the thread had worked when its last turn began.
     """
 
     position: Position
@@ -98,12 +98,12 @@ class SolverDesk:
     Args:
         engine: makes the revisions of one request.
         clock: seconds that only grow.
-        worked: seconds of work done by this process; the engine's guard goes by what a request's own turns took of it,
+        worked: seconds of work done by this thread; the engine's guard goes by what a request's own turns took of it,
             so that neither other requests nor a busy machine change an answer.
     """
 
     def __init__(
-        self, engine: Engine, clock: Callable[[], float], worked: Callable[[], float] = time.process_time
+        self, engine: Engine, clock: Callable[[], float], worked: Callable[[], float] = time.thread_time
     ) -> None:
         self._engine = engine
         self._clock = clock

@@ -16,6 +16,7 @@ from streams.notify.cards_topic import wait_for_topics
 from streams.settings import Settings
 from streams.solver_warm_up import warm_up
 from streams.solver_worker import SolverWorker
+from streams.watchdog import Watchdog
 
 log = structlog.get_logger(__name__)
 
@@ -31,7 +32,10 @@ def run(settings: Settings) -> int:
         signal.signal(number, lambda *_: stop.set())
     metrics, health = Metrics(), Health()
     metrics.watch_readiness("solver", lambda: health.is_ready)
-    with AdminServer(health, metrics.registry, host=settings.admin_host, port=settings.admin_port):
+    with (
+        AdminServer(health, metrics.registry, host=settings.admin_host, port=settings.admin_port),
+        Watchdog(health),
+    ):
         try:
             run_solver(settings, stop, metrics, health)
         except (ForesiteError, KafkaException) as error:

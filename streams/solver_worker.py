@@ -32,6 +32,10 @@ IDLE_WAIT_S = 0.1
 """How long a turn with nothing to solve waits for a request; it ends when one comes. Too small: a busy idle loop. Too
 large: a stop is noticed late."""
 
+WORK_S = 0.02
+"""How long turns go on between two looks at Kafka. Too small: the time goes into looking, for a turn may take less than a
+millisecond. Too large: a new request waits so long for its first turn."""
+
 COMMIT_EVERY_S = 0.5
 """Too small: the broker is busy with commits. Too large: so much is solved again after a crash."""
 
@@ -188,10 +192,16 @@ class SolverWorker:
     # 2 work, 3 send ---------------------------------------------------------------------------------------------------
 
     def _work(self) -> None:
+        """Turns until one has something to say, or it is time to look at Kafka again."""
+        until = time.monotonic() + WORK_S
         turn = self._desk.turn()
-        if turn is None or turn.proposal is None:
-            return
-        position, proposal = turn.ticket.position, turn.proposal
+        while turn is not None and turn.proposal is None and time.monotonic() < until:
+            turn = self._desk.turn()
+        if turn is not None and turn.proposal is not None:
+            self._publish(turn, turn.proposal)
+
+    def _publish(self, turn: Turn, proposal: Proposal) -> None:
+        position = turn.ticket.position
         if turn.outcome == "refused":
             self._refuse(position, "refused", proposal.error or "", proposal)
             return
@@ -203,7 +213,7 @@ class SolverWorker:
     def _count(self, turn: Turn, proposal: Proposal) -> None:
         self._metrics.solver_stage_seconds.labels(stage=proposal.stage).observe(turn.seconds)
         for option in proposal.options:
-            if proposal.is_final:
+            if proposal.is_final and option.feasible:
                 self._metrics.solver_options.labels(kind=option.label).inc()
         if proposal.error is not None:  # beside options it is what the checker had to say of others
             self._metrics.solver_rejected_by_checker.inc()

@@ -34,10 +34,9 @@ NUMBER = iter(range(1_000_000))
 ROUTING = [{"step": 1, "line_id": line, "rate_pcs_per_h": 100.0} for line in ("L1", "L2")]
 
 
-def two_lines(*more: Event, **rules: Any) -> Folded:
-    """The plant, Mon 08:00, R1 running."""
-    folded = Folded()
-    folded.tell(
+def plant(*more: Event, **rules: Any) -> list[Event]:
+    """The plant and its plan."""
+    return [
         *small_plant(),
         event("routing_upserted", at(0, "00:00"), item_id="red", steps=ROUTING),
         event("rules_updated", at(0, "00:00"), rules={"rules_id": "r", "version": "1", **rules}),
@@ -48,7 +47,13 @@ def two_lines(*more: Event, **rules: Any) -> Folded:
         run("R2", "L1", at(0, "14:30"), at(1, "06:30"), pegs=["2"]),
         run("R3", "L1", at(1, "07:00"), at(1, "11:00"), quantity=400.0, pegs=["3"]),
         *more,
-    )
+    ]
+
+
+def two_lines(*more: Event, **rules: Any) -> Folded:
+    """The plant, Mon 08:00, R1 running."""
+    folded = Folded()
+    folded.tell(*plant(*more, **rules))
     folded.tick(at(0, "06:00"))
     folded.tell(event("run_started", at(0, "06:00"), line_id="L1", run_id="R1"))
     folded.tick(at(0, "08:00"))
@@ -211,7 +216,8 @@ def proposal(request: ReplanRequested, revision: int, *options: PlanOption, **fi
 
 def state(folded: Folded, plan_id: str = "P1") -> PlanState:
     """The last word on a proposal or a site's plan."""
-    return [body for body in folded.on(topics.PLANS) if body is not None and body.plan_id == plan_id][-1]
+    found: list[PlanState | None] = folded.on(topics.PLANS)
+    return [body for body in found if body is not None and body.plan_id == plan_id][-1]
 
 
 def command(folded: Folded, kind: str, when: datetime, proposal_id: str = "P1", **fields: Any) -> Any:

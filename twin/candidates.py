@@ -9,6 +9,7 @@ from twin.eligibility import Place, item_yield_ratio, places_of_item
 from twin.entities import Order, SiteKey
 from twin.materials import Gate, Need, decisive
 from twin.model import Model
+from twin.plan_check import missing_pcs
 from twin.problem_runs import material_gate
 from twin.transfers import transfer_of
 from twin.usage import over_use_of
@@ -31,11 +32,11 @@ class Wanted:
 
 
 def wanted_of(model: Model, order: Order) -> Wanted | None:
-    """What is to be made for an open order for which nothing is planned; None where something is, or all was shipped."""
-    key = (order.site_id, order.order_id)
-    missing = order.event.quantity_pcs - order.state.shipped_pcs
-    if not order.is_open or missing <= 0 or model.pegged.get(key):
+    """What is to be made for an open order and is planned nowhere; None where nothing is missing, or nobody can tell."""
+    missing = missing_pcs(model, order) if order.is_open else 0.0
+    if missing <= 0:
         return None
+    key = (order.site_id, order.order_id)
     return Wanted(order.site_id, order.event.item_id, missing, new_run_id(model, order), key)
 
 

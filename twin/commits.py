@@ -1,28 +1,21 @@
-"""From an option to plan changes, in an order that works, and back from answers to what the plan then says.
+"""From an option to plan changes, in an order that works.
 
 Overtime first, then runs to be planned, then what they make unnecessary. A run that is made smaller or taken back
 because its pieces are made elsewhere waits until that is in force: a refusal may cost time, never pieces.
 """
 
 from hashlib import blake2b
-from typing import Any
 
 from schemas import (
     OvertimeBought,
-    OvertimeWindowUpserted,
-    Peg,
-    PlanAcknowledged,
     PlannedRun,
     PlanOption,
     Proposal,
-    RunPlanned,
 )
-from twin.eligibility import places_of
 from twin.entities import Run, SiteKey
 from twin.model import Model
-from twin.plan_book import Basis, BasisRun, ChangeNote, revision_of
+from twin.plan_book import Basis, ChangeNote, revision_of
 from twin.runs import RunState
-from twin.words import utc
 
 SAME_START_S = 60.0
 """Starts closer than this are the same: systems plan in minutes. Smaller: rounding looks like another plan; larger: a
@@ -52,8 +45,9 @@ def changes_of(model: Model, basis: Basis, proposal: Proposal, option: PlanOptio
     ]
     plans: list[ChangeNote] = []
     cancels: list[ChangeNote] = []
-    for planned in sorted(option.plan, key=lambda run: (run.planned_start_at, run.site_id, run.run_id)):
-        change = maker.plan(planned)
+    starts = _starts(option)
+    for planned in sorted(option.plan, key=lambda run: (starts[run.site_id, run.run_id], run.run_id)):
+        change = maker.plan(planned, starts[planned.site_id, planned.run_id])
         if change is None:
             continue
         plans.append(change)
@@ -79,6 +73,25 @@ def changes_of(model: Model, basis: Basis, proposal: Proposal, option: PlanOptio
     return [*overtime, *sorted(plans, key=lambda each: bool(each.after)), *cancels]
 
 
+def _starts(option: PlanOption) -> dict[SiteKey, float]:
+    """Planned start of each run, POSIX seconds, rising along each line.
+
+    A line takes its planned runs by planned start. One that was to begin long ago and is late may be behind one that is
+    planned later now: its start must say so.
+    """
+    starts: dict[SiteKey, float] = {}
+    last: dict[SiteKey, float] = {}
+    for planned in sorted(option.plan, key=lambda run: run.position):
+        start = planned.planned_start_at.timestamp()
+        if planned.status != "started":
+            line = (planned.line_site_id or planned.site_id, planned.line_id)
+            if line in last and start <= last[line]:
+                start = last[line] + SAME_START_S
+            last[line] = start
+        starts[planned.site_id, planned.run_id] = start
+    return starts
+
+
 class _Maker:
     """Makes the changes of one option."""
 
@@ -86,15 +99,17 @@ class _Maker:
         self._model, self._basis, self._proposal, self._option = model, basis, proposal, option
         self._why = {(each.site_id, each.run_id): each.because for each in option.changes}
 
-    def plan(self, planned: PlannedRun) -> ChangeNote | None:
-        """The change that brings a run where the option has it; None where it is there already or has begun."""
+    def plan(self, planned: PlannedRun, start: float) -> ChangeNote | None:
+        """The change that brings a run where the option has it; None where it is there already.
+
+        A run that has begun stays where it is; of what it still makes, others may take a part.
+        """
         model = self._model
         site_id = planned.line_site_id or planned.site_id
         known = model.runs.get((planned.site_id, planned.run_id))
-        start = planned.planned_start_at.timestamp()
         if known is not None:
             if known.progress.state is not RunState.PLANNED:
-                return None
+                return self._smaller(known, planned)
             stays = site_id == planned.site_id and model.line_of_run[known.site_id, known.run_id].line_id == (
                 planned.line_id
             )
@@ -120,6 +135,24 @@ class _Maker:
             end=max(planned.end_at.timestamp(), start + SAME_START_S),
             quantity_pcs=planned.quantity_pcs,
             because=self._why.get((planned.site_id, planned.run_id), self._option.title),
+        )
+
+    def _smaller(self, run: Run, planned: PlannedRun) -> ChangeNote | None:
+        if same_quantity(run.plan.quantity_pcs, planned.quantity_pcs):
+            return None
+        order = run.order_keys[0] if run.order_keys else None
+        return self._note(
+            action="plan_run",
+            site_id=run.site_id,
+            order_id="" if order is None else order[1],
+            order_site_id=None if order is None or order[0] == run.site_id else order[0],
+            run_id=run.run_id,
+            item_id=run.plan.item_id,
+            line_id=self._model.line_of_run[run.site_id, run.run_id].line_id,
+            start=run.planned_start,
+            end=max(planned.end_at.timestamp(), run.planned_start + SAME_START_S),
+            quantity_pcs=planned.quantity_pcs,
+            because=self._why.get((run.site_id, run.run_id), self._option.title),
         )
 
     def cancel(self, run: Run, after: list[str], because: str) -> ChangeNote:
@@ -260,109 +293,3 @@ def _out_of_order(places: list[int]) -> list[int]:
         kept.add(at)
         at = best[at][1]
     return [index for index in range(len(places)) if index not in kept]
-
-
-# What an answer puts in force
-
-
-def in_force(change: ChangeNote, answer: PlanAcknowledged) -> ChangeNote:
-    """The change as the answer has it; what the answer leaves out is as it was asked."""
-    start = change.start if answer.planned_start_at is None else answer.planned_start_at.timestamp()
-    end = change.end if answer.planned_end_at is None else answer.planned_end_at.timestamp()
-    if answer.planned_end_at is None and start != change.start:
-        end = start + (change.end - change.start)
-    change.line_id = answer.line_id or change.line_id
-    change.start, change.end = start, max(end, start + 1.0)
-    return change
-
-
-def run_planned(
-    model: Model, basis: Basis | None, change: ChangeNote, answer: PlanAcknowledged
-) -> RunPlanned | None:
-    """The run as the change has it in force, as ERP would say it; None where nobody knows any more what it makes."""
-    known = model.runs.get((change.site_id, change.run_id))
-    origin = known
-    if origin is None and change.of_run_id is not None and change.of_site_id is not None:
-        origin = model.runs.get((change.of_site_id, change.of_run_id))
-    fields: dict[str, Any] = {
-        "event_id": answer.event_id,
-        "event_time": answer.event_time,
-        "line_id": change.line_id,
-        "quantity_pcs": change.quantity_pcs,
-        "planned_start_at": utc(change.start),
-        "planned_end_at": utc(change.end),
-    }
-    if origin is not None:
-        plan = origin.plan
-        if change.line_id != plan.line_id or change.site_id != plan.site_id:
-            fields["rate_pcs_per_h"] = _rate_on(model, origin, change)
-        fields["pegs"] = _pegs(change, plan.site_id, plan.quantity_pcs, plan.pegs)
-        if known is None:
-            fields |= {"run_id": change.run_id, "site_id": change.site_id, "source_sequence": None}
-        if change.site_id != plan.site_id:
-            # Ids of runs, work orders and sources are the giving site's own.
-            fields |= {
-                "feeds_run_ids": [],
-                "alternate_line_ids": [],
-                "work_order_id": None,
-                "source_id": None,
-            }
-        return plan.model_copy(update=fields)
-    made = None if basis is None else _basis_of(basis, change)
-    if made is None:
-        return None
-    pegs = [
-        Peg(order_id=order_id, quantity_pcs=quantity, order_site_id=site_id)
-        for site_id, order_id, quantity in made.pegs
-        if quantity > 0.0
-    ]
-    fields |= {"run_id": change.run_id, "site_id": change.site_id, "item_id": made.item_id}
-    fields["pegs"] = _pegs(change, made.site_id, made.quantity_pcs, pegs)
-    return RunPlanned.model_construct(**fields)
-
-
-def _rate_on(model: Model, origin: Run, change: ChangeNote) -> float:
-    """The speed on the line, as the problem had it."""
-    for line, rate in places_of(model, origin):
-        if (line.site_id, line.line_id) == (change.site_id, change.line_id):
-            return rate
-    return origin.rate_pcs_per_h
-
-
-def _basis_of(basis: Basis, change: ChangeNote) -> BasisRun | None:
-    origin_site, origin_run = change.of_site_id or change.site_id, change.of_run_id or change.run_id
-    return basis.run(origin_site, origin_run)
-
-
-def _pegs(change: ChangeNote, origin_site: str, of_pcs: float, pegs: list[Peg]) -> list[Peg]:
-    """Its share of what the pieces are for; orders of another site are named with it."""
-    share = change.quantity_pcs / of_pcs if of_pcs > 0.0 else 1.0
-    given = []
-    for peg in pegs:
-        order_site = peg.order_site_id or origin_site
-        given.append(
-            Peg(
-                order_id=peg.order_id,
-                quantity_pcs=peg.quantity_pcs * share if not same_quantity(share, 1.0) else peg.quantity_pcs,
-                order_site_id=None if order_site == change.site_id else order_site,
-            )
-        )
-    return given
-
-
-def overtime_ordered(
-    model: Model, change: ChangeNote, answer: PlanAcknowledged
-) -> OvertimeWindowUpserted | None:
-    """The window as bought; None where it is not known any more."""
-    line = model.lines.get((change.site_id, change.line_id))
-    windows = [] if line is None else [each for each in line.overtime if each.window_id == change.window_id]
-    if not windows:
-        return None
-    bought = {
-        "event_id": answer.event_id,
-        "event_time": answer.event_time,
-        "start_at": utc(change.start),
-        "end_at": utc(change.end),
-        "committed": True,
-    }
-    return windows[0].model_copy(update=bought)

@@ -58,7 +58,7 @@ class CommittedPlan:
                 bought = _bought(model, event)
                 fold(event)
                 if _bought(model, event) != bought:
-                    model.plan_book.plan_changed(event.site_id)
+                    model.plan_book.plan_changed(event.site_id, by_commit=self.cause is not None)
                 return
             assert isinstance(event, RunPlanned | RunCancelled)
             key = (event.site_id, event.run_id)
@@ -67,7 +67,7 @@ class CommittedPlan:
             after = planned_as(model, key)
             if before == after:
                 return
-            model.plan_book.plan_changed(event.site_id)
+            model.plan_book.plan_changed(event.site_id, by_commit=self.cause is not None)
             if before is not None and after is not None:
                 if after.is_like(before.line_id, before.start, before.quantity_pcs):
                     return
@@ -80,12 +80,15 @@ class CommittedPlan:
 
         return watch
 
-    def at_tick(self, now: float) -> None:
-        """Publish the plans that have changed since they were last told."""
+    def at_tick(self, now: float, *, is_new_minute: bool) -> None:
+        """Publish the plans that have changed since they were last told.
+
+        A plan is published whole. What a commit changed is told at once; an ERP that goes on planning, once a minute.
+        """
         book = self._session.model.plan_book
         for site_id, plan in sorted(book.plans.items()):
-            if plan.told != plan.revision:
-                plan.told = plan.revision
+            if plan.told != plan.revision and (is_new_minute or plan.is_urgent):
+                plan.told, plan.is_urgent = plan.revision, False
                 book.save_plan(site_id)
                 self._publish(site_id, plan, now)
 

@@ -81,7 +81,7 @@ class Twin:
         self._desk = Desk(
             self._session,
             {
-                **ProposalDesk(self._session, self._proposals, self._write_back).commands(),
+                **ProposalDesk(self._session, self._proposals, self._write_back, self._replanning).commands(),
                 **ReplanDesk(self._session, self._replanning).commands(),
             },
         )
@@ -266,7 +266,7 @@ class Twin:
         if new_minute and self._session.lag_s <= CATCHING_UP_LAG_S:
             self._proposals.at_minute(now)
             self._write_back.at_minute(now)
-        self._plan.at_tick(now)
+        self._plan.at_tick(now, is_new_minute=new_minute)
         self._replanning.at_tick()
         self._session.publish_graph(now)
 

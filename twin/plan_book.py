@@ -10,6 +10,7 @@ import msgspec
 from schemas import Proposal, join_key
 from twin.entities import SiteKey
 from twin.plant import EventDocument
+from twin.proposal_life import OPEN_STATES
 from twin.store import DocumentStore
 
 if TYPE_CHECKING:
@@ -21,10 +22,12 @@ class SitePlan(msgspec.Struct):
 
     Attributes:
         revision: counts its changes; told: the revision that was last published.
+        is_urgent: a commit changed it since: people wait for it.
     """
 
     revision: int = 0
     told: int = 0
+    is_urgent: bool = False
 
     def encode(self) -> bytes:
         """JSON of the counts."""
@@ -86,14 +89,6 @@ class Basis(msgspec.Struct):
         return next((run for run in self.runs if (run.site_id, run.run_id) == (site_id, run_id)), None)
 
 
-class PinNote(msgspec.Struct, frozen=True):
-    """A planner's lock on a run: line, earliest start, or both."""
-
-    run_id: str
-    line_id: str | None
-    not_before: float | None
-
-
 class ChangeNote(msgspec.Struct):
     """A plan change of a commit, and what became of it; times are POSIX seconds.
 
@@ -137,7 +132,6 @@ class ProposalLife(msgspec.Struct):
         proposal_revision: of the options that stand; None: none have come since the last request.
         offered_at: when options were first shown under the last request.
         option_id: that was approved.
-        pins: of the last adjustment.
         changes: of the commit, in the order in which they are sent; sent_at: when the last of them was.
         is_overdue: that no answer came in time was said.
     """
@@ -154,7 +148,6 @@ class ProposalLife(msgspec.Struct):
     approved_by: str | None = None
     committed_by: str | None = None
     reason: str | None = None
-    pins: list[PinNote] = msgspec.field(default_factory=list)
     changes: list[ChangeNote] = msgspec.field(default_factory=list)
     sent_at: float | None = None
     is_overdue: bool = False
@@ -235,13 +228,19 @@ class PlanBook:
         self.commitments: dict[SiteKey, Commitment] = {}
         self.by_request: dict[str, SiteKey] = {}
         self.by_change: dict[str, SiteKey] = {}
+        self._open: dict[SiteKey, None] = {}  # proposals of which something can still come by itself
+
+    def open_lives(self) -> list[ProposalLife]:
+        """Proposals of which something can still come by itself, by id."""
+        return [self.lives[key] for key in sorted(self._open)]
 
     # Plans
 
-    def plan_changed(self, site_id: str) -> None:
+    def plan_changed(self, site_id: str, *, by_commit: bool) -> None:
         """The committed plan of a site is another one now."""
         plan = self.plans.setdefault(site_id, SitePlan())
         plan.revision += 1
+        plan.is_urgent = plan.is_urgent or by_commit
         self.save_plan(site_id)
 
     def save_plan(self, site_id: str) -> None:
@@ -258,6 +257,10 @@ class PlanBook:
     def adopt_life(self, life: ProposalLife) -> None:
         """Hold a life that is already written."""
         key = (life.site_id, life.proposal_id)
+        if life.state in OPEN_STATES:
+            self._open[key] = None
+        else:
+            self._open.pop(key, None)
         before = self.lives.get(key)
         if before is not None and before is not life:
             for change in before.changes:

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 from schemas import PlanOption
 from twin.commits import IN_FORCE
 from twin.plan_book import Basis, ChangeNote
-from twin.words import money, plural, time_of
+from twin.words import plural, time_of
 
 LISTED = 5
 """Things named before the rest is only counted."""
@@ -20,21 +20,17 @@ def listed(words: list[str]) -> str:
 def asked(basis: Basis) -> str:
     """A request went out."""
     lines = plural(len(basis.scope), "line")
-    because = "; ".join(basis.because) or basis.trigger.replace("_", " ")
+    because = "; ".join(each.rstrip(".") for each in basis.because) or basis.trigger.replace("_", " ")
     return f"{because}. Options for {lines} are being worked out."
 
 
-def offered(options: list[PlanOption], best: PlanOption, currency: str, *, is_final: bool) -> str:
-    """Options came."""
+def offered(options: list[PlanOption], best: PlanOption, *, is_final: bool) -> str:
+    """Options came; their titles say what they bring."""
     others = sum(option.feasible and option.label != "hold" for option in options)
-    saved = -best.against_hold.get("cost", 0.0)
-    gain = f", {money(saved, currency)} better than going on as planned" if saved > 0.0 else ""
-    late = -best.against_hold.get("late_orders", 0.0)
-    fewer = f", {plural(late, 'order')} fewer late" if late > 0.0 else ""
     more = "" if is_final else " Better ones may follow."
     return (
-        f"{plural(others, 'option')} beside going on as planned; first {best.option_id}: {best.title}{gain}{fewer}."
-        f"{more} Approve one, adjust, or reject."
+        f"{plural(others, 'option')} beside going on as planned. First {best.option_id}: {best.title}.{more} Approve one, "
+        "adjust, or reject."
     )
 
 
@@ -85,7 +81,9 @@ def outcome(changes: list[ChangeNote], zone: ZoneInfo) -> str:
     refused = [each for each in changes if each.outcome == "rejected"]
     words = []
     if not refused:
-        words.append(f"All {plural(len(changes), 'change')} in force.")
+        words.append(
+            "The change is in force." if len(changes) == 1 else f"All {len(changes)} changes are in force."
+        )
     elif stands:
         words.append(f"In force: {listed([name_of(each) for each in stands])}.")
     if refused:

@@ -43,18 +43,20 @@ def build_problem(
     added: Sequence[SchedulingRun] = (),
     added_orders: Sequence[SchedulingOrder] = (),
     locks: Mapping[SiteKey, Lock] | None = None,
+    site_id: str | None = None,
 ) -> SchedulingProblem:
     """A self-contained problem.
 
     Args:
         model: the live model, evaluated: projections are up to date.
         now: the shard's clock.
-        lines: lines that may be used, as scope_of gives them; the first one's site sets goal and money.
+        lines: lines that may be used, as scope_of gives them.
         problem_id: its id.
         hit: lines that what happened concerns.
         added: runs that nobody has planned yet (see twin/candidates.py).
         added_orders: orders that do not exist yet, as a quote's.
         locks: planners' pins, by (site_id, run_id).
+        site_id: whose rules set goal and thresholds, and whose money it is; None: the first line's.
 
     Raises:
         KeyError: a line is not known.
@@ -74,7 +76,7 @@ def build_problem(
         for key, line in among.items()
         for each in scheduling_runs(model, line, reads[key], queues[key], among, inside, locks or {})
     ]
-    site_id = lines[0][0]
+    site_id = lines[0][0] if site_id is None else site_id
     rules = model.plant.rules(site_id)
     known = (scheduling_order(model, order, inside, as_of, horizon_end) for order in orders)
     families = {run.family for run in [*runs, *added]} | {line.state.family for line in among.values()}
@@ -84,6 +86,7 @@ def build_problem(
         horizon_end=horizon_end,
         frozen_until=as_of + rules.plan_frozen_h * HOUR_S,
         currency=model.plant.currency(site_id),
+        zone=model.plant.zone(site_id).key,
         goal=rules.plan_goal,
         min_gain=rules.replan_min_gain,
         move_cost=rules.replan_move_cost,

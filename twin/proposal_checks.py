@@ -44,7 +44,8 @@ def _flaw_of_run(runs: Mapping[SiteKey, BasisRun], planned: PlannedRun) -> str |
         return f"{name} makes nothing"
     line = (planned.line_site_id or planned.site_id, planned.line_id)
     is_moved = line != (origin.site_id, origin.line_id)
-    if is_moved and origin.freedom in FIXED:
+    # A part that is split off may go anywhere, whatever the rest may.
+    if is_moved and planned.of_run_id is None and origin.freedom in FIXED:
         return f"{name} is {origin.freedom} and was moved to {planned.line_id}"
     if is_moved and line not in {(site_id, line_id) for site_id, line_id in origin.eligible}:
         return f"{name} cannot be made on {planned.line_id}"

@@ -8,7 +8,6 @@ from typing import Any
 
 from schemas import (
     Lock,
-    Output,
     PlanOption,
     ProposalAdjusted,
     ProposalApproved,
@@ -19,20 +18,21 @@ from schemas import (
     ReplanRequested,
     SchedulingRun,
     split_key,
-    topics,
 )
 from twin import plan_words
 from twin.commits import changes_of
 from twin.desk import Done
 from twin.entities import SiteKey
-from twin.plan_book import Basis, ChangeNote, PinNote, ProposalLife, revision_of
-from twin.problems import build_problem
+from twin.plan_book import Basis, ChangeNote, ProposalLife
 from twin.proposal_checks import FIXED, begun_since, deadline_of
 from twin.proposal_life import PROPOSAL_MOVES
 from twin.proposals import Proposals
 from twin.refusal import Refused
+from twin.replan_book import Asked, Note
+from twin.replan_requests import build_request
+from twin.replanning import Replanning
 from twin.session import Session
-from twin.words import time_of, utc
+from twin.words import time_of
 from twin.write_back import WriteBack
 
 STAGES_APART = 100
@@ -47,10 +47,14 @@ class ProposalDesk:
         session: shared with the twin's other handlers.
         proposals: whose lives it moves.
         write_back: sends what is committed.
+        replanning: asks again what is adjusted.
     """
 
-    def __init__(self, session: Session, proposals: Proposals, write_back: WriteBack) -> None:
+    def __init__(
+        self, session: Session, proposals: Proposals, write_back: WriteBack, replanning: Replanning
+    ) -> None:
         self._session = session
+        self._replanning = replanning
         self._proposals = proposals
         self._write_back = write_back
         self._book = session.model.plan_book
@@ -68,55 +72,48 @@ class ProposalDesk:
 
     def _adjust(self, command: ProposalAdjusted) -> Done:
         life, state = self._moving(command)
-        key = (life.site_id, life.proposal_id)
-        basis = self._book.bases[key]
+        basis = self._book.bases[life.site_id, life.proposal_id]
         locks = self._checked_locks(command, life, basis)
-        now = self._session.now
+        because = f"{command.actor} set {_locks_in_words(command.locks)}"
+        request = self._request(command, life, basis, locks, because)
+        life.option_id = life.approved_by = life.offered_at = life.proposal_revision = None
+        self._proposals.move(life, state, f"{because}: options under it are being worked out.")
+        self._replanning.put_out(request)
+        return life.revision, life.say
+
+    def _request(
+        self,
+        command: ProposalAdjusted,
+        life: ProposalLife,
+        basis: Basis,
+        locks: Mapping[SiteKey, Lock],
+        because: str,
+    ) -> ReplanRequested:
+        """The same question under the locks; it takes the place of the one before it."""
+        model, now = self._session.model, self._session.now
         assert now is not None
-        last = max(basis.first_revision, life.proposal_revision or 0)
-        first_revision = last + STAGES_APART
-        request_id = f"{life.proposal_id}/adjusted/{first_revision}"
-        problem = build_problem(
-            self._session.model,
+        scope = [key for key in map(_line_key, basis.scope) if key in model.lines]
+        before = [asked for asked in model.replans.asked() if asked.proposal_id == life.proposal_id]
+        notes = [note for asked in before for note in asked.notes]
+        adjusted = Note("adjusted", life.site_id, because, now, [command.event_id], basis.hit or scope[:1])
+        request = build_request(
+            model,
             now,
-            [key for key in map(_line_key, basis.scope) if key in self._session.model.lines],
-            problem_id=request_id,
-            hit=[(site_id, line_id) for site_id, line_id in basis.hit],
+            self._session.cause,
+            scope,
+            basis.hit,
+            [adjusted, *notes],
             added=self._still_added(basis, locks),
             locks=locks,
-        )
-        output_id = f"{self._session.cause}>{topics.REPLAN_REQUESTS}>{request_id}"
-        because = f"{command.actor} set {_locks_in_words(command.locks)}"
-        request = ReplanRequested(
-            output_id=output_id,
-            request_id=request_id,
-            proposal_id=life.proposal_id,
-            site_id=life.site_id,
-            trigger="adjusted",
-            triggers=["adjusted"],
-            because=[because, *basis.because][:20],
-            caused_by=[command.event_id],
-            card_ids=basis.card_ids,
             supersedes=[basis.request_id],
-            scope=basis.scope,
-            plan_revision=revision_of(self._session.model, life.site_id),
-            first_revision=first_revision,
-            problem=problem,
-            as_of=utc(now),
+            proposal_id=life.proposal_id,
+            first_revision=max(basis.first_revision, life.proposal_revision or 0) + STAGES_APART,
         )
-        life.option_id = life.approved_by = life.offered_at = life.proposal_revision = None
-        life.pins = [
-            PinNote(
-                each.run_id, each.line_id, None if each.not_before is None else each.not_before.timestamp()
-            )
-            for each in command.locks
-        ]
-        self._proposals.move(life, state, f"{because}: options under it are being worked out.")
-        moment = utc(now).isoformat()
-        self._session.outputs.append(
-            Output(topics.REPLAN_REQUESTS, life.proposal_id, request, output_id, moment)
-        )
-        return life.revision, life.say
+        model.replans.drop_asked(before)
+        orders = [order for asked in before for order in asked.orders]
+        asked = Asked(request.request_id, life.proposal_id, now, scope, basis.hit, orders, notes)
+        model.replans.add_asked(life.site_id, asked)
+        return request.model_copy(update={"card_ids": basis.card_ids})
 
     def _approve(self, command: ProposalApproved) -> Done:
         life, state = self._moving(command)
@@ -164,6 +161,7 @@ class ProposalDesk:
                 raise Refused(
                     "nothing_to_commit", f"{option.option_id} leaves the plan as it is", life.revision
                 )
+            self._check_others(life, changes)
             self._write_back.begin(life, changes)
         else:
             self._write_back.again(life)
@@ -233,6 +231,19 @@ class ProposalDesk:
             raise Refused(
                 "too_late", f"too late since {at}: {deadline[1]}; adjust to solve again", life.revision
             )
+
+    def _check_others(self, life: ProposalLife, changes: list[ChangeNote]) -> None:
+        """No other commit that is under way may be about the same runs: its answers decide what there is to move."""
+        mine = {(each.site_id, each.run_id or each.window_id) for each in changes}
+        for other in self._book.open_lives():
+            if other.state != "committing":
+                continue
+            waiting = [each for each in other.changes if each.outcome in ("sent", "held_back")]
+            shared = [each for each in waiting if (each.site_id, each.run_id or each.window_id) in mine]
+            if shared:
+                names = plan_words.listed([plan_words.name_of(each) for each in shared])
+                message = f"{other.proposal_id} is being committed and not answered yet: {names}"
+                raise Refused("commit_under_way", message, life.revision)
 
     def _changes(self, life: ProposalLife, option: PlanOption) -> list[ChangeNote]:
         key = (life.site_id, life.proposal_id)

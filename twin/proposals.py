@@ -105,8 +105,7 @@ class Proposals:
         if best is not None:
             is_first = life.offered_at is None
             now = event.event_time.timestamp() if session.now is None else session.now
-            currency = session.model.plant.currency(event.site_id)
-            say = plan_words.offered(event.options, best, currency, is_final=event.is_final)
+            say = plan_words.offered(event.options, best, is_final=event.is_final)
             if is_first:
                 life.offered_at = now
             self.move(life, OWN_PROPOSAL_MOVES[_state(life)]["offer"], say)
@@ -227,8 +226,9 @@ class Proposals:
             what: the same in words.
             by: the proposal whose commit did it; None: the plan was changed outside.
         """
-        for key, life in sorted(self._book.lives.items()):
-            if key == by or life.state not in OPEN_STATES:
+        for life in self._book.open_lives():
+            key = (life.site_id, life.proposal_id)
+            if key == by:
                 continue
             if life.state == "committing":
                 if self._contradicts(life, run_key, now_as):

@@ -28,6 +28,7 @@ class Note(msgspec.Struct, frozen=True):
         order: that it is about; item_id: whose material; card_id: that was raised.
         late_before: orders that these lines made late before it, of a change of the plan.
         is_urgent: it is asked about right after the event, and does not wait for the next tick.
+        is_worse: the card was noted before, and has grown since.
     """
 
     trigger: Trigger
@@ -41,6 +42,7 @@ class Note(msgspec.Struct, frozen=True):
     card_id: str | None = None
     late_before: list[SiteKey] = msgspec.field(default_factory=list)
     is_urgent: bool = False
+    is_worse: bool = False
 
     @property
     def subject(self) -> tuple[object, ...]:
@@ -54,7 +56,7 @@ class Asked(msgspec.Struct, frozen=True):
 
     Attributes:
         at: the shard's clock then; scope: lines that it reaches over; hit: those that what happened concerned.
-        orders: that it was about; notes: what happened.
+        orders: that it was about; notes: what happened; site_id: whose it is, set when it is kept.
     """
 
     request_id: str
@@ -64,13 +66,20 @@ class Asked(msgspec.Struct, frozen=True):
     hit: list[SiteKey]
     orders: list[SiteKey]
     notes: list[Note]
+    site_id: str = ""
 
 
 class ReplanMemory(msgspec.Struct):
-    """What is remembered of one site."""
+    """What is remembered of one site.
+
+    Attributes:
+        pending: what waits; asked: requests of late.
+        exposures: card -> the money on it when it was last noted, while it is live.
+    """
 
     pending: list[Note] = msgspec.field(default_factory=list)
     asked: list[Asked] = msgspec.field(default_factory=list)
+    exposures: dict[str, float] = msgspec.field(default_factory=dict)
 
     def encode(self) -> bytes:
         """JSON of the memory."""
@@ -102,6 +111,20 @@ class ReplanBook:
         memory.pending.append(note)
         self.save(note.site_id)
 
+    def exposure_of(self, site_id: str, card_id: str) -> float | None:
+        """The money on a card when it was last noted; None where it was not."""
+        memory = self._sites.get(site_id)
+        return None if memory is None else memory.exposures.get(card_id)
+
+    def set_exposure(self, site_id: str, card_id: str, exposure: float | None) -> None:
+        """Note the money on a card; None: it is live no more."""
+        exposures = self._sites.setdefault(site_id, ReplanMemory()).exposures
+        if exposure is not None:
+            exposures[card_id] = exposure
+        elif exposures.pop(card_id, None) is None:
+            return
+        self.save(site_id)
+
     def notes_change_on(self, line: SiteKey) -> bool:
         """Whether it is noted already that the plan of a line changed."""
         memory = self._sites.get(line[0])
@@ -127,8 +150,9 @@ class ReplanBook:
         return [asked for _, memory in sorted(self._sites.items()) for asked in memory.asked]
 
     def add_asked(self, site_id: str, asked: Asked) -> None:
-        """A request was made."""
-        self._sites.setdefault(site_id, ReplanMemory()).asked.append(asked)
+        """A site made a request."""
+        kept = msgspec.structs.replace(asked, site_id=site_id)
+        self._sites.setdefault(site_id, ReplanMemory()).asked.append(kept)
         self.save(site_id)
 
     def drop_asked(self, asked: Sequence[Asked]) -> None:
@@ -151,7 +175,7 @@ class ReplanBook:
     def save(self, site_id: str) -> None:
         """The memory of a site changed; an empty one is no document."""
         memory, key = self._sites[site_id], join_key(site_id, "replanning", "asked")
-        if memory.pending or memory.asked:
+        if memory.pending or memory.asked or memory.exposures:
             self._store.put(key, memory)
         else:
             self._store.remove(key)

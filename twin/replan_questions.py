@@ -64,6 +64,8 @@ def question_of(model: Model, note: Note, now: float) -> Question | None:
         case "rush_order":
             if not _wants_run(model, note, question, now):
                 return None
+        case "order_changed":
+            _wants_run(model, note, question, now)  # it may be planned in part
         case "late_receipt":
             assert note.item_id is not None, "a receipt is of an item"
             waiting = lines_waiting_for(model, (note.site_id, note.item_id))
@@ -83,7 +85,7 @@ def is_worth_asking(model: Model, question: Question, now: float) -> bool:
         line = model.lines[key]
         if is_long(line, model.plant.rules(line.site_id).down_after_min, now):
             return True
-    return _is_dear(model, cost_of_holding(model, question.scope), question.scope[0][0])
+    return _is_dear(model, cost_of_holding(model, question.scope), question.notes[0].site_id)
 
 
 def _is_still_down(model: Model, note: Note) -> bool:
@@ -95,8 +97,10 @@ def _is_still_down(model: Model, note: Note) -> bool:
         stop = None if line is None else present_stop(line)
         if stop is None:
             continue
-        is_told = note.card_id is not None and any(
-            asked.at >= stop.since and key in asked.scope for asked in model.replans.asked()
+        is_told = (
+            note.card_id is not None
+            and not note.is_worse
+            and any(asked.at >= stop.since and key in asked.scope for asked in model.replans.asked())
         )
         if not is_told:
             return True
@@ -104,7 +108,7 @@ def _is_still_down(model: Model, note: Note) -> bool:
 
 
 def _wants_run(model: Model, note: Note, question: Question, now: float) -> bool:
-    """Take in the run that an order needs; False where it has one, is not due soon, or was asked about."""
+    """Take in the run that an order lacks; False where it lacks none, is not due soon, or was asked about."""
     assert note.order is not None, "a rush order is an order"
     order = model.orders.get(note.order)
     was_asked = note.card_id is not None and any(

@@ -14,9 +14,9 @@ from twin.problems import build_problem
 from twin.replan_book import Note
 from twin.words import utc
 
-MOST_BYTES = 3_000_000
+MOST_BYTES = 6_000_000
 """JSON of a request; where it is more, lines are left out of its scope, those hit last. Smaller: plants of a thousand runs
-are asked about in part; larger: the broker, which sees it compressed to about a quarter, refuses it."""
+are asked about in part; larger: more than a record of twin.replan-requests.v1 may hold."""
 
 CARDS_NAMED = 20
 """Cards that a request names."""
@@ -54,8 +54,8 @@ def build_request(
         first_revision: of the answer.
     """
     assert notes, "nothing is asked without a reason"
-    site_id, anchor = scope[0]
-    request_id = f"{cause}/{join_key(site_id, anchor)}"
+    site_id, anchor = notes[0].site_id, join_key(*scope[0])
+    request_id = f"{cause}/{anchor}"
     lines = list(scope)
     while True:
         problem = build_problem(
@@ -67,13 +67,14 @@ def build_request(
             added=added,
             added_orders=added_orders,
             locks=locks,
+            site_id=site_id,
         )
         if len(lines) == 1 or len(problem.model_dump_json()) <= MOST_BYTES:
             break
         del lines[max(1, len(lines) * 3 // 4) :]
     triggers = list(dict.fromkeys(note.trigger for note in notes))
     return ReplanRequested(
-        output_id=f"{cause}>{topics.REPLAN_REQUESTS}>{join_key(site_id, anchor)}",
+        output_id=f"{cause}>{topics.REPLAN_REQUESTS}>{anchor}",
         request_id=request_id,
         proposal_id=proposal_id_of(request_id) if proposal_id is None else proposal_id,
         site_id=site_id,

@@ -7,6 +7,7 @@ what time it is, and what stands then is on cards soon enough.
 from collections.abc import Iterable, Sequence
 
 from schemas import Card, CardKind, Event, OrderUpserted, ReceiptExpected, Trigger
+from twin.card_life import LIVE_STATES
 from twin.entities import Line, Order, Run, SiteKey
 from twin.model import Model
 from twin.replan_book import Note
@@ -15,16 +16,28 @@ from twin.words import time_of
 RECEIPT_MOVED_S = 3600.0
 """A receipt that comes this much earlier or later than announced is news. Smaller: each truck in traffic is."""
 
+WORSE = 1.5
+"""A card that has grown to so many times the money that it was asked about with is asked about again. Smaller: planners
+hear of one trouble each hour; larger: what was proposed rests on a picture that has passed."""
+
 OUR_COMMITS = frozenset({"committing", "committed", "partially_committed"})
 """States of a proposal whose plan changes may come back as ERP's plan."""
 
 
 def note_card(model: Model, now: float, card: Card) -> None:
-    """A card was raised."""
-    root = model.card_book.roots_of_cards[card.card_id]
-    trigger = _trigger_of(card, root[1])
-    if trigger is None:
+    """A card was published: news where it was raised, or has grown by WORSE and by what is worth a word since then."""
+    book, root = model.replans, model.card_book.roots_of_cards[card.card_id]
+    if card.state not in LIVE_STATES:
+        book.set_exposure(card.site_id, card.card_id, None)
         return
+    trigger = _trigger_of(card, root[1])
+    before, exposure = book.exposure_of(card.site_id, card.card_id), card.impact.exposure
+    if trigger is None or (card.revision > 1 and before is None):
+        return
+    least = model.plant.rules(card.site_id).replan_min_gain
+    if before is not None and exposure < max(WORSE * before, before + least):
+        return
+    book.set_exposure(card.site_id, card.card_id, exposure)
     order = (card.site_id, root[3]) if trigger == "rush_order" else None
     note = Note(
         trigger=trigger,
@@ -36,6 +49,7 @@ def note_card(model: Model, now: float, card: Card) -> None:
         order=order,
         card_id=card.card_id,
         is_urgent=True,
+        is_worse=before is not None,
     )
     model.replans.note(note)
 

@@ -7,10 +7,15 @@ sequence of facts: right after an event, and at ticks. All memory is in replan_b
 
 from schemas import ReplanRequested, join_key, topics
 from twin.model import Model
+from twin.proposal_life import UNDECIDED
 from twin.replan_book import ASKED_KEPT_S, Asked, Note
 from twin.replan_questions import Question, is_worth_asking, question_of
 from twin.replan_requests import build_request
 from twin.session import CATCHING_UP_LAG_S, Session
+
+RUSH_GRACE_S = 3.0
+"""Clock seconds after which an order without runs is in a hurry. Shorter: orders that are loaded just before their runs
+are asked about; longer: who took the order waits for the answer."""
 
 NOTES_KEPT = 20
 """Of what a request was made for, so much is asked again by one that supersedes it."""
@@ -72,7 +77,8 @@ class Replanning:
 
     def put_out(self, request: ReplanRequested) -> None:
         """Publish and count a request."""
-        key = join_key(request.site_id, request.problem.lines[0].line_id)
+        first = request.problem.lines[0]
+        key = join_key(first.site_id, first.line_id)
         self._session.counters["replan", request.trigger] += 1
         self._session.emit_now(topics.REPLAN_REQUESTS, key, request, request.output_id)
 
@@ -87,6 +93,9 @@ class Replanning:
         waits: list[Note] = []
         for note in pending:
             if only_urgent and not note.is_urgent:
+                waits.append(note)
+                continue
+            if note.trigger == "rush_order" and session.now < note.at + RUSH_GRACE_S:
                 waits.append(note)
                 continue
             question = question_of(session.model, note, session.now)
@@ -105,7 +114,7 @@ class Replanning:
         """Whether it reaches over lines that were asked about a moment ago."""
         now = self._session.now
         assert now is not None
-        pause_s = self._session.model.plant.rules(question.scope[0][0]).replan_pause_s
+        pause_s = self._session.model.plant.rules(question.notes[0].site_id).replan_pause_s
         return any(
             now < asked.at + pause_s and question.overlaps(asked.scope) for asked in self._book.asked()
         )
@@ -124,14 +133,20 @@ class Replanning:
             older = [each for each in self._book.asked() if question.overlaps(each.scope)]
             if not waits and not older:
                 return [each.request_id for each in over]
-            over += older
+            undecided = [each for each in older if self._is_undecided(each)]
+            over += undecided
             self._book.drop_asked(older)
-            for note in [*waits, *(note for each in older for note in each.notes)]:
+            for note in [*waits, *(note for each in undecided for note in each.notes)]:
                 seen.append(note)
                 found = question_of(model, note, now)
                 if found is not None and is_worth_asking(model, found, now):
                     question.take_in(model, found)
             self._book.keep_pending([note for note in self._book.pending() if note not in question.notes])
+
+    def _is_undecided(self, asked: Asked) -> bool:
+        """Whether nobody has decided about its answer: what was decided is not asked again with something else."""
+        life = self._session.model.plan_book.lives.get((asked.site_id, asked.proposal_id))
+        return life is not None and life.state in UNDECIDED
 
 
 def _join(model: Model, questions: list[Question], question: Question) -> None:

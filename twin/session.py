@@ -97,10 +97,10 @@ class Session:
         review(self.model, root, moment if self.now is None else max(moment, self.now))
 
     def publish(self, evaluation: Evaluation) -> None:
-        """Take over what an evaluation puts out; a card that was raised is a reason to think of another plan."""
+        """Take over what an evaluation puts out; a card that was raised may be a reason for another plan."""
         self.outputs += evaluation.outputs
         for output in evaluation.outputs:
-            if output.topic == topics.CARDS and isinstance(output.body, Card) and output.body.revision == 1:
+            if output.topic == topics.CARDS and isinstance(output.body, Card):
                 note_card(self.model, evaluation.now, output.body)
 
     def publish_graph(self, moment: float) -> None:

@@ -8,9 +8,10 @@ from collections.abc import Callable
 
 from schemas import Event, PlanAcknowledged, PlanChange, PlanOption, RunCancelled, topics
 from twin import plan_words
-from twin.commits import ANSWERED, IN_FORCE, in_force, overtime_ordered, run_planned
+from twin.commits import ANSWERED, IN_FORCE
 from twin.committed_plan import CommittedPlan
-from twin.entities import SiteKey
+from twin.effects import in_force, overtime_ordered, run_planned
+from twin.entities import Run, SiteKey
 from twin.plan_book import ChangeNote, Commitment, PromisedOrder, ProposalLife
 from twin.plan_moves import note_move
 from twin.proposals import Proposals
@@ -144,6 +145,8 @@ class WriteBack:
         event: Event | None
         if change.action == "plan_run":
             moved = model.runs.get((change.site_id, change.run_id))
+            if moved is not None and self._has_left(moved, change):
+                return
             event = run_planned(model, self._book.bases.get(key), change, answer)
             if event is not None and moved is not None and change.is_move:
                 note_move(model, moved, answer.event_time.timestamp())
@@ -158,6 +161,15 @@ class WriteBack:
             self._fold(event)
         finally:
             self._plan.cause = None
+
+    def _has_left(self, run: Run, change: ChangeNote) -> bool:
+        """Whether the floor began the run where it was, before the answer that it goes elsewhere."""
+        line = self._session.model.line_of_run[run.site_id, run.run_id]
+        if run.progress.state is RunState.PLANNED or line.line_id == change.line_id:
+            return False
+        change.outcome = "rejected"
+        change.reason = f"it is {run.progress.state} on {line.line_id}: it stays there"
+        return True
 
     def _cancelled(self, change: ChangeNote, answer: PlanAcknowledged) -> RunCancelled | None:
         """The cancellation; None where ERP has said so itself already, or the floor was faster."""
@@ -228,7 +240,7 @@ class WriteBack:
 
     def at_minute(self, now: float) -> None:
         """Say which commits are not answered in time."""
-        for _, life in sorted(self._book.lives.items()):
+        for life in self._book.open_lives():
             if life.state != "committing" or life.is_overdue or life.sent_at is None:
                 continue
             minutes = self._session.model.plant.rules(life.site_id).plan_ack_within_min

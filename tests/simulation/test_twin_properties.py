@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
 from schemas import MODEL_OF_KIND, Event, Facts
+from tests.deciding import Decision
 from tests.folding import Folded, absorb, at, count, event, fold_all, order, run, small_plant, wire
 from twin import Twin
 from twin.elements import total
@@ -36,6 +37,7 @@ def beginning() -> list[Event]:
         event("item_upserted", at(0, "00:00"), item_id="bolt", lead_time_days=2.0, buyer_id="sue"),
         event("bill_of_material_upserted", at(0, "00:00"), item_id="red", components=[{"item_id": "bolt", "quantity_per": 2.0}, {"item_id": "glue", "quantity_per": 0.5}]),
         event("bill_of_material_upserted", at(0, "00:00"), item_id="blue", components=[{"item_id": "bolt", "quantity_per": 1.0}]),
+        *(event("routing_upserted", at(0, "00:00"), item_id=item_id, steps=[{"step": 1, "line_id": line_id, "rate_pcs_per_h": 100.0} for line_id in ("L1", "L2")]) for item_id in ("red", "blue")),
         event("stock_reported", at(0, "04:00"), item_id="bolt", location_id="A", quantity=2_000.0),
         order("1", at(1, "12:00")),
         order("2", at(2, "12:00"), penalty_per_day=500.0),
@@ -80,11 +82,27 @@ CARDS = [
 ]
 
 
+DECIDED = [
+    [],
+    [],
+    ["answer"],
+    ["command"],
+    ["acknowledge", "acknowledge"],
+    ["answer", "command", "command"],
+    ["answer", "command", "command", "acknowledge", "acknowledge"],
+    ["answer", "command", "answer", "command", "acknowledge", "command"],
+]
+"""What solver, planner and ERP do between two steps of the plant."""
+
+Step = list[Event] | datetime | Decision
+"""Events at once, time that passes, or something that is decided on what the twin has said by then."""
+
+
 @st.composite
-def histories(draw: st.DrawFn) -> list[list[Event] | datetime]:
+def histories(draw: st.DrawFn) -> list[Step]:
     """Steps of a plant: some events, then time passes by a few minutes up to hours."""
     now = at(0, "05:00")
-    steps: list[list[Event] | datetime] = []
+    steps: list[Step] = []
     number = 0
     for _ in range(draw(st.integers(2, 14))):
         events: list[Event] = []
@@ -102,6 +120,10 @@ def histories(draw: st.DrawFn) -> list[list[Event] | datetime]:
                 when = now - timedelta(minutes=minutes)
                 events.append(count("L1", "R1", when, 60.0 - bad, scrap_count=bad, event_id=f"e{number}"))
         steps.append(events)
+        for what in draw(st.sampled_from(DECIDED)):
+            number += 1
+            numbers = draw(st.tuples(*[st.integers(0, 41)] * 3))
+            steps.append(Decision(what, numbers, f"e{number}", now))
         now += timedelta(minutes=draw(st.sampled_from([1, 5, 30, 60, 240])))
         steps.append(now)
     return steps
@@ -198,7 +220,13 @@ def _event(draw: st.DrawFn, made: str, event_id: str, when: datetime, run_id: st
 def _command(draw: st.DrawFn, event_id: str, when: datetime, line_id: str) -> Event:
     said = {"event_id": event_id, "command_id": draw(st.sampled_from([event_id, "again"])), "actor": "sue"}
     if draw(st.integers(0, 3)) == 0:
-        return event("stop_duration_report", when, line_id=line_id, expected_duration_min=60.0, **said)
+        asked: list[tuple[str, dict[str, Any]]] = [
+            ("stop_duration_report", {"line_id": line_id, "expected_duration_min": 60.0}),
+            ("replan_request", {"line_ids": draw(st.sampled_from([[], [line_id]]))}),
+            ("quote_request", {"item_id": "red", "quantity_pcs": 300.0, "due_at": at(2, "12:00")}),
+        ]
+        kind, fields = draw(st.sampled_from(asked))
+        return event(kind, when, **fields, **said)
     kind = draw(st.sampled_from(sorted(kind for kind in MODEL_OF_KIND if kind.startswith("card_"))))
     more: dict[str, dict[str, Any]] = {
         "card_assign": {"owner_id": "boss"},
@@ -272,14 +300,20 @@ def begun() -> Folded:
     return folded
 
 
-def told(history: list[list[Event] | datetime]) -> Folded:
+def told(history: list[Step]) -> Folded:
     folded = begun()
     for step in history:
-        if isinstance(step, datetime):
-            folded.tick(step)
-        elif step:
-            folded.tell(*step)
+        take(folded, step)
     return folded
+
+
+def take(folded: Folded, step: Step) -> None:
+    if isinstance(step, datetime):
+        folded.tick(step)
+        return
+    events = step.events(folded) if isinstance(step, Decision) else step
+    if events:
+        folded.tell(*events)
 
 
 def one_event_a_record(records: list[Facts]) -> Iterator[Facts]:
@@ -294,24 +328,20 @@ def one_event_a_record(records: list[Facts]) -> Iterator[Facts]:
 
 @STEPS
 @given(histories())
-def test_incremental_equals_recomputed(history: list[list[Event] | datetime]) -> None:
+def test_incremental_equals_recomputed(history: list[Step]) -> None:
     folded = begun()
     for step in history:
+        take(folded, step)
         if isinstance(step, datetime):
-            folded.tick(step)
             now = folded.twin.now
             assert now is not None
             assert recompute(folded.documents, now) == picture_of(folded.twin.model, now)
-        elif step:
-            folded.tell(*step)
     note(str(folded.twin.counters))
 
 
 @STEPS
 @given(histories(), st.data())
-def test_grouping_and_restoring_show_nowhere(
-    history: list[list[Event] | datetime], data: st.DataObject
-) -> None:
+def test_grouping_and_restoring_show_nowhere(history: list[Step], data: st.DataObject) -> None:
     folded = told(history)
     twin, outputs, documents = fold_all(folded.records)
     assert wire(folded.outputs) == wire(outputs)
@@ -330,7 +360,7 @@ def test_grouping_and_restoring_show_nowhere(
 
 @STEPS
 @given(histories())
-def test_batching_of_events_into_facts_shows_nowhere(history: list[list[Event] | datetime]) -> None:
+def test_batching_of_events_into_facts_shows_nowhere(history: list[Step]) -> None:
     folded = told(history)
     twin, outputs, documents = fold_all(one_event_a_record(folded.records))
 
@@ -340,7 +370,7 @@ def test_batching_of_events_into_facts_shows_nowhere(history: list[list[Event] |
 
 @STEPS
 @given(histories())
-def test_folding_again_what_was_folded_changes_nothing(history: list[list[Event] | datetime]) -> None:
+def test_folding_again_what_was_folded_changes_nothing(history: list[Step]) -> None:
     folded = told(history)
     before = folded.twin.digest
     again = [output for facts in folded.records for output in folded.twin.apply(facts)]
@@ -352,7 +382,7 @@ def test_folding_again_what_was_folded_changes_nothing(history: list[list[Event]
 
 @STEPS
 @given(histories())
-def test_what_was_counted_is_conserved_and_no_edge_hangs_loose(history: list[list[Event] | datetime]) -> None:
+def test_what_was_counted_is_conserved_and_no_edge_hangs_loose(history: list[Step]) -> None:
     folded = told(history)
     model = folded.twin.model
     for key, each in model.runs.items():
@@ -374,7 +404,7 @@ def test_what_was_counted_is_conserved_and_no_edge_hangs_loose(history: list[lis
 @STEPS
 @given(histories())
 def test_every_second_and_every_piece_of_a_line_is_in_exactly_one_shift_and_element(
-    history: list[list[Event] | datetime],
+    history: list[Step],
 ) -> None:
     """Conservation: elements add up to the calendar's working time, shift by shift, whatever came late."""
     folded = told(history)

@@ -86,6 +86,30 @@ def rejection_reasons() -> set[str]:
     }
 
 
+def refusal_reasons() -> set[str]:
+    """First argument of every Refused in the twin."""
+    trees = [ast.parse(text_of(path)) for path in sorted((ROOT / "twin").glob("*.py"))]
+    calls = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    return {
+        ast.literal_eval(call.args[0])
+        for call in calls
+        if isinstance(call.func, ast.Name) and call.func.id == "Refused"
+    }
+
+
+def test_each_reason_of_a_refused_command_is_explained() -> None:
+    """In the first column of a table of some document."""
+    rows = [
+        line.split("|")[1]
+        for path in sorted((ROOT / "docs").glob("*.md"))
+        for line in text_of(path).splitlines()
+        if line.startswith("| `")
+    ]
+    explained = {word for row in rows for word in re.findall(r"`(\w+)`", row)}
+
+    assert set() == refusal_reasons() - explained
+
+
 @pytest.mark.parametrize("path", generated(), ids=name_of)
 def test_a_generated_document_is_what_the_code_says(path: Path) -> None:
     assert generated()[path] == text_of(path), "run `.venv/bin/python -m docs.generate`"

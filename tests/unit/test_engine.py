@@ -12,7 +12,7 @@ from bench.plan_events import line_down
 from bench.random_problem import Size, random_problem
 from schemas import Facts, Proposal
 from schemas.plans import PlanOption
-from schemas.scheduling import EligibleLine, SchedulingProblem
+from schemas.scheduling import EligibleLine, MaterialGate, SchedulingProblem
 from solvers.checker import check_option
 from solvers.engine import solve
 from streams.simulator import line3_events
@@ -37,10 +37,14 @@ def options(wire: SchedulingProblem) -> list[PlanOption]:
     """Of the last revision; each passes a checker of its own."""
     last = answers(wire)[-1]
     assert last.error is None
-    assert {option.option_id: [] for option in last.options} == {
-        option.option_id: check_option(wire, option) for option in last.options
+    feasible = [option for option in last.options if option.feasible]
+    assert {option.option_id: [] for option in feasible} == {
+        option.option_id: check_option(wire, option) for option in feasible
     }
-    return last.options
+    assert {"expedite_material", "partial_ship"} >= {
+        option.label for option in last.options if not option.feasible
+    }
+    return feasible
 
 
 def places(option: PlanOption) -> dict[str, list[str]]:
@@ -247,6 +251,50 @@ def test_a_late_run_may_be_split() -> None:
     )
 
 
+def advice(wire: SchedulingProblem) -> dict[str, tuple[str, list[str]]]:
+    """Titles and what is missing, of options that need somebody else's word."""
+    return {
+        option.label: (option.title, option.violations)
+        for option in answers(wire)[-1].options
+        if not option.feasible
+    }
+
+
+def test_an_earlier_receipt_is_told_with_the_moment_by_which_it_helps() -> None:
+    """The last 100 pieces of R1, an hour of work, wait for Tuesday 12:00: ready at 13, a day late. Due Monday 20:00.
+
+    By 19:00 they must be there; earlier brings no more.
+    """
+    gate = MaterialGate(item_id="part", at=hour(36), after_pcs=100.0, receipt_id="PO-7")
+    wire = problem([line()], [run("R1", at=6, gates=[gate])], [order("O1", 20)])
+
+    title, missing = advice(wire)["expedite_material"]
+
+    assert (
+        "Get part (receipt PO-7) by Mon 23 Nov 19:00 instead of Tue 24 Nov 12:00: no order late (hold: 1), "
+        "1,000 EUR cheaper than hold, what that costs left out" == title
+    )
+    assert ["part (receipt PO-7) must come by Mon 23 Nov 19:00 instead of Tue 24 Nov 12:00"] == missing
+
+
+def test_the_part_that_the_promised_truck_could_take_is_told() -> None:
+    """R1 makes 800 pieces from 6 to 14; the truck leaves at 12 and loads for an hour: 500 are ready at 11."""
+    trucks = [hour(12), hour(36)]
+    wire = problem(
+        [line()],
+        [run("R1", at=6, work_h=8)],
+        [order("O1", 12, departures=trucks, loading_s=3600.0, quantity_pcs=800.0)],
+    )
+
+    title, missing = advice(wire)["partial_ship"]
+
+    assert (
+        "Ship 500 of 800 pieces of #O1 for Northwind at Mon 23 Nov 12:00; the rest follows Tue 24 Nov 12:00"
+        == title
+    )
+    assert ["Northwind must agree to a part of #O1"] == missing
+
+
 def test_overtime_that_costs_more_than_it_saves_is_not_proposed_unless_the_customer_cannot_slip() -> None:
     """R1 ends Tuesday 8:00, due at 7. An hour on Monday night costs 2,000, a day late 1,000."""
 
@@ -285,7 +333,8 @@ def test_a_cancelled_order_lets_the_others_come_forward_only_where_they_gain() -
 def test_revisions_rise_and_the_last_one_is_final() -> None:
     proposals = answers(down())
 
-    assert [1, 2, 3][: len(proposals)] == [each.revision for each in proposals]
+    assert list(range(1, len(proposals) + 1)) == [each.revision for each in proposals]
+    assert ["hold", "repair", "polish"] == list(dict.fromkeys(each.stage for each in proposals))
     assert "hold" == proposals[0].stage
     assert [False] * (len(proposals) - 1) + [True] == [each.is_final for each in proposals]
     assert all(each.options[0].label == "hold" for each in proposals)

@@ -11,6 +11,7 @@ from solvers.evaluator import Evaluated, evaluate
 from solvers.line_walk import PlanInvalid
 from solvers.moves import keep_most
 from solvers.problem import Problem, Split, hold_plan
+from solvers.working_time import WorkingTime
 from tests.planning import held, hour, hours, line, order, overtime, planned, problem, run
 
 
@@ -257,3 +258,13 @@ def test_evaluating_against_a_base_gives_what_evaluating_anew_gives(seed: int) -
         assert (anew.start, anew.end, anew.orders) == (after.start, after.end, after.orders)
         assert anew.kpis == after.kpis
         found = after
+
+
+def test_a_rounding_does_not_push_the_end_into_the_next_shift() -> None:
+    """Work that fills a shift but for a billionth of a second too much ended the next morning, sixteen hours later."""
+    calendar = WorkingTime([(hour(6), hour(22)), (hour(30), hour(46))], hour(100))
+
+    assert hour(22) == calendar.add_work(hour(6), 16 * 3600.0 + 1e-7)
+    assert hour(46) == calendar.add_work(hour(6), 32 * 3600.0 + 1e-7)
+    assert hour(31) == calendar.add_work(hour(6), 17 * 3600.0)
+    assert hour(10) == calendar.subtract_work(hour(31), 13 * 3600.0)

@@ -42,7 +42,9 @@ def test_every_state_is_reached_and_every_command_is_a_move_of_some_state() -> N
     assert {"proposal_adjust", "proposal_approve", "proposal_reject", "proposal_commit"} == {
         kind for table in PROPOSAL_MOVES.values() for kind in table
     }
-    assert all(OWN_PROPOSAL_MOVES[each] for each in OPEN_STATES), "what is open can end by itself"
+    assert all(OWN_PROPOSAL_MOVES[each] for each in STATES if each in OPEN_STATES), (
+        "what is open can end by itself"
+    )
 
 
 def in_state(name: str) -> Folded:
@@ -72,13 +74,13 @@ def in_state(name: str) -> Folded:
     if name == "approved":
         return folded
     command(folded, "proposal_commit", at(0, "08:02"), option_id="A")
-    outcomes = {
+    outcomes: dict[str, list[str]] = {
         "committing": [],
         "committed": ["accepted", "accepted"],
         "partially_committed": ["accepted", "rejected"],
         "commit_failed": ["rejected", "rejected"],
-    }[name]
-    for change, outcome in zip(changes(folded), outcomes, strict=False):
+    }
+    for change, outcome in zip(changes(folded), outcomes[name], strict=False):
         answer(folded, change, at(0, "08:03"), outcome)
     return folded
 
@@ -192,7 +194,7 @@ def test_a_last_answer_without_an_option_ends_it_and_says_so() -> None:
 
 def test_the_cards_of_a_request_name_its_proposal_once() -> None:
     folded = two_lines()
-    stop = {"line_id": "L1", "run_id": "R1", "expected_duration_min": 2880.0}
+    stop: dict[str, Any] = {"line_id": "L1", "run_id": "R1", "expected_duration_min": 2880.0}
     folded.tell(event("run_held", at(0, "08:00"), **stop))
     folded.tick(at(0, "08:01"))
     [card] = [each for each in folded.cards.values() if each.kind is CardKind.LINE_DOWN]
@@ -350,7 +352,7 @@ def test_a_commit_sends_what_moves_and_its_answers_move_the_projections() -> Non
     folded.tick(at(0, "08:04"))
     ready = {body.order_id: body.ready_at for body in folded.on(topics.ORDER_PROJECTIONS)}
 
-    assert ("committed", "All 2 changes in force.") == (state(folded).state, state(folded).say)
+    assert ("committed", "All 2 changes are in force.") == (state(folded).state, state(folded).say)
     assert (at(0, "18:00"), at(0, "18:30")) == (ready["2"], ready["3"])
     assert before + 2 == revision_of(folded.twin.model, "S1")
     plan = state(folded, "committed/S1")
@@ -373,6 +375,22 @@ def test_the_same_plan_said_by_erp_afterwards_changes_nothing() -> None:
         revision_of(folded.twin.model, "S1"),
         len(folded.on(topics.ORDER_PROJECTIONS)),
     )
+
+
+def test_the_plan_is_told_at_once_after_a_commit_and_once_a_minute_where_erp_goes_on_planning() -> None:
+    folded = committing()
+    told = [plan.revision for plan in folded.on(topics.PLANS) if plan.plan_id == "committed/S1"]
+    for second, change in enumerate(changes(folded)):
+        answer(folded, change, at(0, "08:02"))
+        folded.tick(at(0, f"08:02:0{second + 1}"))
+    for second in range(3):
+        start = at(0, f"12:0{second}")
+        folded.tell(run("R2", "L2", start, at(0, "20:00"), pegs=["2"], when=at(0, f"08:02:1{second}")))
+        folded.tick(at(0, f"08:02:1{second}"))
+    folded.tick(at(0, "08:03"))
+    now = [plan.revision for plan in folded.on(topics.PLANS) if plan.plan_id == "committed/S1"]
+
+    assert [told[-1] + 1, told[-1] + 2, told[-1] + 5] == now[len(told) :]
 
 
 def test_erp_may_say_the_plan_before_it_answers() -> None:
@@ -401,7 +419,7 @@ def test_a_modified_change_is_taken_over_as_answered() -> None:
 
     assert at(0, "11:00").timestamp() == planned_at
     assert (
-        "All 2 changes in force. R2 to L2 was modified: on L2 from Mon 2 Mar 11:00 (tool is there at 11)."
+        "All 2 changes are in force. R2 to L2 was modified: on L2 from Mon 2 Mar 11:00 (tool is there at 11)."
         == state(folded).say
     )
 
@@ -455,6 +473,35 @@ def test_silence_is_said_after_its_time_and_the_same_changes_can_be_sent_again()
     assert [ids[0], ids[1], ids[1]] == ids
     output_ids = [each.output_id for each in changes(folded)]
     assert len(set(output_ids)) == len(output_ids)
+
+
+def test_a_run_that_the_floor_began_before_the_answer_stays_where_it_is() -> None:
+    folded = committing()
+    first, second = changes(folded)
+    folded.tell(event("setup_started", at(0, "08:02"), line_id="L1", run_id="R2"))
+    answer(folded, first, at(0, "08:03"))
+    answer(folded, second, at(0, "08:03"))
+
+    assert "L1" == folded.twin.model.line_of_run["S1", "R2"].line_id
+    assert ("partially_committed", "it is setup on L1: it stays there") == (
+        state(folded).state,
+        state(folded).changes[0].reason,
+    )
+
+
+def test_two_commits_about_the_same_run_are_not_under_way_at_once() -> None:
+    folded = two_lines()
+    approved(folded, reroute())
+    folded.tell(proposal(ask(folded, "P2"), 1, hold(), reroute()))
+    command(folded, "proposal_approve", at(0, "08:02"), "P2", option_id="A")
+    command(folded, "proposal_commit", at(0, "08:02"), option_id="A")
+    result = command(folded, "proposal_commit", at(0, "08:02"), "P2", option_id="A")
+
+    assert ("commit_under_way", "P1 is being committed and not answered yet: R2 to L2, R3 to L1") == (
+        result.reason,
+        result.message,
+    )
+    assert 2 == len(changes(folded))
 
 
 def test_an_answer_sent_twice_counts_once_and_another_one_or_an_unknown_one_is_kept_out() -> None:
@@ -522,6 +569,46 @@ def test_a_split_makes_its_new_part_before_the_old_one_gets_smaller() -> None:
     model = folded.twin.model
     assert "committed" == state(folded).state
     assert {("S1", "R2"): 600.0, ("S1", "R2.1"): 200.0} == model.pegged["S1", "2"]
+
+
+def test_what_is_left_of_a_run_that_has_begun_can_be_split_and_it_stays_where_it_is() -> None:
+    folded = two_lines()
+    parts = [
+        planned("R1", "L1", at(0, "06:00"), 6.0, status="started"),
+        AS_IT_IS[1],
+        planned("R1.1", "L1", at(0, "22:00"), 2.0, position=2, of_run_id="R1"),
+        planned("R3", "L1", at(1, "08:30"), 4.0, position=3),
+    ]
+    approved(folded, option("S", "split", parts), option_id="S")
+    command(folded, "proposal_commit", at(0, "08:02"), option_id="S")
+    for number in range(3):
+        answer(folded, changes(folded)[number], at(0, "08:03"))
+
+    model = folded.twin.model
+    assert "committed" == state(folded).state
+    assert ["R1.1", "R3", "R1"] == [each.run_id for each in changes(folded)]
+    assert ("L1", at(0, "06:00").timestamp(), "running") == (
+        model.line_of_run["S1", "R1"].line_id,
+        model.runs["S1", "R1"].planned_start,
+        model.runs["S1", "R1"].progress.state,
+    )
+    assert {("S1", "R1"): 600.0, ("S1", "R1.1"): 200.0} == model.pegged["S1", "1"]
+
+
+def test_a_late_run_behind_one_that_is_planned_later_now_is_said_to_begin_after_it() -> None:
+    """R3 is put before R2, which was planned at 14:30 and is late: the line must take R3 first all the same."""
+    folded = two_lines()
+    resequenced = [
+        AS_IT_IS[0],
+        planned("R3", "L1", at(0, "16:00"), 4.0, position=1),
+        planned("R2", "L1", at(0, "14:30"), position=2, start_at=at(0, "20:00")),
+    ]
+    approved(folded, option("Q", "resequence", resequenced), option_id="Q")
+    command(folded, "proposal_commit", at(0, "08:02"), option_id="Q")
+    for change in changes(folded):
+        answer(folded, change, at(0, "08:03"))
+
+    assert ["R1", "R3", "R2"] == [run.run_id for run in folded.twin.model.lines["S1", "L1"].queued()]
 
 
 # Two sites

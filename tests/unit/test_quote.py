@@ -1,23 +1,17 @@
 """A quote: every place ranked, with what each costs whom. A line makes 100 pieces an hour, hours count from 0."""
 
 from datetime import UTC, datetime
-from random import Random
 
 import pytest
 
 from schemas import ProblemInvalid
 from schemas.plans import Quote
 from schemas.scheduling import SchedulingProblem
-from solvers.plan_arrays import compile_problem
 from solvers.evaluator import evaluate
-from solvers.goals import NOMINAL_PENALTY_PER_DAY, WEIGHTS
-from solvers.instance import Instance
-from solvers.line_times import Walked
-from solvers.places import rank_places
+from solvers.goals import NOMINAL_PENALTY_PER_DAY
 from solvers.problem import Problem, hold_plan
 from solvers.quote import quote
 from tests.small_plants import hours, line, order, problem, run, setups
-from tests.unit.test_windows import random_instance, random_plan
 
 FAMILIES = setups("m", {("red", "blue"): 60.0, ("blue", "red"): 60.0})
 
@@ -152,31 +146,14 @@ def test_what_is_quoted_is_what_the_evaluator_says_of_it() -> None:
         assert each.end_at.timestamp() == evaluate(asked, trial).end["S", "Q"]
 
 
-@pytest.mark.parametrize("seed", range(30))
-def test_a_place_costs_what_the_plan_then_costs_more(seed: int) -> None:
-    """On the arrays: every insertion, against the whole plan walked with and without the task."""
-    random = Random(seed)
-    instance: Instance = random_instance(random, tasks=9, tax=seed % 2)
-    full = random_plan(instance, random)
-    without = [[task for task in sequence if task != 4] for sequence in full.sequences]
-    before = Walked(instance, without).cost
+def test_of_very_many_places_the_kernel_chooses_those_that_are_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With room for three, the best three of five come out as before, and the number of all is told."""
+    monkeypatch.setattr("solvers.quote.MOST_EXACT", 3)
 
-    places = rank_places(instance, without, 4)
+    found = quoted(two_lines(24.0), 24.0)
 
-    assert sum(len(without[each]) + 1 for each in instance.eligible_lines(4)) == len(places)
-    assert sorted(places, key=lambda each: each.cost) == places
-    for each in places:
-        sequences = [list(sequence) for sequence in without]
-        sequences[each.line].insert(each.position, 4)
-        assert Walked(instance, sequences).cost - before == each.cost
-
-
-def test_the_arrays_rank_as_the_evaluator_does_where_no_plan_holds_a_start_back() -> None:
-    asked = Problem(two_lines(24.0))
-    hold = evaluate(asked, hold_plan(asked))
-    compiled = compile_problem(hold, hold.plan, WEIGHTS["cost"])
-
-    best = rank_places(compiled.instance, compiled.sequences_of(hold.plan), compiled.task_of["S", "Q"])
-
-    # An hour of setup counts 6.00 for a search, in cents; those two places cost nothing else.
-    assert {(600, 0, 2), (600, 1, 1)} == {(each.cost, each.line, each.position) for each in best[:2]}
+    # An hour of setup counts six for the kernel, so two hours are no dearer than B's 30 for being late.
+    assert [("2", 1, 0.0, 60.0), ("1", 2, 0.0, 60.0), ("2", 0, 0.0, 120.0)] == told(found)
+    assert 5 == found.compared

@@ -1,8 +1,16 @@
 """Splits: the smallest part that brings an order in time. A line makes 100 pieces an hour, the hours count from 0."""
 
+from itertools import islice
+
+import pytest
+
+from bench.random_problem import Size, random_problem
 from schemas.scheduling import SchedulingProblem, SchedulingRun
+from solvers.checker import Checker
 from solvers.evaluator import evaluate, pieces_of
 from solvers.goals import WEIGHTS
+from solvers.options import option_of
+from solvers.overtime import buy_overtime
 from solvers.problem import Problem, hold_plan
 from solvers.splitting import SplitFound, best_split, splits_of
 from tests.small_plants import hours, line, order, problem, run, setups
@@ -127,3 +135,20 @@ def test_the_split_that_costs_least_is_taken() -> None:
     assert found is not None
     assert 0.0 == found.evaluated.penalty
     assert 1 == len(found.evaluated.plan.sequences[2])
+
+
+@pytest.mark.parametrize("seed", [4, 5, 6, 8])
+def test_the_independent_checker_has_no_objection_to_splits_and_overtime(seed: int) -> None:
+    """Random plants of 8 lines with feeds, gates, drifts, two sites; some of their orders are late."""
+    wire = random_problem(seed, Size(lines=8, runs=70, sites=1 + seed % 2, extras=0.2))
+    asked, checker = Problem(wire), Checker(wire)
+    hold = evaluate(asked, hold_plan(asked))
+    late = [key for key, outcome in hold.orders.items() if outcome.slip_s > 0.0]
+    found = [split.evaluated for key in late for split in islice(splits_of(hold, key), 3)]
+    bought = buy_overtime(asked, hold.plan)
+    if bought is not None:
+        found.append(bought.evaluated)
+
+    assert found
+    assert [[]] * len(found) == [checker.check(option_of(hold, each, "split", "x")) for each in found]
+    assert all(each.orders.keys() == hold.orders.keys() for each in found)

@@ -5,6 +5,7 @@ from random import Random
 
 import pytest
 
+from solvers.construct import evaluate
 from solvers.instance import Instance, InstanceInvalid, Sequences
 from solvers.line_times import Walked
 from solvers.window_lines import Slice
@@ -131,6 +132,20 @@ def test_a_window_is_solved_as_enumeration_solves_it(seed: int, makespan: int) -
     found = with_window(plan, slices, answer.sequences)
     assert enumerated(plan, slices) == found.cost
     assert found.cost - plan.cost == answer.cost - model.cost_before, "the model's own count of the change"
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_plan_is_walked_as_the_kernel_walks_it(seed: int) -> None:
+    random = Random(seed)
+    plan = random_plan(random_instance(random, tasks=12, tax=seed % 2, makespan=seed % 3), random)
+
+    theirs = evaluate(plan.instance, plan.sequences)
+
+    assert (theirs.cost, theirs.makespan) == (plan.cost, plan.makespan)
+    for times in plan.lines:
+        for position, task in enumerate(times.sequence):
+            assert theirs.start[task] == times.start_tick(position)
+            assert theirs.end[task] == times.end_tick(position)
 
 
 @pytest.mark.parametrize("seed", range(20))
