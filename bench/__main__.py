@@ -53,9 +53,8 @@ DEFAULT_SEED = 1
 TABLE_WIDTH = 130
 
 ORDER = (
-    *("fold", "ingest", "twin", "latency", "loop", "detection", "quality", "calibration", "alerts"),
-    *("replanning", "disruptions", "solver"),
-)
+    "fold", "ingest", "twin", "latency", "loop", "detection", "quality", "calibration", "alerts", "solver", "replanning", "disruptions",
+)  # fmt: skip
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,7 +1,8 @@
 """From a request to proposals: staged revisions of one answer, each better than the one before.
 
 hold: what happens if nobody acts; then, where something has no place yet, the best one for it. Milliseconds each.
-repair: warm local search on the lines that are hit, then on those that can help, then on all, until it brings no more.
+repair: warm local search on the lines that are hit, then on those that can help, then on all; a revision each time that
+    it has brought enough.
 polish: windows by CP-SAT, and the alternatives of alternatives.py; compared, and the best kept.
 
 Law: never worse than hold under the request's own goal, no option that the independent checker objects to, and the same
@@ -87,11 +88,11 @@ def _solve(answer: "_Answer", problem: Problem) -> Iterator[Proposal | None]:
         else:
             board.moves += repair.moves
             board.offer("repair", repair.found)
+            if board.has_improved(told):
+                told = board.best_worth
+                yield from answer.proposal("repair", board, is_final=False)
         if answer.is_out_of_time():
             break
-    if board.has_improved(told):
-        told = board.best_worth
-        yield from answer.proposal("repair", board, is_final=False)
     for other in alternatives(board):
         if other is None:
             yield None

@@ -333,7 +333,8 @@ def test_a_cancelled_order_lets_the_others_come_forward_only_where_they_gain() -
 def test_revisions_rise_and_the_last_one_is_final() -> None:
     proposals = answers(down())
 
-    assert [1, 2, 3][: len(proposals)] == [each.revision for each in proposals]
+    assert list(range(1, len(proposals) + 1)) == [each.revision for each in proposals]
+    assert ["hold", "repair", "polish"] == list(dict.fromkeys(each.stage for each in proposals))
     assert "hold" == proposals[0].stage
     assert [False] * (len(proposals) - 1) + [True] == [each.is_final for each in proposals]
     assert all(each.options[0].label == "hold" for each in proposals)
