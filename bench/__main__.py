@@ -17,6 +17,7 @@ from bench import (
     committed,
     detection,
     disruptions,
+    factory,
     fold,
     ingest,
     latency,
@@ -37,6 +38,7 @@ ALONE: dict[str, Callable[..., Iterator[Result]]] = {
     "alerts": alerts.measure,
     "disruptions": disruptions.measure,
     "replanning": replanning.measure,
+    "factory": factory.measure,
 }
 """Benchmarks that need no broker; everything random in them follows from the seed."""
 
@@ -53,8 +55,9 @@ DEFAULT_SEED = 1
 TABLE_WIDTH = 130
 
 ORDER = (
-    "fold", "ingest", "twin", "latency", "loop", "detection", "quality", "calibration", "alerts", "solver", "replanning", "disruptions",
-)  # fmt: skip
+    *("fold", "ingest", "twin", "latency", "loop", "detection", "quality", "calibration", "alerts"),
+    *("replanning", "disruptions", "factory", "solver"),
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

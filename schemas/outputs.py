@@ -238,13 +238,76 @@ class AuditRecord(OutputModel):
     details: dict[str, Any]
 
 
+class LedgerRun(OutputModel):
+    """A run in the sequence of a line, as it was made or could have been; setup_min: of the changeover before it."""
+
+    run_id: str
+    family: str | None
+    setup_min: float
+    start_at: datetime
+    end_at: datetime
+
+
+class LatenessPattern(OutputModel):
+    """Orders of one customer, family, line or weekday of the promise that were late more often than the others.
+
+    Attributes:
+        orders, late: of the group, over the weeks looked at; others, others_late: of all others.
+        weeks: in which orders of it were late.
+        chance: that a group without any fault has so many late ones, times the number of groups looked at.
+    """
+
+    dimension: Literal["customer", "family", "line", "weekday"]
+    value: str
+    orders: int
+    late: int
+    others: int
+    others_late: int
+    weeks: int
+    chance: float
+
+
+class CommittedOutcome(OutputModel):
+    """A committed proposal: what it promised for the orders that it was to change, and what came.
+
+    Attributes:
+        lines: that it concerned, as site_id/line_id.
+        promised, came: orders, late_orders, total_slip_h, penalty; came counts the orders that have left.
+        open_orders: that have not left yet.
+    """
+
+    proposal_id: str
+    label: str
+    committed_at: datetime
+    is_partial: bool
+    lines: list[str]
+    promised: dict[str, float]
+    came: dict[str, float]
+    open_orders: int
+
+
 class LedgerEntry(OutputModel):
     """twin.ledger.v1: per week and line, the plan that was made against the plan that could have been made.
 
+    Both are worked out by the same arithmetic from what really happened (docs/ledger.md). Money in `currency`.
+
     Attributes:
-        changeovers_run, changeovers_needed: setups made against those of the best plan with hindsight.
-        tardiness_h, tardiness_possible_h, money, money_possible: made against possible.
-        promised, came: for committed proposals, by KPI.
+        week: ISO week of the site's zone, as 2026-W47; line_id: "*" for the site as a whole.
+        changeovers_run, changeovers_needed: setups made against those of the best plan with hindsight; avoidable: the
+            difference, negative where being on time needed more of them.
+        tardiness_h, tardiness_possible_h, money, money_possible: made against possible; money is penalties and setups.
+        promised, came: for committed proposals, summed up; commitments: one by one, on the site's entry.
+        runs, orders: finished in the week; late_orders, late_orders_possible: of them.
+        tardiness_really_h: by the moments at which orders really left; None where none has.
+        setup_min_run, setup_min_needed: minutes of these changeovers.
+        utilization, utilization_possible: production over planned busy time (APT / PBT), as it was and with the minutes
+            of avoidable setups spent on production; None without planned busy time; utilization_points: the difference
+            in points.
+        sequence_run, sequence_possible: what the line made, and could have made, one after the other.
+        patterns: of lateness that recurs, on the site's entry.
+        violations: what the independent checker says of the plan with hindsight.
+        caveats: what could not be reconstructed, in words.
+        plans: that were looked at; method: version of the method.
     """
 
     output_id: str
@@ -259,6 +322,29 @@ class LedgerEntry(OutputModel):
     money_possible: float
     promised: dict[str, float]
     came: dict[str, float]
+    currency: str = "EUR"
+    runs: int = 0
+    orders: int = 0
+    late_orders: int = 0
+    late_orders_possible: int = 0
+    changeovers_avoidable: int = 0
+    setup_min_run: float = 0.0
+    setup_min_needed: float = 0.0
+    weighted_tardiness_h: float = 0.0
+    weighted_tardiness_possible_h: float = 0.0
+    tardiness_really_h: float | None = None
+    utilization: float | None = None
+    utilization_possible: float | None = None
+    utilization_points: float | None = None
+    sequence_run: list[LedgerRun] = Field(default_factory=list)
+    sequence_possible: list[LedgerRun] = Field(default_factory=list)
+    patterns: list[LatenessPattern] = Field(default_factory=list)
+    commitments: list[CommittedOutcome] = Field(default_factory=list)
+    violations: list[str] = Field(default_factory=list)
+    caveats: list[str] = Field(default_factory=list)
+    plans: int = 0
+    method: str = "hindsight/1"
+    as_of: datetime | None = None
 
 
 class DeadLetter(OutputModel):

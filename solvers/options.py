@@ -1,6 +1,7 @@
 """From an evaluated plan to the option on the wire: plan, figures against hold, changes, effects, sacrifices."""
 
 from datetime import UTC, datetime
+from math import inf
 
 from schemas.plans import (
     OptionLabel,
@@ -63,13 +64,29 @@ def against(kpis: PlanKpis, hold: PlanKpis) -> dict[str, float]:
     return differences
 
 
-def planned_start_of(found: Evaluated, key: RunKey) -> float:
-    """What the plan says of a run's start: never after it starts, and its start where the plan leaves it open."""
-    start = found.start[key]
-    planned = found.plan.starts.get(key)
-    if planned is None and key in found.problem.runs and found.problem.runs[key].state != "planned":
-        planned = found.problem.runs[key].planned_start
-    return start if planned is None else min(planned, start)
+def planned_starts_of(found: Evaluated, line: int) -> dict[RunKey, float]:
+    """What the plan says of the starts of a line's runs, in its sequence: never after they start.
+
+    A start that the plan leaves open is the one that the run has. Whoever executes the plan takes runs by planned start,
+    as the twin does, so they rise along the sequence: a run that would keep an earlier start than one before it gets the
+    start that it has instead.
+    """
+    told: dict[RunKey, float] = {}
+    last = -inf
+    for key in found.plan.sequences[line]:
+        start = found.start[key]
+        planned = found.plan.starts.get(key)
+        run = found.problem.runs.get(key)
+        has_begun = run is not None and run.state != "planned"
+        if planned is None and run is not None and has_begun:
+            planned = run.planned_start
+        planned = start if planned is None else min(planned, start)
+        if not has_begun and planned <= last:
+            planned = start
+        told[key] = planned
+        if not has_begun:  # what has begun stands at the head whatever was planned
+            last = planned
+    return told
 
 
 def planned_runs(found: Evaluated) -> list[PlannedRun]:
@@ -78,6 +95,7 @@ def planned_runs(found: Evaluated) -> list[PlannedRun]:
     runs: list[PlannedRun] = []
     for index, sequence in enumerate(plan.sequences):
         line = problem.lines[index]
+        told = planned_starts_of(found, index)
         for position, key in enumerate(sequence):
             split = plan.splits.get(key)
             run = problem.run_of(key, plan)
@@ -89,7 +107,7 @@ def planned_runs(found: Evaluated) -> list[PlannedRun]:
                     line_id=line.line_id,
                     line_site_id=None if line.site_id == key[0] else line.site_id,
                     position=position,
-                    planned_start_at=_utc(planned_start_of(found, key)),
+                    planned_start_at=_utc(told[key]),
                     start_at=_utc(found.start[key]),
                     end_at=_utc(found.end[key]),
                     quantity_pcs=run.quantity_pcs - taken if split is None else split.quantity_pcs,
@@ -127,6 +145,9 @@ def _changes(hold: Evaluated, found: Evaluated, words: Words) -> list[RunChange]
     problem, plan = found.problem, found.plan
     moved = set(found.moved)
     line_of = plan.line_of()
+    told = {
+        key: at for line in range(len(plan.sequences)) for key, at in planned_starts_of(found, line).items()
+    }
     changes: list[RunChange] = []
 
     def tell(key: RunKey, field: str, before: str, after: str, because: str) -> None:
@@ -161,7 +182,7 @@ def _changes(hold: Evaluated, found: Evaluated, words: Words) -> list[RunChange]
             place = plan.sequences[index].index(key)
             tell(key, "position", str(run.position), str(place), because)
         if run.state == "planned" and run.planned_start is not None:
-            start = planned_start_of(found, key)
+            start = told[key]
             if abs(start - run.planned_start) >= NOTICED_S:
                 because = words.why_moved(key) if key in moved else words.why_shifted(key, start)
                 tell(key, "start_at", _utc(run.planned_start).isoformat(), _utc(start).isoformat(), because)

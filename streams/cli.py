@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from schemas import TOPICS, ForesiteError, UsageError
-from streams import desk_cli, picture_cli, plan_cli, proposal_cli, rules_cli, solver_cli
+from streams import desk_cli, ledger_cli, picture_cli, plan_cli, proposal_cli, rules_cli, solver_cli
 from streams.notify import cli as notify_cli
 from streams.settings import Settings
 from streams.times import moment
@@ -40,6 +40,7 @@ app.add_typer(desk_cli.app, name="card")
 app.add_typer(proposal_cli.app, name="proposal")
 app.add_typer(notify_cli.app, name="notify")
 picture_cli.register(app)
+ledger_cli.register(app)
 plan_cli.register(app)
 solver_cli.register(app)
 app.add_typer(rules_cli.app, name="rules")
@@ -296,7 +297,7 @@ def bench(
         typer.Argument(
             metavar="[NAME]...",
             help="fold, ingest, twin, latency, loop, detection, quality, calibration, alerts, replanning, disruptions, "
-            "solver; default: all.",
+            "factory, solver; default: all.",
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of everything random: same seed, same plants.")] = 1,

@@ -5,7 +5,7 @@ Facts are folded from their beginning; where retention has taken it, there is no
 """
 
 from collections import Counter
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -126,9 +126,20 @@ class Picture:
 
 
 def picture_from_files(
-    paths: Sequence[Path], mapping: ColumnMapping | None, as_of: datetime | None, tick_s: int = 60
+    paths: Sequence[Path],
+    mapping: ColumnMapping | None,
+    as_of: datetime | None,
+    tick_s: int = 60,
+    new_shard: Callable[[], PictureTwin] = PictureTwin,
 ) -> Picture:
     """Fold files up to a moment: recordings as they were folded then, other files as `foresite replay` does.
+
+    Args:
+        paths: of the files.
+        mapping: what the columns of tables mean.
+        as_of: None: all that there is.
+        tick_s: of files that hold no ticks.
+        new_shard: makes the twins that fold; its caller may remember more of what they see.
 
     Raises:
         UsageError: a file cannot be read, or recordings stand among other files.
@@ -136,7 +147,7 @@ def picture_from_files(
     picture = Picture(as_of)
     recordings = recordings_in(paths)
     if recordings is None:
-        shard = PictureTwin()
+        shard = new_shard()
         run = Replay(paths, mapping, shard, tick_s)
         end = as_of if as_of is not None else run.last_at
         if end is not None:
@@ -144,17 +155,23 @@ def picture_from_files(
         picture.add(shard)
         return picture
     for _, records in sorted(recordings.items()):
-        picture.add(_folded(records, as_of))
+        picture.add(_folded(records, as_of, new_shard()))
     return picture
 
 
-def picture_from_kafka(settings: Settings, as_of: datetime | None, site_id: str | None = None) -> Picture:
+def picture_from_kafka(
+    settings: Settings,
+    as_of: datetime | None,
+    site_id: str | None = None,
+    new_shard: Callable[[], PictureTwin] = PictureTwin,
+) -> Picture:
     """Fold twin.facts.v1 up to a moment, from its beginning; beside a running twin, which it does not disturb.
 
     Args:
         settings: where Kafka is.
         as_of: None: to the end of the log as it is now.
         site_id: read only the partition of this site, and show only it.
+        new_shard: makes the twins that fold.
 
     Raises:
         UsageError: there are no facts, or their beginning is gone.
@@ -164,7 +181,7 @@ def picture_from_kafka(settings: Settings, as_of: datetime | None, site_id: str 
     with _log_of(settings, site_id) as partitions:
         for _, records in partitions:
             with closing(records):  # it is left early, and holds the consumer
-                picture.add(_folded((facts for _, facts in records), as_of))
+                picture.add(_folded((facts for _, facts in records), as_of, new_shard()))
     return picture if site_id is None else picture.only(site_id)
 
 
@@ -188,8 +205,7 @@ def log_from_kafka(
                         break
 
 
-def _folded(records: Iterable[Facts], as_of: datetime | None) -> PictureTwin:
-    shard = PictureTwin()
+def _folded(records: Iterable[Facts], as_of: datetime | None, shard: PictureTwin) -> PictureTwin:
     for facts in records:
         kept, rest = (facts, None) if as_of is None else up_to(facts, as_of.timestamp())
         shard.apply(kept)

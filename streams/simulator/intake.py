@@ -29,6 +29,10 @@ MOVED_SHARE = 0.06
 RELEASE_H = (0.0, 24.0)
 """Hours from the order until its material is there; a rush order's is there at once."""
 
+PENALTY_PER_WEIGHT = 400.0
+"""Money a started late day, times the customer's weight: weights and penalties say the same, so that a rule that knows
+weights and a solver that knows money want the same thing."""
+
 OPEN_FROM_H, OPEN_TO_H = 7, 17
 """Customers call in these hours."""
 
@@ -104,7 +108,6 @@ def _placed(
     customer = rng.choice(site.customers)
     route = site.routes[customer.route_id]
     promised_s = route.next_departure(max(wanted_s, told_s + 6.0 * HOUR_S), site.zone)
-    value = pieces * item.unit_price
     order = Order(
         order_id=str(number),
         customer=customer,
@@ -112,7 +115,7 @@ def _placed(
         quantity_pcs=pieces,
         promised_s=promised_s,
         route=route,
-        penalty_per_day=round(value * rng.uniform(0.01, 0.04), -1) if rng.random() < 0.6 else None,
+        penalty_per_day=PENALTY_PER_WEIGHT * customer.weight,
         priority=100 if is_rush else 0,
         waits_for={f"R-{number}": None},
     )

@@ -3,7 +3,7 @@
     shop = Shop(settings)
     for at_s, event in shop.advance(until_s): ...   # what was said up to then
     shop.replan(positions)                          # the morning's rule, or
-    shop.move(run, line, start_s, end_s)            # one change that ERP accepted
+    shop.carry_out(run_planned)                     # one change that ERP accepted
 
 Law: two shops of the same settings (same_world) meet the same orders, stops, speeds and setup lengths, whatever they are
 told to do. Material is plentiful and nothing is bought in overtime: only lines and sequences are to be decided.
@@ -12,7 +12,7 @@ told to do. Material is plentiful and nothing is bought in overtime: only lines 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from schemas import Event, OrderCancelled, OvertimeWindowUpserted, RunCancelled
+from schemas import Event, OrderCancelled, OvertimeWindowUpserted, RunCancelled, RunPlanned
 from streams.simulator.book import Book, Run
 from streams.simulator.clock import TimedEvent
 from streams.simulator.dispatch import Dispatch
@@ -21,7 +21,7 @@ from streams.simulator.factory import FIRST_ORDER_NUMBER, conditions_of
 from streams.simulator.floor import LineFloor
 from streams.simulator.intake import Placed, orders_placed
 from streams.simulator.kernel import Kernel
-from streams.simulator.plant import Line, build_sites
+from streams.simulator.plant import build_sites
 from streams.simulator.plant_events import plant_events
 from streams.simulator.settings import FactorySettings
 from streams.simulator.supply import Supply
@@ -124,14 +124,19 @@ class Shop:
                 if before != (run.line, run.start_s, run.end_s):
                     self.erp.tell_run(run)
 
-    def move(self, run: Run, line: Line, start_s: float, end_s: float) -> None:
-        """Plan one waiting run at another time, on another line; queues go by planned start. ERP says so."""
+    def carry_out(self, planned: RunPlanned) -> None:
+        """Plan one waiting run as ERP now says; queues go by planned start. One that has begun stays where it is."""
+        run = self.waiting_run(planned.run_id)
+        if run is None:
+            return
+        line = next(line for line in self.site.lines if line.line_id == planned.line_id)
         self.book.queues[run.line.line_id].remove(run)
-        run.line, run.setup_s, run.start_s, run.end_s = line, start_s, start_s, end_s
+        start_s = planned.planned_start_at.timestamp()
+        run.line, run.setup_s = line, start_s
+        run.start_s, run.end_s = start_s, planned.planned_end_at.timestamp()
         queue = self.book.queues[line.line_id]
         queue.append(run)
         queue.sort(key=lambda each: (each.start_s, each.run_id))
-        self.erp.tell_run(run)
 
     # What customers do -----------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from schemas import CountReported, OrderShipped, RunPlanned, RunStarted
 from streams.simulator.book import Order, Run
+from streams.simulator.clock import moment
 from streams.simulator.dispatch_rule import Waiting, plan_by_rule
 from streams.simulator.plant import Line
 from streams.simulator.settings import FactorySettings
@@ -73,10 +74,9 @@ def test_the_same_shop_twice_is_the_same_to_the_byte() -> None:
 
 
 def test_the_floor_makes_a_moved_run_where_and_when_it_was_moved_to() -> None:
-    """The last run of a queue goes first on another line of its area; ERP says so, and the floor begins with it."""
+    """The last run of a queue goes first on another line of its area; the floor begins with it."""
     shop = Shop(SETTINGS)
-    for _ in shop.advance(SETTINGS.start_s + 2 * HOUR_S):
-        pass
+    said = [event for _, event in shop.advance(SETTINGS.start_s + 2 * HOUR_S)]
     waiting = [each for each in shop.waiting() if each.run.release_s < shop.kernel.now_s]
     chosen = next(
         each for each in reversed(waiting) if each.run is not shop.book.queues[each.run.line.line_id][0]
@@ -84,14 +84,28 @@ def test_the_floor_makes_a_moved_run_where_and_when_it_was_moved_to() -> None:
     run = chosen.run
     other = next(line for line in chosen.lines if line is not run.line)
     start_s = shop.kernel.now_s
-    shop.move(run, other, start_s, other.calendar.add_work(start_s, HOUR_S))
+    planned = next(event for event in said if isinstance(event, RunPlanned) and event.run_id == run.run_id)
+    moved = {
+        "line_id": other.line_id,
+        "planned_start_at": moment(start_s, SETTINGS.zone),
+        "planned_end_at": moment(other.calendar.add_work(start_s, HOUR_S), SETTINGS.zone),
+    }
+    shop.carry_out(planned.model_copy(update=moved))
 
     events = [event for _, event in shop.advance(SETTINGS.start_s + 2 * DAY_S)]
 
-    planned = [event for event in events if isinstance(event, RunPlanned) and event.run_id == run.run_id]
-    assert [other.line_id] == [event.line_id for event in planned]
     started = [event for event in events if isinstance(event, RunStarted) and event.line_id == other.line_id]
     assert run.run_id == started[0].run_id
+
+
+def test_what_has_begun_is_not_moved() -> None:
+    shop = Shop(SETTINGS)
+    said = [event for _, event in shop.advance(SETTINGS.start_s + 2 * HOUR_S)]
+    begun = next(event for event in said if isinstance(event, RunStarted))
+    planned = next(event for event in said if isinstance(event, RunPlanned) and event.run_id == begun.run_id)
+    queues = {line_id: list(queue) for line_id, queue in shop.book.queues.items()}
+    shop.carry_out(planned.model_copy(update={"line_id": "L4"}))
+    assert queues == shop.book.queues
 
 
 def test_every_order_that_was_placed_leaves_or_is_taken_back() -> None:
