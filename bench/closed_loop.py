@@ -31,6 +31,7 @@ from schemas import (
     RulesUpdated,
     RunPlanned,
     Segment,
+    ShipmentSlotsUpserted,
     topics,
 )
 from solvers.engine import solve
@@ -84,6 +85,8 @@ class ClosedLoop:
         clock: seconds, for what the solver takes; nothing is decided by it.
         rules: that the twin and the planner go by.
         move_budget: moves of the solver a request; None: the request's own.
+        air_s: the twin is told that goods must be at the dock so much earlier than they must: the planner's air for what
+            nobody foresees. The shop's trucks take them as before.
     """
 
     def __init__(
@@ -92,6 +95,7 @@ class ClosedLoop:
         clock: Callable[[], float],
         rules: Rules | None = None,
         move_budget: int | None = None,
+        air_s: float = 0.0,
     ) -> None:
         self.shop = Shop(settings)
         self.twin = Twin()
@@ -100,6 +104,7 @@ class ClosedLoop:
         self._erp = ErpPlan()
         self._clock = clock
         self._move_budget = move_budget
+        self._air_min = air_s / 60.0
         self._offsets: Counter[str] = Counter()
         self._commands = itertools.count(1)
         self._rules = Rules(rules_id="loop", version="1") if rules is None else rules
@@ -127,7 +132,7 @@ class ClosedLoop:
         rules = RulesUpdated(
             event_id="rules/loop", event_time=start, site_id=self.shop.site.site_id, rules=self._rules
         )
-        self.tell([*self.shop.start_events(), rules])
+        self.tell([*(self._with_air(event) for event in self.shop.start_events()), rules])
 
     def step(self, at_s: float) -> None:
         """Let the plant live up to a moment, and everybody act on what was said."""
@@ -227,6 +232,12 @@ class ClosedLoop:
         return [*answer.events, answer.ack]
 
     # Facts -----------------------------------------------------------------------------------------------------
+
+    def _with_air(self, event: Event) -> Event:
+        """Slots with the planner's air in their loading time."""
+        if not isinstance(event, ShipmentSlotsUpserted):
+            return event
+        return event.model_copy(update={"loading_min": event.loading_min + self._air_min})
 
     def _now(self) -> datetime:
         return moment(self.shop.kernel.now_s, self.shop.settings.zone)

@@ -40,6 +40,10 @@ them every morning. Penalties are the customers' weights in money (intake.py), s
 MOVE_BUDGET = 100_000
 """Moves of the solver a request: a tenth of its default, so that five seeds take minutes."""
 
+AIR_S = 5_400.0
+"""Both may plan goods to be ready so long before loading, as planners do: a plan to the minute misses trucks by minutes.
+The rule is run with and without it, and of each seed its better weeks count, which no planner could know beforehand."""
+
 FIGURES = ("weighted_tardiness_h", "late", "changeovers", "setup_h", "money")
 UNITS = {
     "weighted_tardiness_h": "h",
@@ -56,8 +60,8 @@ def measure(machine: Machine, *, quick: bool, seed: int) -> Iterator[Result]:
     pairs: list[tuple[int, Score, Score]] = []
     for each in range(seed, seed + (1 if quick else SEEDS)):
         settings = replace(shop, seed=each)
-        rule = weeks_by_rule(settings)
-        loop = ClosedLoop(settings, time.process_time, RULES, MOVE_BUDGET)
+        rule = min((weeks_by_rule(settings, air_s) for air_s in (0.0, AIR_S)), key=_late_then_money)
+        loop = ClosedLoop(settings, time.process_time, RULES, MOVE_BUDGET, AIR_S)
         score = loop.run()
         pairs.append((each, rule, score))
         for name in FIGURES:
@@ -77,6 +81,10 @@ def measure(machine: Machine, *, quick: bool, seed: int) -> Iterator[Result]:
         worse = sum(a > b for a, b in zip(mine, theirs, strict=True))
         yield result("factory", f"{name}/seeds_better", "seeds", [float(better)], machine)
         yield result("factory", f"{name}/seeds_worse", "seeds", [float(worse)], machine)
+
+
+def _late_then_money(score: Score) -> tuple[float, float]:
+    return (score.weighted_tardiness_h, score.money)
 
 
 def _rows(name: str, unit: str, loop: list[float], rule: list[float], machine: Machine) -> Iterator[Result]:

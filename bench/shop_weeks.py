@@ -82,13 +82,21 @@ def score_of(shop: Shop) -> Score:
     )
 
 
-def weeks_by_rule(settings: FactorySettings, progress: Callable[[float], None] | None = None) -> Score:
-    """The weeks under the dispatch rule: planned at the start, and again every morning until all have left."""
+def weeks_by_rule(
+    settings: FactorySettings, air_s: float = 0.0, progress: Callable[[float], None] | None = None
+) -> Score:
+    """The weeks under the dispatch rule: planned at the start, and again every morning until all have left.
+
+    Args:
+        settings: of the shop.
+        air_s: goods are planned to be ready so long before they must be.
+        progress: told the share of the days that is done.
+    """
     shop = Shop(settings)
     _pass_until(shop, settings.start_s)
     at_s = settings.start_s
     for day in range(settings.days + MOST_DAYS_AFTER):
-        shop.replan(plan_by_rule(shop.site, shop.waiting(), shop.free(), at_s).positions)
+        shop.replan(plan_by_rule(shop.site, shop.waiting(), shop.free(), at_s, air_s).positions)
         at_s = settings.start_s + (day + 1) * DAY_S - MORNING_BEFORE_S
         _pass_until(shop, at_s)
         if progress is not None:

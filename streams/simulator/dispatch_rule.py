@@ -59,7 +59,11 @@ class RulePlan:
 
 
 def plan_by_rule(
-    site: Site, waiting: Sequence[Waiting], free: Mapping[str, tuple[float, str]], now_s: float
+    site: Site,
+    waiting: Sequence[Waiting],
+    free: Mapping[str, tuple[float, str]],
+    now_s: float,
+    air_s: float = 0.0,
 ) -> RulePlan:
     """The best plan of the grid.
 
@@ -68,9 +72,10 @@ def plan_by_rule(
         waiting: what is to be planned.
         free: of each line: when what it is on ends, POSIX seconds, and the family that it is set up for then.
         now_s: nothing is set up before it.
+        air_s: goods are planned to be ready so long before they must be.
     """
-    latest = {each.run.run_id: _ready_by(each.run) for each in waiting}
-    plans = [_plan(site, waiting, free, now_s, latest, k1, k2) for k1, k2 in product(K1, K2)]
+    latest = {each.run.run_id: _ready_by(each.run) - air_s for each in waiting}
+    plans = [_plan(site, waiting, free, now_s, latest, k1, k2, air_s) for k1, k2 in product(K1, K2)]
     return min(
         plans, key=lambda plan: (round(plan.weighted_tardiness_h, 3), plan.setup_min, plan.k1, plan.k2)
     )
@@ -93,6 +98,7 @@ def _plan(
     latest: Mapping[str, float],
     k1: float,
     k2: float,
+    air_s: float,
 ) -> RulePlan:
     lines = {line.line_id: line for line in site.lines if line.line_id in free}
     state = {
@@ -135,7 +141,7 @@ def _plan(
         del left[best.run_id]
         setup_min += minutes
         for order, _ in best.pegs:
-            late_s = order.route.next_departure(end_s, site.zone) - order.promised_s
+            late_s = order.route.next_departure(end_s + air_s, site.zone) - order.promised_s
             tardiness_h += max(0.0, late_s) / HOUR_S * order.customer.weight
     return RulePlan(k1, k2, positions, tardiness_h, setup_min)
 

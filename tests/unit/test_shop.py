@@ -100,7 +100,7 @@ def test_the_floor_makes_a_moved_run_where_and_when_it_was_moved_to() -> None:
 
 def test_what_has_begun_is_not_moved() -> None:
     shop = Shop(SETTINGS)
-    said = [event for _, event in shop.advance(SETTINGS.start_s + 2 * HOUR_S)]
+    said = [event for _, event in shop.advance(SETTINGS.start_s + 30 * HOUR_S)]
     begun = next(event for event in said if isinstance(event, RunStarted))
     planned = next(event for event in said if isinstance(event, RunPlanned) and event.run_id == begun.run_id)
     queues = {line_id: list(queue) for line_id, queue in shop.book.queues.items()}

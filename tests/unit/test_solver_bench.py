@@ -153,7 +153,7 @@ def test_published_instances_are_solved_closely_with_few_moves(family: str, with
     chosen = [
         case
         for case in cases(BENCHDATA, family)
-        if case.best and case.best > 10_000 or family == "upmsp_sdst"
+        if (case.best and case.best > 10_000) or family == "upmsp_sdst"
     ][:3]
     gaps = []
     for case in chosen:
