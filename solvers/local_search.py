@@ -27,13 +27,13 @@ REPEATS = 10
 the same moves (wtsds, 10 M moves: median gap 0.88 % with one, 0.35 % with four, 0.3 % with ten); too many, and none is
 long enough to leave the valley it began in."""
 
-ROUNDS = (
-    (0.04, 0.3, 0.03),
-    *(((1.0 - 0.04) / REPEATS, 0.4, 0.02) for _ in range(REPEATS - 1)),
-    (1.0, 0.4, 0.02),
-)
-"""Share of the budget (1 = what is left), first and last temperature, in units of what a task costs. The first round finds
-the scale. Hotter, and the time goes into solutions that nobody wants; colder, and the search stays where it began."""
+SCOUT = (0.04, 0.3, 0.03)
+HOT = ((1.0 - 0.04) / REPEATS, 0.4, 0.02)
+COLD = ((1.0 - 0.04) / REPEATS, 0.1, 0.0001)
+"""Rounds: share of the budget, first and last temperature in units of what a task costs. The scout finds the scale. Hotter,
+and the time goes into solutions that nobody wants; colder, and the search stays where it began. Setups make valleys that
+only HOT rounds leave, and one COLD round at the end settles what is left; without setups there are none, and small
+differences decide (wt100, 3 M moves: mean gap 0.13 % with HOT rounds, 0.00 % with COLD ones)."""
 
 MIN_UNIT = 1e-3
 """Of a plan that costs nothing: any temperature will do, but not none."""
@@ -88,8 +88,10 @@ def improve(
         return Solution([list(sequence) for sequence in sequences], int(search.cost[1]), 0)
     guards = [guard for guard in (deadline, cancelled) if guard is not None]
     done = 0
-    for share, hot, cold in ROUNDS:
-        budget = int(moves * share) if share < 1.0 else moves - done
+    has_setups = bool(instance.setup.any()) or bool((instance.task_setup > 0).any())
+    rounds = [SCOUT, *[HOT if has_setups else COLD] * (REPEATS - 1), COLD]
+    for at_round, (share, hot, cold) in enumerate(rounds):
+        budget = int(moves * share) if at_round < REPEATS else moves - done
         restore(instance.layout, state, search)
         reference, unit = _scale(instance, int(search.cost[1]), state)
         set_levels(instance.layout, state, search, reference)
