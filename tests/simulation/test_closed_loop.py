@@ -104,7 +104,10 @@ def check_fixed(request: ReplanRequested, proposal: Proposal) -> int:
     """How many fixed runs the options kept where they were."""
     fixed = {run.run_id: run for run in request.problem.runs if run.freedom in ("started", "frozen")}
     for option in proposal.options:
-        needs_others = option.label in ("partial_ship", "expedite_material")  # a customer's or a supplier's word
+        needs_others = option.label in (
+            "partial_ship",
+            "expedite_material",
+        )  # a customer's or a supplier's word
         assert option.feasible or needs_others, option.violations
         for line_id, planned in by_line(option).items():
             places = [fixed[each.run_id].position for each in planned if each.run_id in fixed]
