@@ -27,6 +27,7 @@ from bench import (
     solver,
 )
 from bench.brokers import BenchFailed, Broker, broker
+from bench.instances import FAMILIES
 from bench.results import Machine, Result, print_table, this_machine
 from schemas import ForesiteError
 
@@ -137,7 +138,7 @@ def _parser() -> argparse.ArgumentParser:
     of_solver = parser.add_argument_group("solver")
     of_solver.add_argument("--instances", metavar="DIR", help="folder of the families, or of one")
     of_solver.add_argument(
-        "--family", action="append", help=f"{', '.join(solver.FAMILIES)}; default: all that are there"
+        "--family", action="append", help=f"{', '.join(FAMILIES)}; default: all that are there"
     )
     of_solver.add_argument(
         "--time", type=float, default=2.0, help="seconds of wall time an instance and seed"

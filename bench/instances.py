@@ -121,8 +121,8 @@ def read_upmsp_sdst(text: str) -> tuple[Instance, int | None]:
     n, m = int(rows[0][0]), int(rows[0][1])
     work = np.zeros((m, n), np.int64)
     for task, row in enumerate(rows[2 : 2 + n]):
-        for machine, ticks in zip(row[::2], row[1::2], strict=True):
-            work[int(machine), task] = int(ticks)
+        for named, ticks in zip(row[::2], row[1::2], strict=True):
+            work[int(named), task] = int(ticks)
     setup = np.zeros((m, n + 1, n), np.int64)
     at = 2 + n + 1
     for machine in range(m):

@@ -82,12 +82,9 @@ def _results(done: list[_Trial], machine: Machine) -> Iterator[Result]:
     first = [trial.stages[min(trial.stages, key=STAGES.index)] for trial in done]
     final = [trial.final_s for trial in done]
     reached: dict[str, list[float]] = {"first_option": first, "polished": final}
-    repaired = [
-        min((trial.stages[stage] for stage in STAGES[1:] if stage in trial.stages), default=trial.final_s)
-        for trial in done
-    ]
-    reached["repair"] = repaired
-    for name in ("first_option", "repair", "polished"):
+    # Where the search finds nothing better than the first answer, nothing is published in between.
+    reached["repair"] = [trial.stages["repair"] for trial in done if "repair" in trial.stages]
+    for name in (name for name in ("first_option", "repair", "polished") if reached[name]):
         milliseconds = sorted(seconds * 1000.0 for seconds in reached[name])
         row = result("loop", f"{name}/p50", "ms", milliseconds, machine)
         yield row

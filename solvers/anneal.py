@@ -50,6 +50,7 @@ class Search(NamedTuple):
 
 @inlined
 def draw(random):
+    """The next 31 random bits (xorshift)."""
     x = random[0]
     x ^= x << np.uint64(13)
     x ^= x >> np.uint64(7)
@@ -60,6 +61,7 @@ def draw(random):
 
 @compiled
 def keep_best(search, state, n):
+    """Write the solution down as the best so far: only the lines that changed since."""
     for i in range(search.best_sizes.size):
         if search.stale[i]:
             search.stale[i] = False
@@ -71,7 +73,7 @@ def keep_best(search, state, n):
 
 
 @inlined
-def guide(x, reference):  # type: ignore[no-untyped-def]
+def guide(x, reference):
     """What a line's last end weighs: little below the makespan, steeply more towards it.
 
     The makespan alone says nothing of a move on any line but the last; this leads off its plateaus.
@@ -83,7 +85,7 @@ def guide(x, reference):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def restore(layout, state, search):  # type: ignore[no-untyped-def]
+def restore(layout, state, search):
     """Go back to the best solution."""
     n = layout.nature[0].tasks
     state.placed[0] = 0
@@ -98,7 +100,7 @@ def restore(layout, state, search):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def set_levels(layout, state, search, reference):  # type: ignore[no-untyped-def]
+def set_levels(layout, state, search, reference):
     """Weigh the last end of every line anew."""
     n = layout.nature[0].tasks
     for i in range(state.sizes.size):

@@ -9,9 +9,12 @@ import hashlib
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
-import numba
+from numba import config as numba_config
 from numba import njit
+
+config: Any = numba_config
 
 KERNEL_FILES = ("compiling.py", "layout.py", "walk.py", "anneal.py", "insertion.py")
 """Every file with compiled functions, or with constants and record types that are compiled into them."""
@@ -23,7 +26,7 @@ def _cache_folder() -> Path:
     for name in KERNEL_FILES:
         path = here / name
         digest.update(path.read_bytes() if path.exists() else b"")
-    named = numba.config.CACHE_DIR
+    named = config.CACHE_DIR
     if named:
         base = Path(named)
     elif os.access(here, os.W_OK):
@@ -35,11 +38,14 @@ def _cache_folder() -> Path:
     return base / f"kernel-{digest.hexdigest()[:16]}"
 
 
-numba.config.CACHE_DIR = str(_cache_folder())
+config.CACHE_DIR = str(_cache_folder())
 
-compiled = njit(cache=True, error_model="numpy", _nrt=False)
-"""Compiled for itself, and kept on disk. Without numba's runtime, that is: no function here makes an array, so that
-there is nothing to count references of; counting them took more than half of the time."""
+OPTIONS: dict[str, Any] = {"cache": True, "error_model": "numpy", "_nrt": False}
+"""Without numba's runtime (`_nrt`), that is: no function of the kernel makes an array, so that there is nothing to count
+references of; counting them took more than half of the time. What must make one makes it outside and passes it in."""
 
-inlined = njit(cache=True, inline="always", error_model="numpy", _nrt=False)
+compiled: Any = njit(**OPTIONS)
+"""Compiled for itself, and kept on disk."""
+
+inlined: Any = njit(inline="always", **OPTIONS)
 """Compiled into its caller: for what runs millions of times a second from one or two places."""

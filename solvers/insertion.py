@@ -8,7 +8,7 @@ from solvers.walk import NOWHERE, change, line_cost, makespan, tick_of_end, tick
 
 
 @compiled
-def try_places(layout, state, j, places, scratch):  # type: ignore[no-untyped-def]
+def try_places(layout, state, j, places, scratch):
     """Write all places of a task into `places`: (line, position, rise, the line's new last tick); returns how many."""
     n = layout.nature[0].tasks
     m = state.sizes.size
@@ -37,7 +37,7 @@ def try_places(layout, state, j, places, scratch):  # type: ignore[no-untyped-de
 
 
 @compiled
-def insert_cheapest(layout, state, tasks, places, new, scratch):  # type: ignore[no-untyped-def]
+def insert_cheapest(layout, state, tasks, places, new, scratch):
     """Insert tasks one after the other where they cost least; of equals on the line that is done first."""
     n = layout.nature[0].tasks
     for at in range(tasks.size):
@@ -59,7 +59,7 @@ def insert_cheapest(layout, state, tasks, places, new, scratch):  # type: ignore
 
 
 @compiled
-def dispatch_by_index(layout, state, weights, dues, scales, free_at, moment, row, new):  # type: ignore[no-untyped-def]
+def dispatch_by_index(layout, state, weights, dues, scales, free_at, moment, row, new):
     """Whenever a line is free, start on it the waiting task of the highest ATCS index.
 
     The three scales are in ticks: how far slack, setup and waiting for a release push a task back. The other arrays
@@ -116,7 +116,7 @@ def dispatch_by_index(layout, state, weights, dues, scales, free_at, moment, row
 
 
 @compiled
-def write_times(layout, state, start, end):  # type: ignore[no-untyped-def]
+def write_times(layout, state, start, end):
     """Ticks at which the work of each placed task begins and ends."""
     n = layout.nature[0].tasks
     for i in range(state.sizes.size):

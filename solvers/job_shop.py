@@ -33,16 +33,27 @@ class JobShopPlan:
 
 
 def dispatched(shop: JobShop) -> JobShopPlan:
-    """A plan by rule: of all next steps the one that can be done first goes first, on the machine that has it done first."""
+    """A plan by rule: of the jobs whose next step can begin first, the one with most work left goes on.
+
+    It goes to the machine that has the step done first.
+    """
+    least = [[min(ticks for _, ticks in ways) for ways in steps] for steps in shop.jobs]
     free, ready, at = [0] * shop.machines, [0] * len(shop.jobs), [0] * len(shop.jobs)
     starts: list[list[int]] = [[] for _ in shop.jobs]
     chosen: list[list[int]] = [[] for _ in shop.jobs]
     while any(at[job] < len(steps) for job, steps in enumerate(shop.jobs)):
-        end, job, machine, ticks = min(
-            (max(free[machine], ready[job]) + ticks, job, machine, ticks)
+        _, _, job = min(
+            (
+                min(max(free[machine], ready[job]) for machine, _ in steps[at[job]]),
+                -sum(least[job][at[job] :]),
+                job,
+            )
             for job, steps in enumerate(shop.jobs)
             if at[job] < len(steps)
-            for machine, ticks in steps[at[job]]
+        )
+        end, machine, ticks = min(
+            (max(free[machine], ready[job]) + ticks, machine, ticks)
+            for machine, ticks in shop.jobs[job][at[job]]
         )
         starts[job].append(end - ticks)
         chosen[job].append(machine)
@@ -98,12 +109,13 @@ def solve_job_shop(
     solver = cp_model.CpSolver()
     solver.parameters.num_workers = workers
     solver.parameters.random_seed = seed
+    solver.parameters.hint_conflict_limit = 0  # repairing the hint first costs more than it gives
     if deterministic_limit is None:
         solver.parameters.max_time_in_seconds = seconds
     else:
         solver.parameters.max_deterministic_time = deterministic_limit
     status = solver.solve(model)
-    if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
+    if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE) or solver.value(makespan) > hint.makespan:
         return hint
     return JobShopPlan(
         makespan=int(solver.value(makespan)),

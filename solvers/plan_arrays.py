@@ -98,8 +98,9 @@ def compile_problem(hold: Evaluated, plan: Plan, weights: Weights, *, lines_stay
     task_of = {key: task for task, key in enumerate(keys)}
     runs = [problem.run_of(key, plan) for key in keys]
     moments = [run.next_piece_at for run in runs if run.next_piece_at is not None]
-    origin = floor(min([wire.as_of, *moments]) / TICK_S) * TICK_S
     m, n = len(wire.lines), len(keys)
+    free_from = [_free_from(problem, line) for line in range(m)]
+    origin = floor(min([wire.as_of, *moments, *free_from]) / TICK_S) * TICK_S
 
     def later(moment: float) -> int:
         return max(0, ceil((moment - origin) / TICK_S - 1e-6))
@@ -139,7 +140,7 @@ def compile_problem(hold: Evaluated, plan: Plan, weights: Weights, *, lines_stay
             for line in wire.lines
         ],
         task_setup=[_own_setup(key, run, plan) for key, run in zip(keys, runs, strict=True)],
-        available=[later(_free_from(problem, line)) for line in range(m)],
+        available=[later(moment) for moment in free_from],
         release=[later(_release(hold, plan, key, run)) for key, run in zip(keys, runs, strict=True)],
         span_ptr=span_ptr,
         span_start=span_start,

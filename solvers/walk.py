@@ -69,7 +69,7 @@ def empty_state(lines: int, tasks: int) -> State:
 
 
 @inlined
-def tick_of_end(line, spans, buckets, moment):  # type: ignore[no-untyped-def]
+def tick_of_end(line, spans, buckets, moment):
     """The tick at which the working tick before `moment` is over: the end of a span belongs to the span."""
     tick = moment
     if line.first_span < line.last_span:
@@ -84,7 +84,7 @@ def tick_of_end(line, spans, buckets, moment):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def tick_of_start(line, spans, buckets, moment):  # type: ignore[no-untyped-def]
+def tick_of_start(line, spans, buckets, moment):
     """The tick at which the working tick after `moment` begins: the end of a span belongs to the next one."""
     tick = moment
     if line.first_span < line.last_span:
@@ -99,7 +99,7 @@ def tick_of_start(line, spans, buckets, moment):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def uneven_cost(line, way, job, spans, buckets, steps, moment):  # type: ignore[no-untyped-def]
+def uneven_cost(line, way, job, spans, buckets, steps, moment):
     """What completion at a moment after `free` costs, where it is not simply weight x late."""
     tick = tick_of_end(line, spans, buckets, moment) + way.tail
     cost = np.int64(0)
@@ -114,7 +114,7 @@ def uneven_cost(line, way, job, spans, buckets, steps, moment):  # type: ignore[
 
 
 @compiled
-def shift_cost(line, job, spans, buckets, moment):  # type: ignore[no-untyped-def]
+def shift_cost(line, job, spans, buckets, moment):
     """The tax of a task whose work begins at a moment."""
     if job.shift_tax == 0:
         return np.int64(0)
@@ -122,7 +122,7 @@ def shift_cost(line, job, spans, buckets, moment):  # type: ignore[no-untyped-de
 
 
 @inlined
-def bound(layout, state, i, keep, pieces, first, count, bounds):  # type: ignore[no-untyped-def]
+def bound(layout, state, i, keep, pieces, first, count, bounds):
     """What a line costs at least after a change, without a walk through the pieces that it has already.
 
     Writes into `bounds` what each piece costs at least.
@@ -188,7 +188,7 @@ def bound(layout, state, i, keep, pieces, first, count, bounds):  # type: ignore
 
 
 @inlined
-def walk(layout, state, i, keep, pieces, first, count, bounds, limit):  # type: ignore[no-untyped-def]
+def walk(layout, state, i, keep, pieces, first, count, bounds, limit):
     """Cost and last moment of a line after a change; REFUSED where the cost certainly exceeds `limit`.
 
     `bounds` says what each piece costs at least. The last moment of an empty line is 0.
@@ -266,7 +266,7 @@ def walk(layout, state, i, keep, pieces, first, count, bounds, limit):  # type: 
 
 
 @compiled
-def compose(state, pieces, first, count, new, at):  # type: ignore[no-untyped-def]
+def compose(state, pieces, first, count, new, at):
     """Write the tasks of the pieces one after the other into new[at:]; returns where they end."""
     for s in range(first, first + count):
         for k in range(pieces[2 * s], pieces[2 * s + 1]):
@@ -276,7 +276,7 @@ def compose(state, pieces, first, count, new, at):  # type: ignore[no-untyped-de
 
 
 @compiled
-def change(layout, state, i, keep, new, begin, end):  # type: ignore[no-untyped-def]
+def change(layout, state, i, keep, new, begin, end):
     """Let a line go on with new[begin:end] after its first `keep` tasks."""
     base = i * layout.nature[0].tasks
     for k in range(begin, end):
@@ -286,7 +286,7 @@ def change(layout, state, i, keep, new, begin, end):  # type: ignore[no-untyped-
 
 
 @compiled
-def renew(layout, state, i, keep):  # type: ignore[no-untyped-def]
+def renew(layout, state, i, keep):
     """Compute what is kept per position again, from position `keep` on."""
     ways, jobs, slots, setup, places = layout.ways, layout.jobs, state.slots, layout.setup, state.places
     spans, buckets, steps = layout.spans, layout.buckets, layout.steps
@@ -347,14 +347,14 @@ def renew(layout, state, i, keep):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def line_cost(layout, state, i):  # type: ignore[no-untyped-def]
+def line_cost(layout, state, i):
     """What a line costs now, line_cost and makespan left out."""
     size = state.sizes[i]
     return state.slots[i * layout.nature[0].tasks + size - 1].cost if size > 0 else np.int64(0)
 
 
 @compiled
-def load(layout, state, tasks, ptr):  # type: ignore[no-untyped-def]
+def load(layout, state, tasks, ptr):
     """Fill a state from sequences (CSR over lines)."""
     n = layout.nature[0].tasks
     for j in range(n):
@@ -370,7 +370,7 @@ def load(layout, state, tasks, ptr):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def makespan(layout, state):  # type: ignore[no-untyped-def]
+def makespan(layout, state):
     """The tick at which the last task of all lines is done."""
     n = layout.nature[0].tasks
     last = np.int64(0)
@@ -383,7 +383,7 @@ def makespan(layout, state):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def total_cost(layout, state):  # type: ignore[no-untyped-def]
+def total_cost(layout, state):
     """The objective."""
     cost = state.placed[0]
     for i in range(state.sizes.size):

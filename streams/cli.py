@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from schemas import TOPICS, ForesiteError, UsageError
-from streams import desk_cli, ledger_cli, picture_cli, plan_cli, proposal_cli, rules_cli
+from streams import desk_cli, ledger_cli, picture_cli, plan_cli, proposal_cli, rules_cli, solver_cli
 from streams.notify import cli as notify_cli
 from streams.settings import Settings
 from streams.times import moment
@@ -42,6 +42,7 @@ app.add_typer(notify_cli.app, name="notify")
 picture_cli.register(app)
 ledger_cli.register(app)
 plan_cli.register(app)
+solver_cli.register(app)
 app.add_typer(rules_cli.app, name="rules")
 
 Kafka = Annotated[
@@ -260,49 +261,6 @@ def twin(kafka: Kafka = None) -> None:
     settings = _settings(kafka)
     _log_as("twin", settings)
     raise typer.Exit(run(settings))
-
-
-@app.command()
-def solver(kafka: Kafka = None) -> None:
-    """Run the solver role: answer replan requests with options and their trade-offs, better from stage to stage.
-
-    It compiles its code before it takes work: half a minute the first time, seconds from then on.
-    """
-    from streams.solver_role import run
-
-    settings = _settings(kafka)
-    _log_as("solver", settings)
-    raise typer.Exit(run(settings))
-
-
-@app.command()
-def erp(
-    kafka: Kafka = None,
-    round_start_min: Annotated[
-        float, typer.Option(min=0, help="It plans in steps of so many minutes: a modified answer.")
-    ] = 0.0,
-    notice_min: Annotated[
-        float, typer.Option(min=0, help="It refuses what is to begin sooner than in so many minutes.")
-    ] = 0.0,
-    closed: Annotated[
-        list[str] | None,
-        typer.Option(metavar="SITE/LINE", help="It plans nothing onto this line; repeatable."),
-    ] = None,
-) -> None:
-    """Stand in for an ERP and MES that carry plan changes out, for trials and the demo; never in a plant.
-
-    It reads twin.plan-changes.v1, publishes the runs as it now plans them, and answers accepted, modified or rejected
-    on erp.plan-acks.v1. A change sent twice is carried out once.
-    """
-    from streams.simulator.erp import ErpPlan, ErpRules
-    from streams.simulator.erp_role import run
-
-    lines = [each.rpartition("/")[::2] for each in closed or []]
-    if not all(site and line for site, line in lines):
-        raise UsageError("--closed is SITE/LINE, as lyon/L2")
-    settings = _settings(kafka)
-    _log_as("erp", settings)
-    raise typer.Exit(run(settings, ErpPlan(ErpRules(frozenset(lines), notice_min, round_start_min))))
 
 
 def _log_as(role: str, settings: Settings) -> None:

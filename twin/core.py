@@ -228,8 +228,6 @@ class Twin:
             return  # the clock never runs back
         self._session.now = now
         self._session.at_tick(now)
-        if before is not None and now // 86_400.0 != before // 86_400.0:
-            self._forget_the_old(now)
         new_minute = before is None or now // 60.0 != before // 60.0
         if new_minute and self._session.lag_s <= CATCHING_UP_LAG_S:
             self._floor.at_minute(now)

@@ -16,7 +16,7 @@ from streams.routing import facts_partition
 from streams.settings import Settings
 from streams.topic_admin import create_topics
 from tests.running import ROOT, encoded, messages, write_facts
-from tests.unit.cases import CASES, read_events
+from tests.unit.cases import PLANS, read_events
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -38,10 +38,10 @@ def apache(kafka: str) -> Settings:
 
 def check(settings: Settings) -> None:
     """Publish twice: the newest record of each key is the entry that the file gives."""
-    facts = Facts(group_id="plant-1", segments=segments(read_events("ledger"), {}))
+    facts = Facts(group_id="plant-1", segments=segments(read_events("ledger", PLANS), {}))
     write_facts(settings, {facts_partition("plant-1", settings.facts_partitions): encoded([facts])})
     expected = [
-        entry.model_dump_json() for entry in ledger_of_files([CASES / "ledger.ndjson"], None, Week.of("2026-W47"))
+        entry.model_dump_json() for entry in ledger_of_files([PLANS / "ledger.ndjson"], None, Week.of("2026-W47"))
     ]  # fmt: skip
 
     for _ in range(2):

@@ -9,6 +9,7 @@ from streams.replay import ReplayResult, replay
 from twin import Twin
 
 CASES = Path(__file__).parents[2] / "examples" / "cases"
+PLANS = CASES.parent / "plans"
 
 
 def played(name: str, until: datetime, tick_s: int = 60) -> ReplayResult:
@@ -18,9 +19,9 @@ def played(name: str, until: datetime, tick_s: int = 60) -> ReplayResult:
     return result
 
 
-def read_events(name: str) -> list[Event]:
+def read_events(name: str, folder: Path = CASES) -> list[Event]:
     """The events of a case, in its order."""
-    lines = (CASES / f"{name}.ndjson").read_text().splitlines()
+    lines = (folder / f"{name}.ndjson").read_text().splitlines()
     return [event for line in lines if isinstance(event := _read(line), Event)]
 
 

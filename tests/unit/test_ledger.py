@@ -1,4 +1,4 @@
-"""The ledger by hand: one week of Line 5 (examples/cases/ledger.ndjson), and what its arithmetic must keep to.
+"""The ledger by hand: one week of Line 5 (examples/plans/ledger.ndjson), and what its arithmetic must keep to.
 
 Line 5 works 06:00 to 22:00 and is set up for amber; a setup takes 60 min and costs 40. Four runs of 1,000 pieces take 4 h
 each. On Monday it ran R1 amber, R2 blue, R3 amber, R4 blue: three changeovers, and R4, whose truck left on Monday at
@@ -45,7 +45,7 @@ from twin.lateness_patterns import ShippedOrder, hypergeometric_tail, recurring
 from twin.line_account import without
 from twin.runs import RunState
 
-CASE = Path(__file__).parents[2] / "examples" / "cases" / "ledger.ndjson"
+CASE = Path(__file__).parents[2] / "examples" / "plans" / "ledger.ndjson"
 HOUR_S = 3_600.0
 WEEK = Week.of("2026-W47").bounds(ZoneInfo("Europe/Berlin"))
 

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from itertools import permutations, product
 
 import pytest
-from tests.random_instances import random_instance
-from tests.reference_schedule import reference_cost, reference_times
 
 from solvers.anneal import LOGS, stretch
 from solvers.construct import evaluate, loaded, sequences_of
 from solvers.instance import Instance, InstanceInvalid
 from solvers.local_search import CHUNK_MOVES, improve, new_search
+from tests.random_instances import random_instance
+from tests.reference_schedule import reference_cost, reference_times
 
 CASES = [(seed, kind) for kind in ("lateness", "makespan", "flat") for seed in range(40)]
 
@@ -88,10 +88,14 @@ def test_small_problems_are_solved_to_the_optimum(kind: str) -> None:
 
 def test_the_same_seed_and_budget_give_the_same_plan_however_often_guards_are_asked() -> None:
     instance, sequences = random_instance(7)
-    asked = []
+    asked: list[int] = []
+
+    def go_on() -> bool:
+        asked.append(1)
+        return False
 
     one = improve(instance, sequences, seed=3, moves=3 * CHUNK_MOVES)
-    two = improve(instance, sequences, seed=3, moves=3 * CHUNK_MOVES, cancelled=lambda: bool(asked.append(1)))
+    two = improve(instance, sequences, seed=3, moves=3 * CHUNK_MOVES, cancelled=go_on)
 
     assert one == two
     assert asked

@@ -1,5 +1,6 @@
 """Overtime: which windows, how many hours of each. Hours count from midnight; a line makes 100 pieces an hour."""
 
+from collections.abc import Mapping
 from itertools import product
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from schemas.scheduling import SchedulingProblem
 from solvers.evaluator import evaluate
 from solvers.overtime import OvertimeDecision, buy_overtime
-from solvers.problem import Problem, hold_plan
+from solvers.problem import Plan, Problem, WindowKey, hold_plan
 from tests.small_plants import line, offer, order, problem, run
 
 DAY_SHIFT = [(8.0, 16.0), (32.0, 40.0), (56.0, 64.0), (80.0, 88.0), (104.0, 112.0)]
@@ -233,7 +234,7 @@ def test_no_hours_on_a_grid_are_better_than_those_decided(seed: int) -> None:
     assert mine <= least + 0.5
 
 
-def _with(plan, hours):  # type: ignore[no-untyped-def]
+def _with(plan: Plan, hours: Mapping[WindowKey, int]) -> Plan:
     for key, value in hours.items():
         plan = plan.with_overtime(key, value + 0.0001 if value else 0.0)
     return plan
