@@ -40,6 +40,7 @@ from streams.simulator.erp import ErpPlan
 from streams.simulator.settings import FactorySettings
 from streams.simulator.shop import Shop
 from twin import Twin
+from twin.chronicle import Chronicle
 
 C = TypeVar("C", bound=Event)
 
@@ -99,6 +100,7 @@ class ClosedLoop:
     ) -> None:
         self.shop = Shop(settings)
         self.twin = Twin()
+        self.chronicle = Chronicle()
         self.log = LoopLog()
         self.outputs: list[Output] = []
         self._erp = ErpPlan()
@@ -150,6 +152,7 @@ class ClosedLoop:
         while waiting:
             for event in waiting:
                 self._erp.learn(event)
+            self.chronicle.take_events(waiting)
             outputs = self.twin.apply(self._facts(waiting))
             self.twin.take_changes()
             self.outputs += outputs

@@ -8,6 +8,7 @@ from math import ceil
 from schemas import CommittedOutcome, LatenessPattern, LedgerEntry, LedgerRun, join_key
 from solvers.evaluator import Evaluated
 from solvers.hindsight import DEFAULT_PLANS, Hindsight, best_with_hindsight
+from twin.assessment import penalty_rate
 from twin.chronicle import Chronicle, lived_runs
 from twin.elements import Elements, total
 from twin.entities import SiteKey
@@ -289,9 +290,8 @@ def _outcome(model: Model, committed: Commitment) -> CommittedOutcome:
             continue
         slip_s = max(0.0, order.came_at - known.promised)
         customer = model.plant.customer(order.site_id, known.event.customer_id)
-        rate = known.event.penalty_per_day
-        if rate is None and customer is not None:
-            rate = customer.penalty_per_day
+        agreed = model.plant.agreed_penalty(order.site_id, known.event.customer_id)
+        rate = penalty_rate(known, customer, agreed)
         for sums, slip_h, penalty in (
             (promised, order.slip_h or 0.0, order.penalty),
             (came, slip_s / HOUR_S, ceil(slip_s / DAY_S - 1e-9) * (rate or 0.0)),
