@@ -38,7 +38,7 @@ from streams.simulator.clock import moment
 from streams.simulator.dispatch_rule import plan_by_rule
 from streams.simulator.settings import FactorySettings
 from streams.simulator.shop import Shop
-from tests.unit.cases import read_events
+from tests.unit.cases import PLANS, read_events
 from twin.chronicle import Chronicle, Stretch
 from twin.hindsight import hindsight_week
 from twin.lateness_patterns import ShippedOrder, hypergeometric_tail, recurring
@@ -108,7 +108,7 @@ def test_another_week_is_empty() -> None:
 
 
 def test_a_week_that_is_not_over_says_so() -> None:
-    shard = folded([event for event in read_events("ledger") if event.event_time <= at("17T10:00")])
+    shard = folded([event for event in read_events("ledger", PLANS) if event.event_time <= at("17T10:00")])
     site, _ = site_entries(
         shard.twin.model, shard.chronicle, "plant-1", "2026-W47", WEEK, at("17T10:00").timestamp()
     )
@@ -147,7 +147,7 @@ def test_a_run_that_stood_for_material_waits_for_it_in_every_plan() -> None:
 
 def test_a_run_from_the_week_before_stays_at_the_head() -> None:
     """Told of the week from Tuesday on, R4 is on the line: 3 of its 4 h are left, and it is not to be moved."""
-    shard = folded(read_events("ledger"))
+    shard = folded(read_events("ledger", PLANS))
     week = hindsight_week(
         shard.twin.model, shard.chronicle, "plant-1", at("17T00:00").timestamp(), WEEK[1], "from Tuesday"
     )
@@ -164,7 +164,7 @@ def test_nothing_begins_before_anybody_heard_of_it() -> None:
         event.model_copy(update={"event_time": at("16T09:30")})
         if getattr(event, "run_id", None) == "R4" and event.kind == "run_planned"
         else event
-        for event in read_events("ledger")
+        for event in read_events("ledger", PLANS)
     ]
     (run,) = [run for run in problem_of([], events).runs if run.run_id == "R4"]
     assert at("16T09:30").timestamp() == run.release_at
@@ -187,7 +187,7 @@ def problem_of(
 ) -> SchedulingProblem:
     """The problem of the week of Line 5, with more events."""
     added = [each for one in more for each in (one if isinstance(one, list) else [one])]
-    told = sorted([*(events or read_events("ledger")), *added], key=lambda event: event.event_time)
+    told = sorted([*(events or read_events("ledger", PLANS)), *added], key=lambda event: event.event_time)
     shard = folded(told)
     week = hindsight_week(shard.twin.model, shard.chronicle, "plant-1", *WEEK, "w")
     assert week.problem is not None
