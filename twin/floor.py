@@ -258,9 +258,13 @@ class Floor:
 
     def _begin(self, line: Line, run: Run, moment: float, event: MachineEvent) -> None:
         planned_on = self._session.model.line_of_run[run.site_id, run.run_id]
-        if planned_on is not line:
-            self._session.model.move_run(run, line, moment, event.event_id)
+        if planned_on is line:
+            self._move(line, run, RunState.RUNNING, moment, event)
+            return
+        left = self._session.model.move_run(run, line, moment, event.event_id)
         self._move(line, run, RunState.RUNNING, moment, event)
+        self._stoppages.follow(left, moment, event)
+        self._session.mark_dirty(left)
 
     def _move(self, line: Line, run: Run, state: RunState, moment: float, event: MachineEvent) -> None:
         """Bring a run into a state; a line is on one run at a time."""

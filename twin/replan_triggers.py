@@ -170,10 +170,18 @@ def note_plan(model: Model, now: float | None, run: Run, lines: Sequence[Line], 
     model.replans.note(note)
 
 
+OUR_ROUNDING_S = 3600.0
+"""ERP may round what we asked for by so much and it is still ours. Smaller: a planner is asked about what was decided a
+minute ago; larger: ERP's own change of the same run goes unnoticed."""
+
+
 def is_ours(model: Model, run: Run) -> bool:
     """Whether a plan of the run is what a committed proposal asked for: what it gives up was decided."""
     return any(
-        (change.site_id, change.run_id) == (run.site_id, run.run_id) and change.outcome != "rejected"
+        (change.site_id, change.run_id, change.line_id) == (run.site_id, run.run_id, run.plan.line_id)
+        and abs(change.start - run.planned_start) <= OUR_ROUNDING_S
+        and change.quantity_pcs == run.plan.quantity_pcs
+        and change.outcome != "rejected"
         for life in model.plan_book.lives.values()
         if life.state in OUR_COMMITS
         for change in life.changes

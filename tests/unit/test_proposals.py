@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from schemas import CardKind, topics
-from tests.folding import Folded, absorb, at, event, run, wire
+from tests.folding import Folded, absorb, at, count, event, run, wire
 from tests.proposing import (
     AS_IT_IS,
     answer,
@@ -883,3 +883,13 @@ def test_a_committed_move_counts_for_the_run_that_changed_its_place_only() -> No
     moves = folded.twin.model.moves
 
     assert (1, 0) == (moves.since(("S1", "R2"), since), moves.since(("S1", "R3"), since))
+
+
+def test_a_line_whose_run_is_counted_elsewhere_is_projected_without_it() -> None:
+    """Found by the property tests: the line that the run left went on being projected with it, and R3 behind it."""
+    folded = two_lines()
+    before = [*folded.twin.model.lines["S1", "L1"].projected]
+    folded.tell(count("L2", "R2", at(0, "08:10"), 50.0))
+    folded.tick(at(0, "08:11"))
+
+    assert (["R1", "R2", "R3"], ["R1", "R3"]) == (before, [*folded.twin.model.lines["S1", "L1"].projected])
