@@ -37,10 +37,11 @@ differences decide (wt100, 3 M moves: mean gap 0.13 % with HOT rounds, 0.00 % wi
 
 MIX_PLAIN = (30, 60, 60, 6, 8, 30, 80, 4)
 MIX_SETUPS = (20, 30, 60, 25, 8, 15, 90, 10)
-"""The kinds of moves (`Search.mix`): for everything, and for long lines with setups and without makespan. There a plan is
-nearly a tour, and what leaves its valleys is a long block carried to where both ends fit: more and longer blocks, and
-ten further gaps looked at instead of four, for a third to a half more time a move (wtsds 1-20, 2 s: median gap 2 % instead of
-7 %). Elsewhere it is worse: factories with ten runs a line end 0.1 to 7 % dearer, upmsp_sdst at 7 instead of 4 %."""
+"""The kinds of moves (`Search.mix`): for everything, and for long lines with setups and without makespan. There a plan
+is nearly a tour, and what leaves its valleys is a long block carried to where both ends fit: more and longer blocks,
+and ten further gaps looked at instead of four, for a third to a half more time a move (wtsds 1-20, 2 s: median gap
+3 % instead of 7 %). Elsewhere it is worse: factories with ten runs a line end 0.1 to 7 % dearer, upmsp_sdst at 7 %
+instead of 4 %."""
 
 LONG_LINE = 30
 """Tasks a line from which MIX_SETUPS is used. Between ten (worse) and sixty (better) nothing was measured."""
