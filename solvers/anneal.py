@@ -32,6 +32,9 @@ class Search(NamedTuple):
         random: [1] state of the generator.
         movable, free: the tasks that may be moved, as a list and as marks.
         new, pieces, bounds: room to describe a change in.
+        mix: what is tried: below [0] of a hundred a swap, below [1] a single task, else a block of 2 to [3]; [2] in a
+            hundred insertions look at all lines; on the same line [5] in a hundred go at most [4] places away, and of
+            the others [6] in a hundred take the gap with the least setup of 1 + [7] at random.
     """
 
     best: Array
