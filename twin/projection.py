@@ -23,6 +23,10 @@ SETUP_SPREAD = 0.15
 GUESS_SPREAD = 0.3
 """Standard deviation of a stop over the length that people on the line expect it to have."""
 
+MOST_AIR_S = 60 * 86_400.0
+"""Time that a line waits for a run, looked at for what stops may eat of it. No stop lasts longer; larger, and a run that
+somebody planned decades ahead has every evaluation of its line walk through all their weeks."""
+
 NO_GATES: Mapping[str, Sequence[Gate]] = MappingProxyType({})
 
 
@@ -242,7 +246,9 @@ def _begin(
         bound_by, bound_run = ("queue", previous) if previous is not None else ("now", None)
     if run.fed_at is not None and run.fed_at > start:
         start, bound_by, bound_run = calendar.next_working(run.fed_at), "feed", run.fed_by
-    air_s = 0.0 if bound_by in ("queue", "now") or start == inf else calendar.work_between(after_setup, start)
+    air_s = 0.0
+    if bound_by not in ("queue", "now") and start < inf:
+        air_s = calendar.work_between(after_setup, min(start, after_setup + MOST_AIR_S))
     return start, bound_by, bound_run, air_s
 
 
