@@ -4,6 +4,7 @@ from math import isclose, sqrt
 
 from tests.folding import at
 from twin.calendar import WorkCalendar
+from twin.experience import Habits
 from twin.projection import SETUP_SPREAD, Pace, QueuedRun, project_queue
 from twin.runs import RunState
 from twin.shifts import CalendarDescription, WeekSpan
@@ -126,3 +127,27 @@ def test_errors_of_pace_add_up_and_noise_averages_out() -> None:
     )
     expected = sqrt(432.0**2 + 0.0225 * 300.0 * 43_200.0 + (SETUP_SPREAD * 1800.0) ** 2)
     assert isclose(expected, second.sd_work_s, rel_tol=1e-12)
+
+
+def test_air_before_a_run_that_is_planned_decades_ahead_is_looked_at_for_sixty_days() -> None:
+    """R1 ends Monday 08:00; sixty days later it is Friday 08:00, and what is worked until then is the air.
+
+    Found by the property tests: one run with a mistyped year had each evaluation walk through thousands of weeks.
+    """
+    [first, second] = project_queue(
+        [
+            queued("R1", RunState.RUNNING, 200.0, s(0, "06:00")),
+            queued("R2", RunState.PLANNED, 100.0, s(0, "06:00") + 60 * 365 * 86_400.0),
+        ],
+        TWO_SHIFTS,
+        ON_PLAN,
+        s(0, "06:00"),
+        s(0, "06:00"),
+        Habits(stops_per_s=1e-5),
+    )
+    in_sixty_days_s = (
+        8 * 5 * 16 + 14 + 3 * 16 + 2
+    ) * 3600.0  # 8 weeks, then Mon from 08:00, Tue to Thu, Fri to 08:00
+
+    assert s(0, "08:00") == first.finish_at
+    assert in_sixty_days_s == second.at_risk[-1][1]
