@@ -93,6 +93,14 @@ def _judge_pace(line: Line) -> None:
     line.state.noise_sd_300 = reading.noise_sd_300
 
 
+MOST_ROUNDS = 100
+"""Rounds over all lines; a chain of runs that feed each other settles in as many as it has links."""
+
+
+class PlanCircular(Exception):
+    """By the order of the queues and the feeds between runs some run waits for itself: no projection is the right one."""
+
+
 def _allocate_all(model: Model, now: float) -> None:
     """Give supply to runs from stock, receipts and use alone, whatever the documents say that followed from them."""
     for key in sorted(model.supply.items):
@@ -130,14 +138,16 @@ def _project_all(model: Model, now: float, said: Mapping[SiteKey, dict[str, Proj
     What was said stands where the answer is not beyond the tolerance of it, and lines that are fed go by what stands: a
     second more may be a night, so that a tolerance upstream cannot be allowed for downstream.
     """
-    moved = True
-    while moved:
+    for _ in range(MOST_ROUNDS):
         moved = False
         for key, line in sorted(model.lines.items()):
             after = settle(said.get(key, {}), project_line(line, model, now))
             if after != line.projected:
                 line.projected = after
                 moved = True
+        if not moved:
+            return
+    raise PlanCircular("runs wait for each other in a circle: each round puts them later")
 
 
 def _roots(model: Model) -> dict[SiteKey, str | None]:

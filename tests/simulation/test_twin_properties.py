@@ -23,7 +23,7 @@ from tests.folding import Folded, absorb, at, count, event, fold_all, order, run
 from twin import Twin
 from twin.elements import total
 from twin.measures import elements_of_run, periods_of
-from twin.recompute import picture_of, recompute
+from twin.recompute import PlanCircular, picture_of, recompute
 
 STEPS = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 RUNS = {"R1": "L1", "R2": "L2", "R3": "L1", "R4": "L2"}
@@ -335,7 +335,11 @@ def test_incremental_equals_recomputed(history: list[Step]) -> None:
         if isinstance(step, datetime):
             now = folded.twin.now
             assert now is not None
-            assert recompute(folded.documents, now) == picture_of(folded.twin.model, now)
+            try:
+                expected = recompute(folded.documents, now)
+            except PlanCircular:
+                return  # somebody planned runs to wait for each other: there is no right answer to compare with
+            assert expected == picture_of(folded.twin.model, now)
     note(str(folded.twin.counters))
 
 
