@@ -12,7 +12,7 @@ from tests.unit.test_cli import foresite
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]  # the first start compiles
 
-MID_SHIFT = ("examples/cases/mid_shift.ndjson", "--as-of", "2026-11-23T10:00+01:00")
+MID_SHIFT = ("examples/plans/mid_shift.ndjson", "--as-of", "2026-11-23T10:00+01:00")
 TWO_PLANTS = ("examples/plans/two_plants.ndjson", "--as-of", "2026-11-23T07:00+01:00")
 
 
