@@ -273,7 +273,7 @@ class ClosedLoop:
                     topic=topic,
                     partition=0,
                     positions=[(begin + index, 0) for index in range(len(members))],
-                    events=members,  # type: ignore[arg-type]
+                    events=members,  # type: ignore[arg-type]  # a list is invariant: events of any kind
                 )
             )
         return Facts(group_id="loop", segments=segments)

@@ -144,7 +144,7 @@ def _stages(event: Disruption, first: Sequences, seed: int, full_s: float) -> It
         if seconds == 0.3:
             _, repair = _repair(
                 event,
-                lambda begin=warm: polish(  # type: ignore[misc]
+                lambda begin=warm: polish(  # type: ignore[misc]  # mypy cannot infer a lambda with a default
                     taxed, begin, seed=seed, rounds=WINDOWS, deterministic_limit=WINDOW_LIMIT
                 ),
             )

@@ -1,15 +1,12 @@
 """The risk topic as a reader sees it: the newest version of each card, kept up to date."""
 
-from confluent_kafka import Consumer, TopicPartition
-
 from schemas import Card
 from schemas.topics import CARDS
-from streams.partition_reader import watermarks
 from streams.replay import ENDED
 from streams.settings import Settings
+from streams.topic_follower import topic_follower
 
 BATCH_MESSAGES = 1_000
-METADATA_TIMEOUT_S = 10.0
 
 
 class LatestCards:
@@ -24,24 +21,7 @@ class LatestCards:
 
     def __init__(self, settings: Settings) -> None:
         self._cards: dict[str, Card] = {}
-        topic = settings.topic_prefix + CARDS
-        self._consumer = Consumer(
-            {
-                **settings.client_config(),
-                "group.id": f"{settings.app_id}-cards-reader",  # nothing is ever committed under it
-                "enable.auto.commit": False,
-                "isolation.level": "read_committed",
-                "auto.offset.reset": "earliest",
-                "fetch.wait.max.ms": 50,
-            }
-        )
-        partitions = self._consumer.list_topics(topic, timeout=METADATA_TIMEOUT_S).topics[topic].partitions
-        self._consumer.assign(
-            [
-                TopicPartition(topic, number, watermarks(self._consumer, topic, number)[0])
-                for number in partitions
-            ]
-        )
+        self._consumer = topic_follower(settings, CARDS)
 
     def changed(self, wait_s: float) -> list[Card]:
         """Cards that came since the last call, newest version of each; empty after wait_s without any."""

@@ -1,14 +1,11 @@
 """Proposals as a reader sees them: the newest revision of each, of repeats the first."""
 
-from confluent_kafka import Consumer, TopicPartition
-
 from schemas import Proposal
 from schemas.topics import PROPOSALS
-from streams.partition_reader import watermarks
 from streams.settings import Settings
+from streams.topic_follower import topic_follower
 
 BATCH_MESSAGES = 100
-METADATA_TIMEOUT_S = 10.0
 
 
 class LatestProposals:
@@ -23,24 +20,7 @@ class LatestProposals:
 
     def __init__(self, settings: Settings) -> None:
         self._proposals: dict[str, Proposal] = {}
-        topic = settings.topic_prefix + PROPOSALS
-        self._consumer = Consumer(
-            {
-                **settings.client_config(),
-                "group.id": f"{settings.app_id}-proposals-reader",  # nothing is ever committed under it
-                "enable.auto.commit": False,
-                "isolation.level": "read_committed",
-                "auto.offset.reset": "earliest",
-                "fetch.wait.max.ms": 50,
-            }
-        )
-        partitions = self._consumer.list_topics(topic, timeout=METADATA_TIMEOUT_S).topics[topic].partitions
-        self._consumer.assign(
-            [
-                TopicPartition(topic, number, watermarks(self._consumer, topic, number)[0])
-                for number in partitions
-            ]
-        )
+        self._consumer = topic_follower(settings, PROPOSALS)
 
     def changed(self, wait_s: float) -> list[Proposal]:
         """Every new revision since the last call, in order; empty after wait_s without any."""

@@ -259,3 +259,10 @@ def approved(folded: Folded, *options: PlanOption, option_id: str = "A") -> Repl
     result = command(folded, "proposal_approve", at(0, "08:01"), option_id=option_id)
     assert "accepted" == result.outcome, result.message
     return request
+
+
+def committing(**rules: Any) -> Folded:
+    folded = two_lines(**rules)
+    approved(folded, reroute())
+    command(folded, "proposal_commit", at(0, "08:02"), option_id="A")
+    return folded
