@@ -129,6 +129,7 @@ from schemas.outputs import (
     Measures,
     OrderProjection,
     Signal,
+    SiteStatus,
 )
 from schemas.plans import (
     ChangeStatus,
@@ -348,6 +349,7 @@ __all__ = [
     "ShipmentSlotsUpserted",
     "Shortage",
     "Signal",
+    "SiteStatus",
     "SiteUpserted",
     "StateChanged",
     "StateCorrupt",
