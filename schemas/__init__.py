@@ -116,6 +116,7 @@ from schemas.orders import (
 )
 from schemas.outputs import (
     AuditRecord,
+    CardCount,
     CommandResult,
     CommittedOutcome,
     DeadLetter,
@@ -219,6 +220,7 @@ __all__ = [
     "CardAcknowledged",
     "CardAssigned",
     "CardCommand",
+    "CardCount",
     "CardDismissed",
     "CardKind",
     "CardNotices",

@@ -3,9 +3,10 @@
 Put out every few seconds of the clock whether it changed or not: who reads it knows how old the picture is.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 
-from schemas import CardKind, Output, SiteStatus, topics
+from schemas import CardCount, CardKind, CardState, Output, SiteStatus, topics
 from twin.model import Model
 from twin.words import utc
 
@@ -31,10 +32,15 @@ def site_statuses(
         behind_since: since when ingest is behind; None: it is not.
         lag_s: how far.
     """
-    moment = utc(now)
+    moment, book, entities = utc(now), model.card_book, model.plant.counts()
+    held, dirty = Counter(root[2] for root in book.held), Counter[str]()
+    for (site_id, _), line in model.lines.items():
+        dirty[site_id] += line.state.dirty
     for site_id in model.plant.site_ids:
-        open_cards = model.card_book.live(site_id)
-        aside = [note for root, note in sorted(model.card_book.aside.items()) if root[2] == site_id]
+        open_cards = book.live(site_id)
+        kinds = Counter((card.kind, card.severity) for card in open_cards)
+        unseen = [card.opened_at for card in open_cards if card.state is CardState.OPEN]
+        aside = [note for root, note in sorted(book.aside.items()) if root[2] == site_id]
         body = SiteStatus(
             output_id=f"{cause}>{topics.SITES}>{site_id}",
             site_id=site_id,
@@ -44,11 +50,18 @@ def site_statuses(
             currency=model.plant.currency(site_id),
             cards_open=len(open_cards),
             cards_exposure=round(sum(sorted(card.impact.exposure for card in open_cards)), 2),
+            cards=[
+                CardCount(kind=kind, severity=severity, count=count)
+                for (kind, severity), count in sorted(kinds.items())
+            ],
+            unacknowledged_since=min(unseen, default=None),
             cards_set_aside=len(aside),
             set_aside_exposure=round(sum(note.exposure for note in aside), 2),
+            cards_waiting=held[site_id],
             lines=model.line_count(site_id),
+            lines_waiting=dirty[site_id],
             lines_stale=sum(card.kind is CardKind.DATA_STALE for card in open_cards),
             data_conflicts=sum(card.kind is CardKind.DATA_CONFLICT for card in open_cards),
-            entities=model.plant.count(site_id),
+            entities=entities.get(site_id, {}),
         )
         yield Output(topics.SITES, site_id, body, body.output_id, moment.isoformat())
