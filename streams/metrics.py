@@ -226,6 +226,10 @@ class Metrics:
         self.notify_overdue_seconds = self._gauge(
             "notify_overdue_seconds", "How long the oldest notice could have left and has not.", "sink"
         )
+        self.notify_held_sites = self._gauge(
+            "notify_held_sites",
+            "Sites of which nothing is told, because the twin is catching up with their past.",
+        )
         self.notify_send_seconds = self._histogram(
             "notify_send_seconds", "Time of one attempt to deliver.", _WAIT_BUCKETS, "sink"
         )
