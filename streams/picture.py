@@ -14,7 +14,7 @@ from pathlib import Path
 from confluent_kafka import Consumer
 
 from schemas import Card, Facts, LineStatus, OrderProjection, Output, OutputModel, UsageError, decode_facts
-from schemas.topics import CARDS, FACTS, LINES, ORDER_PROJECTIONS, STATE
+from schemas.topics import CARDS, FACTS, LINES, ORDER_PROJECTIONS, PICTURE_TOPICS, STATE
 from streams.adapters.mapping import Mapping as ColumnMapping
 from streams.facts_log import partition_count
 from streams.partition_reader import read_to_end, reader, watermarks
@@ -25,16 +25,13 @@ from streams.settings import Settings
 from streams.state_topic import load_state
 from twin import Twin
 
-SHOWN = (CARDS, ORDER_PROJECTIONS, LINES)
-"""Topics of the picture, in the order in which they are printed."""
-
 
 class PictureTwin:
     """A twin that remembers the last thing it said of each card, order and line."""
 
     def __init__(self) -> None:
         self.twin = Twin()
-        self.said: dict[str, dict[str, OutputModel]] = {topic: {} for topic in SHOWN}
+        self.said: dict[str, dict[str, OutputModel]] = {topic: {} for topic in PICTURE_TOPICS}
 
     @property
     def counters(self) -> Counter[tuple[str, str]]:
@@ -76,7 +73,9 @@ class Picture:
 
     as_of: datetime | None
     shards: list[Twin] = field(default_factory=list)
-    said: dict[str, dict[str, OutputModel]] = field(default_factory=lambda: {topic: {} for topic in SHOWN})
+    said: dict[str, dict[str, OutputModel]] = field(
+        default_factory=lambda: {topic: {} for topic in PICTURE_TOPICS}
+    )
 
     def add(self, shard: PictureTwin) -> None:
         """Take a shard in."""
@@ -120,7 +119,7 @@ class Picture:
 
     def records(self) -> Iterator[tuple[str, str, OutputModel]]:
         """Topic, key and document of all of it."""
-        for topic in SHOWN:
+        for topic in PICTURE_TOPICS:
             for key, body in sorted(self.said[topic].items()):
                 yield topic, key, body
 

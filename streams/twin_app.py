@@ -20,7 +20,7 @@ from faust.transport.drivers import aiokafka as faust_aiokafka
 from faust.types import TP
 from mode import CrashingSupervisor
 
-from schemas.topics import FACTS, STATE
+from schemas.topics import CHECKPOINTS, FACTS, PICTURE_TOPICS, STATE
 from streams.batch import FactsRecord, ShardTopics
 from streams.faust_security import faust_credentials
 from streams.fold import FoldKind
@@ -64,7 +64,13 @@ def transactional_id(settings: Settings, partition: int) -> str:
 def shard_topics(settings: Settings) -> ShardTopics:
     """Full names of the shards' topics."""
     prefix = settings.topic_prefix
-    return ShardTopics(facts=prefix + FACTS, state=prefix + STATE, prefix=prefix)
+    return ShardTopics(
+        facts=prefix + FACTS,
+        state=prefix + STATE,
+        prefix=prefix,
+        checkpoints=prefix + CHECKPOINTS,
+        shown=PICTURE_TOPICS,
+    )
 
 
 SEEK_WAIT_S = 0.05
@@ -192,7 +198,15 @@ def build_app(settings: Settings, kind: FoldKind, metrics: ShardMetrics | None =
             return False
 
     def new_shard(partition: int) -> Shard:
-        return Shard(partition, client, transactional_id(settings, partition), topics, kind, is_owner)
+        return Shard(
+            partition,
+            client,
+            transactional_id(settings, partition),
+            topics,
+            kind,
+            is_owner,
+            settings.checkpoints_kept,
+        )
 
     app.shards = ShardKeeper(
         new_shard, settings.commit_interval_ms / 1000.0, metrics or ShardMetrics(), crash=app.crash
@@ -229,6 +243,9 @@ def _connect(app: TwinApp, facts_topic: str) -> None:
                     offset=message.offset,
                     error_type=type(error).__name__,
                     error=str(error),
+                    next=f"a bug of ours: report it with this log. To let the others pass, run `foresite quarantine "
+                    f"{message.partition} {message.offset} --reason TEXT --actor NAME` with the settings of this "
+                    "worker, and start it again",
                     exc_info=True,
                 )
                 raise
