@@ -205,7 +205,7 @@ def build_app(settings: Settings, kind: FoldKind, metrics: ShardMetrics | None =
             topics,
             kind,
             is_owner,
-            settings.checkpoints_kept,
+            checkpoints_kept=settings.checkpoints_kept,
         )
 
     app.shards = ShardKeeper(
