@@ -49,6 +49,7 @@ class Topic:
         partitions: default number; None: as many as settings.facts_partitions.
         role: input (from outside), internal, or output (for anyone).
         writers, readers: principals that may write and read.
+        pruners: principals that may delete its oldest records.
         holds: what it is, for people.
     """
 
@@ -62,6 +63,7 @@ class Topic:
     writers: tuple[str, ...]
     readers: tuple[str, ...]
     holds: str
+    pruners: tuple[str, ...] = ()
 
 
 def _members(union: Any) -> tuple[type[BaseModel], ...]:
@@ -120,15 +122,15 @@ TOPICS: dict[str, Topic] = {
         Topic(STATE, "site/type/id", (), "compact", None, None, "internal",
               ("twin",), ("twin", "deploy"), "entity documents and the manifest of each partition"),
         Topic(CHECKPOINTS, "facts offset/part", (), "delete", None, None, "internal",
-              ("twin",), ("twin", "deploy"), "copies of the state as of each day and each change of version; the twin deletes old ones"),
+              ("twin",), ("twin", "deploy"), "copies of the state as of each day and each change of version; the twin deletes old ones", ("twin",)),
         Topic(CARDS, "card_id", (Card,), "compact", None, 4, "output",
-              ("twin",), ("notify", *_ANYONE), "the risk topic: every card as it now stands"),
+              ("twin",), ("twin", "notify", *_ANYONE), "the risk topic: every card as it now stands"),
         Topic(SIGNALS, "site/line_id or item_id", (Signal,), "delete", 30, 4, "output",
               ("twin",), _ANYONE, "drift, shortage, quality, data: detected and cleared"),
         Topic(ORDER_PROJECTIONS, "site/order_id", (OrderProjection,), "compact", None, 4, "output",
-              ("twin",), _ANYONE, "promised against projected, order by order"),
+              ("twin",), ("twin", *_ANYONE), "promised against projected, order by order"),
         Topic(LINES, "site/line_id", (LineStatus,), "compact", None, 4, "output",
-              ("twin",), _ANYONE, "state, run, attainment and elements of each line"),
+              ("twin",), ("twin", *_ANYONE), "state, run, attainment and elements of each line"),
         Topic(GRAPH, "node or edge id", (GraphNode, GraphEdge), "compact", None, 4, "output",
               ("twin",), _ANYONE, "the live graph, nodes and edges"),
         Topic(REJECTIONS, "source position", (EventRejected,), "delete", 30, 4, "output",

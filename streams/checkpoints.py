@@ -15,7 +15,6 @@ from hashlib import blake2b
 from typing import Any, Literal
 
 import msgspec
-import orjson
 from confluent_kafka import Consumer, Message
 
 from schemas.errors import StateCorrupt
@@ -24,7 +23,7 @@ from streams.facts_log import partition_count
 from streams.facts_position import position_of
 from streams.fold import FoldKind
 from streams.partition_reader import read_to_end
-from streams.state_topic import Manifest
+from streams.state_topic import Manifest, sealed, unsealed
 
 PART_BYTES = 1_000_000
 """Of a part before it is compressed; it is over with the document that reaches this. Too small: many records. Too
@@ -76,7 +75,7 @@ class Checkpoint:
 
     def encode(self) -> bytes:
         """Bytes of the complete record."""
-        return orjson.dumps({"version": 1, **asdict(self)})
+        return sealed({"version": 1, **asdict(self)})
 
     @classmethod
     def decode(cls, value: bytes) -> "Checkpoint":
@@ -86,7 +85,7 @@ class Checkpoint:
             StateCorrupt: it is none.
         """
         try:
-            fields = orjson.loads(value)
+            fields = unsealed(value)
             if fields.pop("version") != 1:
                 raise ValueError("of another version")
             return cls(**{**fields, "manifest": Manifest(**fields["manifest"])})
@@ -294,7 +293,9 @@ def _completed(
     if pending is not None and pending.facts_offset != facts_offset:
         parts = 0
     flaw = ""
-    if parts != said.parts:
+    if said.facts_offset != facts_offset:
+        flaw = f"its complete record is of facts offset {said.facts_offset}"
+    elif parts != said.parts:
         flaw = f"{parts} of its {said.parts} parts are there"
     elif digest != said.parts_digest:
         flaw = "its parts are not those that were written"

@@ -39,11 +39,14 @@ class Refold:
         self.kind = kind
         self.begins = 0
         """Offset of the first facts record that is folded here."""
+        self.began_with_mark = ""
+        """Fingerprint of the facts record before it."""
         self.fold: Fold = kind.new()
         self.documents: dict[str, bytes] = {}
         if start is not None:
             manifest = start.checkpoint.manifest
             self.begins = manifest.facts_offset
+            self.began_with_mark = manifest.facts_mark
             self.fold = kind.restore(manifest.header.encode(), start.content.documents)
             self.documents = dict(start.content.documents)
         self.position = self.begins

@@ -9,8 +9,10 @@ Its keys are document ids ("S1/run/R-4471"), "manifest", "skip/<facts offset>" f
 for a word about the last one that was written.
 """
 
+import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import orjson
 from confluent_kafka import Consumer
@@ -28,6 +30,26 @@ HINT_REBUILD = (
 )
 HINT_PARTITIONS = "the way to migrate is a new facts topic, filled by `foresite ingest` from the inputs"
 HINT_UPGRADE = "start the version of Foresite that wrote it, or a newer one"
+
+
+def sealed(fields: Mapping[str, Any]) -> bytes:
+    """JSON with a checksum over it, for what no digest covers."""
+    return orjson.dumps({**fields, "check": zlib.crc32(orjson.dumps(fields))})
+
+
+def unsealed(value: bytes) -> dict[str, Any]:
+    """The fields again.
+
+    Raises:
+        ValueError: it is not what was written.
+    """
+    fields = orjson.loads(value)
+    if not isinstance(fields, dict):
+        raise ValueError("it is no JSON object")
+    check = fields.pop("check", None)
+    if check != zlib.crc32(orjson.dumps(fields)):
+        raise ValueError("its checksum does not fit")
+    return fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +76,7 @@ class Manifest:
 
     def encode(self) -> bytes:
         """Bytes for the state topic."""
-        return orjson.dumps(asdict(self))
+        return sealed(asdict(self))
 
     @classmethod
     def decode(cls, value: bytes) -> "Manifest":
@@ -64,8 +86,8 @@ class Manifest:
             StateCorrupt: it is not a manifest.
         """
         try:
-            return cls(**orjson.loads(value))
-        except (orjson.JSONDecodeError, TypeError) as error:
+            return cls(**unsealed(value))
+        except (ValueError, TypeError) as error:
             raise StateCorrupt(
                 f"manifest of {len(value)} bytes cannot be read ({error}): {HINT_REBUILD}"
             ) from error

@@ -20,13 +20,13 @@ from faust.transport.drivers import aiokafka as faust_aiokafka
 from faust.types import TP
 from mode import CrashingSupervisor
 
-from schemas.topics import CHECKPOINTS, FACTS, PICTURE_TOPICS, STATE
-from streams.batch import FactsRecord, ShardTopics
+from streams.batch import FactsRecord
 from streams.faust_security import faust_credentials
 from streams.fold import FoldKind
 from streams.settings import Settings
 from streams.shard import Shard
 from streams.shard_keeper import ShardKeeper, ShardMetrics
+from streams.shard_names import group_id, shard_topics, transactional_id
 
 log = structlog.get_logger(__name__)
 
@@ -49,28 +49,6 @@ HEARTBEAT_S = 3.0
 
 OWNERSHIP_WAIT_S = 10.0
 """How long the group may take to confirm a partition before we ask again."""
-
-
-def group_id(settings: Settings) -> str:
-    """Consumer group of all twin workers, and beginning of their shards' transactional ids."""
-    return f"{settings.app_id}-twin"
-
-
-def transactional_id(settings: Settings, partition: int) -> str:
-    """What fences: whoever writes under it owns the shard."""
-    return f"{group_id(settings)}-{partition}"
-
-
-def shard_topics(settings: Settings) -> ShardTopics:
-    """Full names of the shards' topics."""
-    prefix = settings.topic_prefix
-    return ShardTopics(
-        facts=prefix + FACTS,
-        state=prefix + STATE,
-        prefix=prefix,
-        checkpoints=prefix + CHECKPOINTS,
-        shown=PICTURE_TOPICS,
-    )
 
 
 SEEK_WAIT_S = 0.05
