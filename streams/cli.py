@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from schemas import TOPICS, ForesiteError, UsageError
-from streams import desk_cli, ledger_cli, picture_cli, plan_cli, proposal_cli, rules_cli, solver_cli
+from streams import acls_cli, desk_cli, ledger_cli, picture_cli, plan_cli, proposal_cli, rules_cli, solver_cli
 from streams.notify import cli as notify_cli
 from streams.settings import Settings
 from streams.times import moment
@@ -44,6 +44,7 @@ ledger_cli.register(app)
 plan_cli.register(app)
 solver_cli.register(app)
 app.add_typer(rules_cli.app, name="rules")
+app.add_typer(acls_cli.app, name="acls")
 
 Kafka = Annotated[
     str | None, typer.Option("--kafka", metavar="HOST:PORT", help="Bootstrap servers. [FORESITE_KAFKA]")
