@@ -49,6 +49,7 @@ from twin.retention import DAY_S, forget_the_old
 from twin.session import Session
 from twin.site_status import is_status_due, site_statuses
 from twin.stockroom import Stockroom
+from twin.store import digest_of
 from twin.write_back import WriteBack
 
 MINUTE_S = 60.0
@@ -175,6 +176,16 @@ class Twin:
         session.model.card_book.is_held = session.holds_cards
         restore_model(session.model, documents)
         return twin
+
+    @staticmethod
+    def count_and_digest(header: bytes, documents: Mapping[str, bytes]) -> tuple[int, str]:
+        """What a twin restored from these would say of itself, for a hash of each document."""
+        return len(documents), digest_of(header, documents)
+
+    @staticmethod
+    def now_in(header: bytes) -> float | None:
+        """The clock in a header."""
+        return msgspec.json.decode(header, type=_Header).now
 
     def _fold(self, event: Event) -> None:
         handler = self._handlers.get(event.kind)

@@ -31,7 +31,9 @@ class Told:
         outputs: list[Any] = list(self.folded.outputs[self._committed :])
         self._committed = len(self.folded.outputs)
         manifest = Manifest.__new__(Manifest)  # not looked at
-        self.metrics.committed(0, 0.01, Batch(outputs, {}, manifest, arrived_at or [], [], Counter()))
+        self.metrics.committed(
+            0, 0.01, Batch(outputs, [0] * len(outputs), {}, manifest, arrived_at or [], [], Counter())
+        )
 
     def value(self, name: str, **labels: str) -> float | None:
         return self.registry.registry.get_sample_value(f"foresite_{name}", labels)
