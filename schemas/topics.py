@@ -29,6 +29,7 @@ from schemas.outputs import (
     LineStatus,
     OrderProjection,
     Signal,
+    SiteStatus,
 )
 from schemas.plans import PlanChange, PlanState, Proposal, ReplanRequested
 from schemas.plant_model import AnyPlantEvent
@@ -102,6 +103,7 @@ CARDS = "twin.cards.v1"
 SIGNALS = "twin.signals.v1"
 ORDER_PROJECTIONS = "twin.order-projections.v1"
 LINES = "twin.lines.v1"
+SITES = "twin.sites.v1"
 GRAPH = "twin.graph.v1"
 REJECTIONS = "twin.rejections.v1"
 COMMAND_RESULTS = "twin.command-results.v1"
@@ -148,6 +150,8 @@ TOPICS: dict[str, Topic] = {
               ("twin",), ("twin", *_ANYONE), "promised against projected, order by order"),
         Topic(LINES, "site/line_id", (LineStatus,), "compact", None, 4, "output",
               ("twin",), ("twin", *_ANYONE), "state, run, attainment and elements of each line"),
+        Topic(SITES, "site_id", (SiteStatus,), "compact", None, 1, "output",
+              ("twin",), ("notify", *_ANYONE), "each site as a whole: the clock, how far behind, how many cards"),
         Topic(GRAPH, "node or edge id", (GraphNode, GraphEdge), "compact", None, 4, "output",
               ("twin",), _ANYONE, "the live graph, nodes and edges"),
         Topic(REJECTIONS, "source position", (EventRejected,), "delete", 30, 4, "output",

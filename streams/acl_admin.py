@@ -42,6 +42,7 @@ _OPERATIONS = {
     "Describe": AclOperation.DESCRIBE,
     "DescribeConfigs": AclOperation.DESCRIBE_CONFIGS,
     "Read": AclOperation.READ,
+    "Delete": AclOperation.DELETE,
     "Write": AclOperation.WRITE,
 }
 

@@ -22,7 +22,7 @@ from streams.partition_reader import READER_GROUP
 from streams.settings import Settings
 
 Resource = Literal["topic", "group", "transactional-id", "cluster"]
-Operation = Literal["Create", "Describe", "DescribeConfigs", "Read", "Write"]
+Operation = Literal["Create", "Delete", "Describe", "DescribeConfigs", "Read", "Write"]
 
 CLUSTER = "kafka-cluster"
 """The name of the one resource of kind cluster."""
@@ -94,6 +94,8 @@ _Right = tuple[str, Resource, str, bool, Operation]
 def _rights(settings: Settings) -> Iterator[_Right]:
     for name, topic in TOPICS.items():
         yield from _topic_rights(settings.topic_prefix + name, topic.writers, {*topic.readers, DEPLOY})
+        for role in topic.pruners:
+            yield role, "topic", settings.topic_prefix + name, False, "Delete"  # delete_records asks for it
     for prefix in settings.site_topics:
         for name in bound_topics():
             writers = [prefix + role for role in TOPICS[name].writers if _is_publisher(role)]

@@ -52,6 +52,9 @@ class ShardMetrics:
     def failed(self, partition: int) -> None:
         """A shard stopped the worker."""
 
+    def loop_turned(self, late_s: float) -> None:
+        """The event loop got to its turn, so much later than asked for."""
+
 
 @dataclass(slots=True)
 class _Kept:
