@@ -20,8 +20,8 @@ NEVER_DUE = 2**40
 """PyJobShop wants a due date of every job."""
 
 
-HINT_WORD = "solution hint"
-HINT_IS_COMPLETE = "solution hint is complete and is feasible"
+HINT_WORD = "The solution hint is "
+HINT_IS_COMPLETE = "The solution hint is complete and is feasible"
 """What CP-SAT logs of its hint, and what it must log; a run that ends before it is loaded logs nothing."""
 
 
@@ -113,7 +113,7 @@ def cp_sat_cost(
     log: list[str] = []
     solver.log_callback = log.append
     status = solver.solve(model)
-    of_hint = [line for line in log if HINT_WORD in line]
+    of_hint = [line for line in "\n".join(log).splitlines() if HINT_WORD in line]
     if any(HINT_IS_COMPLETE not in line for line in of_hint):
         raise HintIncomplete(f"CP-SAT's hint is not complete: {of_hint}")
     found = status in (cp_model.OPTIMAL, cp_model.FEASIBLE)

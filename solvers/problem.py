@@ -325,7 +325,7 @@ def check_feeds(problem: Problem) -> None:
     """Refuse runs that wait for each other in a circle, through feeds and queues as committed.
 
     Raises:
-        ProblemInvalid: with a run of the circle.
+        ProblemInvalid: with the runs of a circle, in the order in which they wait.
     """
     waits: dict[RunKey, list[RunKey]] = {key: list(problem.feeders.get(key, ())) for key in problem.runs}
     if not problem.feeders:
@@ -347,5 +347,17 @@ def check_feeds(problem: Problem) -> None:
             if left[follower] == 0:
                 ready.append(follower)
     if left:
-        site_id, run_id = next(iter(left))
-        raise ProblemInvalid(f"run {site_id}/{run_id}: fed_by goes round in a circle with the queues")
+        # Each of them waits for another of them: whoever follows that comes round.
+        seen: dict[RunKey, int] = {}
+        at = next(iter(left))
+        while at not in seen:
+            seen[at] = len(seen)
+            at = next(before for before in waits[at] if before in left)
+        circle = list(seen)[seen[at] :]
+        first = circle.index(min(circle))
+        circle = [*circle[first:], *circle[:first]]
+        steps = ", ".join(f"{key[1]} waits for {after[1]}" for key, after in pairwise([*circle, circle[0]]))
+        site_id, run_id = circle[0]
+        raise ProblemInvalid(
+            f"run {site_id}/{run_id}: fed_by goes round in a circle with the queues: {steps}"
+        )
