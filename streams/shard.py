@@ -193,6 +193,7 @@ class Shard:
             self._is_sound = False  # a fold that raises may have changed half of what it meant to
             uncommitted.outputs.extend(self._fold.apply(self._kind.decode(record.value)))
             self._is_sound = True
+            fault_point("after_fold")
         uncommitted.arrived_at.append(record.timestamp_ms / 1000.0)
         uncommitted.acknowledge.append(record.acknowledge)
         self._facts_mark = facts_mark(record.value, record.timestamp_ms)
