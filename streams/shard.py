@@ -7,7 +7,6 @@ A shard knows nothing of Faust or asyncio. `apply` and `swap` belong to the thre
 and `close` block and belong to a worker thread. The two meet only in the `Batch` that `swap` hands over.
 """
 
-import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -23,7 +22,7 @@ from streams.batch import Batch, FactsRecord, ShardTopics
 from streams.facts_log import check_continues, facts_mark, partition_count
 from streams.faults import fault_point
 from streams.fold import Fold, FoldKind, Output
-from streams.partition_reader import reader
+from streams.kafka_clients import KAFKA_ITSELF, KafkaClients
 from streams.state_topic import MANIFEST_KEY, Manifest, load_state
 
 log = structlog.get_logger(__name__)
@@ -78,6 +77,7 @@ class Shard:
         kind: the fold.
         is_owner: asks the group whether a partition is still assigned to this worker, noting an offset on the way.
             Blocks; called after a failure only.
+        clients: how to reach Kafka.
     """
 
     def __init__(
@@ -88,6 +88,7 @@ class Shard:
         topics: ShardTopics,
         kind: FoldKind,
         is_owner: Callable[[int, int], bool],
+        clients: KafkaClients = KAFKA_ITSELF,
     ) -> None:
         self.partition = partition
         self.position = 0
@@ -99,6 +100,7 @@ class Shard:
         self._topics = topics
         self._kind = kind
         self._is_owner = is_owner
+        self._clients = clients
         self._fold: Fold = kind.new()
         self._facts_mark = ""
         self._facts_partitions = 0
@@ -126,7 +128,7 @@ class Shard:
         self._open_producer()
         fault_point("during_take_over")
         where = f"{self._topics.state}/{self.partition}"
-        with reader(self._client, "read_committed") as consumer:
+        with self._clients.reader(self._client, "read_committed") as consumer:
             stored = load_state(consumer, self._topics.state, self.partition)
             manifest = stored.manifest
             self._facts_partitions = partition_count(consumer, self._topics.facts)
@@ -149,7 +151,7 @@ class Shard:
     def _open_producer(self) -> None:
         """A new producer under the shard's own id. Its init fences every other and ends their open transaction."""
         self._refusals.clear()
-        self._producer = Producer(
+        self._producer = self._clients.producer(
             {
                 **self._client,
                 "transactional.id": self._transactional_id,
@@ -163,8 +165,7 @@ class Shard:
                 "queue.buffering.max.kbytes": 1_048_576,
                 "delivery.report.only.error": True,
                 "on_delivery": self._on_refused,
-            },
-            logger=logging.getLogger("librdkafka"),
+            }
         )
         self._producer.init_transactions(BROKER_WAIT_S)
 
@@ -311,7 +312,7 @@ class Shard:
         if not self._is_owner(self.partition, self.committed_position):
             raise _NotConfirmed("the group does not confirm that this shard is ours")
         self._open_producer()
-        with reader(self._client, "read_committed") as consumer:
+        with self._clients.reader(self._client, "read_committed") as consumer:
             stored = load_state(consumer, self._topics.state, self.partition)
         if stored.manifest == batch.manifest:
             return
@@ -333,7 +334,7 @@ class Shard:
             except (KafkaException, _NotConfirmed) as error:
                 self._refuse_hopeless(error)
                 log.warning("shard_waits", step=step, partition=self.partition, error=str(error))
-            self._is_hurried.wait(wait_s)
+            self._clients.wait(self._is_hurried, wait_s)
             wait_s = min(2 * wait_s, longest_s)
         raise ShardClosed(f"shard {self.partition} was told to wait no longer during {step}")
 
