@@ -264,6 +264,7 @@ class Twin:
         if new_minute and self._session.lag_s <= CATCHING_UP_LAG_S:
             self._proposals.at_minute(now)
             self._write_back.at_minute(now)
+            self._replanning.at_minute(now)
         self._plan.at_tick(now, is_new_minute=new_minute)
         self._replanning.at_tick()
         self._session.publish_graph(now)

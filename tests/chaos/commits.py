@@ -5,15 +5,16 @@ from typing import Final
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from schemas import INGESTED_TOPICS
+from schemas import INGESTED_TOPICS, TOPICS
 from schemas.topics import CARDS, FACTS, REPLAN_REQUESTS, STATE
-from streams.facts_log import partition_count
-from streams.partition_reader import watermarks
+from streams.partition_reader import read_to_end, reader, watermarks
 from streams.settings import Settings
 from streams.state_topic import MANIFEST_KEY, Manifest
+from streams.topic_admin import wanted_partitions
 from tests.chaos.installation import COMMANDS
 
 ANSWER_S: Final = 10.0
+BATCH_RECORDS: Final = 1_000
 
 Offsets = dict[tuple[str, int], int]
 """(full topic, partition) -> next offset."""
@@ -32,10 +33,10 @@ class Commits:
             "notify": self._member("notify"),
         }
         self._places = {
-            "ingest": self._partitions(*(prefix + topic for topic in INGESTED_TOPICS)),
-            "solver": self._partitions(prefix + REPLAN_REQUESTS),
-            "notify": self._partitions(prefix + CARDS),
-            "twin": self._partitions(self._facts),
+            "ingest": self._partitions(*INGESTED_TOPICS),
+            "solver": self._partitions(REPLAN_REQUESTS),
+            "notify": self._partitions(CARDS),
+            "twin": self._partitions(FACTS),
         }
         self._manifests: Offsets = {}
         self._state = self._member("chaos")
@@ -59,6 +60,16 @@ class Commits:
             for place in self._places[COMMANDS.get(role, role)]
         }
 
+    def unread(self, role: str) -> list[str]:
+        """Where a record lies behind what the role has committed; markers of transactions are none."""
+        done, found = self.of(role), []
+        with reader(self._settings.client_config(), "read_committed") as consumer:
+            for (topic, partition), end in self.ends(role).items():
+                start = done.get((topic, partition))
+                if (start or 0) < end and any(True for _ in read_to_end(consumer, topic, partition, start)):
+                    found.append(f"{role} is at {start or 0} of {end} in {topic}/{partition}")
+        return found
+
     def close(self) -> None:
         """Let go of the connections."""
         for consumer in (*self._groups.values(), self._state):
@@ -79,11 +90,11 @@ class Commits:
         )
 
     def _partitions(self, *topics: str) -> list[TopicPartition]:
-        consumer = self._groups["ingest"]
+        """As the topics were made: a broker may not know yet of those that were made a moment ago."""
         return [
-            TopicPartition(topic, partition)
+            TopicPartition(self._settings.topic_prefix + topic, partition)
             for topic in topics
-            for partition in range(partition_count(consumer, topic))
+            for partition in range(wanted_partitions(TOPICS[topic], self._settings))
         ]
 
     def _group_offsets(self, role: str) -> Offsets:
@@ -95,7 +106,10 @@ class Commits:
 
     def _folded(self) -> Offsets:
         """From the manifests on the state topic, which is the truth; the group's offsets are advice."""
-        while messages := self._state.consume(1_000, 0.01):
+        is_full = True
+        while is_full:  # and not until nothing comes: documents come all the time
+            messages = self._state.consume(BATCH_RECORDS, 0.01)
+            is_full = len(messages) == BATCH_RECORDS
             for message in messages:
                 value = message.value()
                 if message.error() is None and message.key() == MANIFEST_KEY.encode() and value is not None:

@@ -131,13 +131,7 @@ class _Plant:
         before: object = None
         while time.monotonic() - still_since < STILL_S:
             ends = {role: self.commits.ends(role) for role in self.crew.roles}
-            behind = [
-                f"{role} is at {done.get(place, 0)} of {end} in {place[0]}/{place[1]}"
-                for role in self.crew.roles
-                for done in [self.commits.of(role)]
-                for place, end in ends[role].items()
-                if done.get(place, 0) < end
-            ]
+            behind = [line for role in self.crew.roles for line in self.commits.unread(role)]
             if behind or ends != before:
                 before, still_since = ends, time.monotonic()
             if time.monotonic() > deadline:

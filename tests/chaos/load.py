@@ -14,18 +14,19 @@ from typing import Any, Final
 import orjson
 from confluent_kafka import KafkaError, Message, Producer
 
-from schemas import TOPIC_OF_KIND, ClockTicked, Event, MachineEvent
+from schemas import TOPIC_OF_KIND, ClockTicked, CountReported, Event, MachineEvent
 from schemas.topics import COMMANDS, MACHINE_EVENTS
 from streams.settings import Settings
 from streams.simulator import CommittedClock, Factory, FactorySettings
 from streams.sources import record_key
 from tests.unit.broken_records import BROKEN_RECORDS
 
-SPEED: Final = 2_880.0
-"""Plant seconds in a second of the wall: a day in half a minute. Larger: more events, and less time between them."""
+RECORDS_PER_S: Final = 60.0
+"""A working day of the plant in twenty seconds, a weekend in one. Larger: the twin's own work takes the processor from
+what is measured; smaller: notify waits for something to tell."""
 
-AHEAD_S: Final = 4 * 3_600.0
-"""Plant time that may be sent ahead of what the twin has committed; five seconds of the wall, an outage of a role."""
+AHEAD_S: Final = 6 * 3_600.0
+"""Plant time that may be sent ahead of what the twin has committed; some seconds of the wall, as an outage of a role."""
 
 ASK_EVERY_S: Final = 4.0
 """Wall time between two requests of a planner, so that the solver always has something to do."""
@@ -40,6 +41,9 @@ BROKEN_BYTES_MAX: Final = 100_000
 
 REPEATED, BROKEN, LATE, UNKNOWN, ARRAY = 0.03, 0.015, 0.01, 0.01, 0.01
 """Shares of machine events that are followed by one such record."""
+
+STOPPED: Final = 0.015
+"""Share of counts behind which the line is said to stand for long. Smaller: notify waits for something to tell."""
 
 
 class Load:
@@ -67,6 +71,7 @@ class Load:
         )
         self._broken = [each for each in BROKEN_RECORDS if len(each.value or b"") <= BROKEN_BYTES_MAX]
         self._again: deque[tuple[int, str, str | None, bytes]] = deque()
+        self._held: set[str] = set()
         self._stop = threading.Event()
         self._producer = Producer(
             {
@@ -91,20 +96,24 @@ class Load:
 
     def _run(self) -> None:
         clock = CommittedClock(self._settings)
-        began, first_s, asked = time.monotonic(), self._factory.settings.start_s, 0.0
+        began, asked = time.monotonic(), 0.0
         try:
             for event in self._factory.events():
                 if self._stop.is_set():
                     break
+                if isinstance(event, CountReported):
+                    self._go_on(event)
                 self._send(TOPIC_OF_KIND[event.kind], event)
                 if isinstance(event, ClockTicked):
                     now_s = event.event_time.timestamp()
-                    self._wait(clock, event.site_id, now_s, began + (now_s - first_s) / SPEED)
+                    self._wait(clock, event.site_id, now_s, began + self.sent / RECORDS_PER_S)
                     if time.monotonic() - asked > ASK_EVERY_S:
                         asked = time.monotonic()
                         self._ask(event.event_time)
                 elif isinstance(event, MachineEvent):
                     self._disturb(event)
+                    if isinstance(event, CountReported) and self._chance.random() < STOPPED:
+                        self._hold(event)
             while self._producer.flush(1.0):
                 pass
         except Exception as error:  # noqa: BLE001 - told at the end of the run, which then fails
@@ -147,6 +156,29 @@ class Load:
             body = orjson.loads(value)
             array = [body, self._altered(event, line_id="L-unknown"), {"kind": "nonsense"}, body]
             self._produce(MACHINE_EVENTS, key, orjson.dumps(array))
+
+    def _hold(self, event: CountReported) -> None:
+        """The line is said to stand for four hours: a card is raised, and the solver asked."""
+        self._held.add(event.line_id)
+        self._said_of("run_held", event, reason="breakdown", expected_duration_min=240.0)
+
+    def _go_on(self, event: CountReported) -> None:
+        """A line that was said to stand makes pieces: it is said to have gone on, and the card clears."""
+        if event.line_id in self._held:
+            self._held.discard(event.line_id)
+            self._said_of("run_resumed", event)
+
+    def _said_of(self, kind: str, event: CountReported, **more: Any) -> None:
+        body = {
+            "kind": kind,
+            "event_id": f"chaos-{self.sent}",
+            "event_time": event.event_time.isoformat(),
+            "site_id": event.site_id,
+            "line_id": event.line_id,
+            "run_id": event.run_id,
+            **more,
+        }
+        self._produce(MACHINE_EVENTS, event.line_id, orjson.dumps(body))
 
     def _altered(self, event: MachineEvent, **changes: Any) -> dict[str, Any]:
         body = event.model_dump(mode="json", exclude_none=True, exclude={"source_id", "source_sequence"})
