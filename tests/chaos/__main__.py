@@ -20,13 +20,16 @@ def main() -> int:
         "--seed", type=int, default=1, help="of the plant and of the kills; another one, other moments"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
+    parser.add_argument(
+        "--minutes", type=float, help="leave out what is left of the rounds after so many minutes"
+    )
     arguments = parser.parse_args()
     began = time.monotonic()
 
     def say(what: str) -> None:
         print(f"{time.monotonic() - began:6.0f} s  {what}", file=sys.stderr, flush=True)
 
-    report = kill_rounds(arguments.seed, arguments.rounds, say)
+    report = kill_rounds(arguments.seed, arguments.rounds, say, arguments.minutes)
     print(report.as_json() if arguments.json else report)
     return 0 if report.is_passed else 1
 

@@ -65,6 +65,15 @@ class Lane:
         return not self._kills
 
     @property
+    def is_longer(self) -> bool:
+        """Whether there are kills behind the one that is under way."""
+        return len(self._kills) > 1
+
+    def cut_short(self) -> None:
+        """No more kills than the one that is under way."""
+        del self._kills[1:]
+
+    @property
     def round_number(self) -> int | None:
         """Of the kill that is under way."""
         return self._kills[0].round_number if self._kills else None

@@ -14,8 +14,8 @@ from typing import Any, Final
 import orjson
 from confluent_kafka import KafkaError, Message, Producer
 
-from schemas import TOPIC_OF_KIND, ClockTicked, CountReported, Event, MachineEvent
-from schemas.topics import COMMANDS, MACHINE_EVENTS
+from schemas import TOPIC_OF_KIND, ClockTicked, CountReported, Event, MachineEvent, Rules, RulesUpdated
+from schemas.topics import COMMANDS, MACHINE_EVENTS, PLANT_MODEL
 from streams.settings import Settings
 from streams.simulator import CommittedClock, Factory, FactorySettings
 from streams.sources import record_key
@@ -31,8 +31,14 @@ AHEAD_S: Final = 6 * 3_600.0
 ASK_EVERY_S: Final = 4.0
 """Wall time between two requests of a planner, so that the solver always has something to do."""
 
+ANSWER_WITHIN_MIN: Final = 3 * 1_440.0
+"""Plant minutes that the twin waits for the solver; a minute of the wall, as it goes fast here."""
+
 ANNOUNCED_DAYS: Final = 3.0
 """How far ahead the plan is known. Larger: problems that the solver polishes for long, and a slow start."""
+
+FLUSH_S: Final = 120.0
+"""How long the end waits for the broker; it may be coming back."""
 
 DAYS: Final = 3_650
 """The plant outlives every run."""
@@ -98,6 +104,7 @@ class Load:
         clock = CommittedClock(self._settings)
         began, asked = time.monotonic(), 0.0
         try:
+            self._lay_down_rules()
             for event in self._factory.events():
                 if self._stop.is_set():
                     break
@@ -114,12 +121,21 @@ class Load:
                     self._disturb(event)
                     if isinstance(event, CountReported) and self._chance.random() < STOPPED:
                         self._hold(event)
-            while self._producer.flush(1.0):
-                pass
+            if self._producer.flush(FLUSH_S):
+                self.failure = f"not every record of the plant was delivered within {FLUSH_S:.0f} s"
         except Exception as error:  # noqa: BLE001 - told at the end of the run, which then fails
             self.failure = f"{type(error).__name__}: {error}"
         finally:
             clock.close()
+
+    def _lay_down_rules(self) -> None:
+        begin = self._factory.settings.start
+        for site in self._factory.sites:
+            rules = Rules(replan_answer_within_min=ANSWER_WITHIN_MIN)
+            event = RulesUpdated(
+                event_id=f"rules/{site.site_id}", event_time=begin, site_id=site.site_id, rules=rules
+            )
+            self._send(PLANT_MODEL, event)
 
     def _wait(self, clock: CommittedClock, site_id: str, now_s: float, due: float) -> None:
         """Until it is time, and the twin is not too far behind."""

@@ -16,8 +16,10 @@ class Report:
     """One run.
 
     Attributes:
-        deaths: every kill and what came of it; facts: what there was, by name.
+        deaths: every kill and what came of it; counts: what there was, by name.
         failures: in words, of the whole installation.
+        load: the machine's load average before, after the kills, and at the end.
+        is_cut_short: the time was over before all rounds were through.
     """
 
     seed: int
@@ -27,6 +29,7 @@ class Report:
     counts: dict[str, int] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
     load: list[float] = field(default_factory=list)
+    is_cut_short: bool = False
 
     @property
     def is_passed(self) -> bool:
@@ -43,6 +46,7 @@ class Report:
                 "machine": machine(),
                 "load": self.load,
                 "passed": self.is_passed,
+                "cut_short": self.is_cut_short,
                 "points": [
                     {"role": role, "point": point, **_figures(deaths)}
                     for (role, point), deaths in self._by_point().items()
@@ -67,6 +71,8 @@ class Report:
             "",
             ", ".join(f"{count:,} {name}" for name, count in self.counts.items()),
         ]
+        if self.is_cut_short:
+            lines.append("cut short: the time given was over before all rounds were through")
         failures = [*self.failures, *self._failed_deaths()]
         lines += [f"FAILED: {failure}" for failure in failures]
         if failures:

@@ -11,6 +11,7 @@ from confluent_kafka import Producer
 from schemas import decode_facts
 from schemas.topics import FACTS, MACHINE_EVENTS
 from streams.settings import Settings
+from tests.chaos.load import FLUSH_S
 from tests.running import messages
 
 SEND_EVERY_S: Final = 0.1
@@ -60,8 +61,8 @@ class Counts:
             self._producer.produce(self._topic, key="L1", value=orjson.dumps(body))
             self._producer.poll(0.0)
             self.sent += 1
-        while self._producer.flush(1.0):
-            pass
+        if self._producer.flush(FLUSH_S):
+            self.failure = f"not every count was delivered within {FLUSH_S:.0f} s"
 
 
 def clock_kept(settings: Settings) -> list[str]:
