@@ -204,6 +204,7 @@ class Shard:
             uncommitted.outputs.extend(outputs)
             uncommitted.causes.extend([record.offset] * len(outputs))
             self._is_sound = True
+            fault_point("after_fold")
         uncommitted.arrived_at.append(record.timestamp_ms / 1000.0)
         uncommitted.acknowledge.append(record.acknowledge)
         self._facts_mark = facts_mark(record.value, record.timestamp_ms)

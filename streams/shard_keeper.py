@@ -229,6 +229,7 @@ class ShardKeeper:
         batch = kept.shard.swap()
         if batch is None:
             return
+        fault_point("after_swap")
         began = time.monotonic()
         await self._in_thread(kept.shard.write, batch)  # steps 1 to 5
         for acknowledge in batch.acknowledge:  # 6 acknowledge

@@ -15,6 +15,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from schemas import Proposal
 from schemas.topics import REPLAN_REQUESTS
 from streams.admin import Health
+from streams.faults import fault_point
 from streams.ingest_setup import kafka_logger
 from streams.metrics import Metrics
 from streams.settings import Settings
@@ -157,6 +158,7 @@ class SolverWorker:
             return
         for ended in self._desk.take(position, request):
             self._give_up(ended)
+        fault_point("after_request")
 
     def _give_up(self, ended: GivenUp) -> None:
         self._progress.done(*ended.position)
@@ -206,9 +208,14 @@ class SolverWorker:
             self._refuse(position, "refused", proposal.error or "", proposal)
             return
         self._count(turn, proposal)
-        self._outbox.send(
-            proposal, None if turn.outcome == "revision" else lambda: self._progress.done(*position)
-        )
+        fault_point("before_answer")
+        self._outbox.send(proposal, None if turn.outcome == "revision" else lambda: self._answered(position))
+        fault_point("after_answer")
+
+    def _answered(self, position: Position) -> None:
+        """The broker has the last revision."""
+        self._progress.done(*position)
+        fault_point("after_answered")
 
     def _count(self, turn: Turn, proposal: Proposal) -> None:
         self._metrics.solver_stage_seconds.labels(stage=proposal.stage).observe(turn.seconds)
@@ -241,6 +248,7 @@ class SolverWorker:
         ]
         if not offsets:
             return
+        fault_point("before_requests_commit")
         try:
             if must_wait:
                 self._consumer.commit(offsets=offsets, asynchronous=False)
@@ -248,6 +256,7 @@ class SolverWorker:
                 self._consumer.commit(offsets=offsets, asynchronous=True)
         except KafkaException as error:  # what is not committed is solved again, with the same answer
             log.warning("offsets_not_committed", error=str(error))
+        fault_point("after_requests_commit")
 
     def _settle(self) -> None:
         """What was sent arrives and is committed, before partitions are given up."""

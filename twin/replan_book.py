@@ -57,6 +57,7 @@ class Asked(msgspec.Struct, frozen=True):
     Attributes:
         at: the shard's clock then; scope: lines that it reaches over; hit: those that what happened concerned.
         orders: that it was about; notes: what happened; site_id: whose it is, set when it is kept.
+        is_repeat: nobody answered the request before it, which asked the same.
     """
 
     request_id: str
@@ -67,6 +68,7 @@ class Asked(msgspec.Struct, frozen=True):
     orders: list[SiteKey]
     notes: list[Note]
     site_id: str = ""
+    is_repeat: bool = False
 
 
 class ReplanMemory(msgspec.Struct):
