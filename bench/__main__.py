@@ -23,6 +23,7 @@ from bench import (
     latency,
     loop,
     quality,
+    recovery,
     replanning,
     solver,
 )
@@ -48,6 +49,7 @@ WITH_BROKER: dict[str, Callable[..., Iterator[Result]]] = {
     "twin": committed.measure,
     "latency": latency.measure,
     "loop": loop.measure,
+    "recovery": recovery.measure,
 }
 """Benchmarks against Kafka; their plant is made by arithmetic, nothing in it is random."""
 
@@ -57,7 +59,7 @@ TABLE_WIDTH = 130
 
 ORDER = (
     *("fold", "ingest", "twin", "latency", "loop", "detection", "quality", "calibration", "alerts"),
-    *("replanning", "disruptions", "factory", "solver"),
+    *("replanning", "disruptions", "factory", "solver", "recovery"),
 )
 
 
@@ -83,12 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             notes.print(f"broker: {on.kind} at {on.servers}", highlight=False)
         for name in names:
             try:
-                rows = (
-                    _solver_rows(options)
-                    if name == "solver"
-                    else measure(name, on, quick=options.quick, seed=options.seed)
-                )
-                for row in rows:
+                for row in _rows(name, on, options):
                     results.append(row)
                     if options.json:
                         print(row.to_json(), flush=True)
@@ -111,8 +108,20 @@ def measure(name: str, on: Broker | None, *, quick: bool, seed: int = DEFAULT_SE
     return WITH_BROKER[name](on, machine, quick=quick)
 
 
+def _rows(name: str, on: Broker | None, options: argparse.Namespace) -> Iterator[Result]:
+    """The results of one benchmark, some of which have options of their own."""
+    if name == "solver":
+        return _solver_rows(options)
+    if name == "recovery":
+        assert on is not None
+        machine = this_machine(on.kind)
+        return recovery.measure(
+            on, machine, quick=options.quick, entities=options.entities, rounds=options.rounds
+        )
+    return measure(name, on, quick=options.quick, seed=options.seed)
+
+
 def _solver_rows(options: argparse.Namespace) -> Iterator[Result]:
-    """The one benchmark with options of its own."""
     chosen = solver.options_of(
         options.instances, options.family or [], options.time, options.seeds, options.against
     )
@@ -146,6 +155,11 @@ def _parser() -> argparse.ArgumentParser:
     of_solver.add_argument("--seeds", type=int, default=1, help="how many, from --seed on; medians over them")
     of_solver.add_argument(
         "--against", help=f"{','.join(solver.PEERS)} (default), some of them, or none; at the same wall time"
+    )
+    of_recovery = parser.add_argument_group("recovery")
+    of_recovery.add_argument("--entities", type=int, default=recovery.ENTITIES, help="that the twin holds")
+    of_recovery.add_argument(
+        "--rounds", type=int, default=recovery.ROUNDS, help="kills, after one that warms up"
     )
     parser.add_argument("--profile", action="store_true", help="profile the pure fold instead of measuring")
     return parser
