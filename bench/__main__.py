@@ -7,6 +7,7 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 
 from confluent_kafka import KafkaException
 from rich.console import Console
@@ -25,6 +26,7 @@ from bench import (
     quality,
     recovery,
     replanning,
+    soak,
     solver,
 )
 from bench.brokers import BenchFailed, Broker, broker
@@ -50,6 +52,7 @@ WITH_BROKER: dict[str, Callable[..., Iterator[Result]]] = {
     "latency": latency.measure,
     "loop": loop.measure,
     "recovery": recovery.measure,
+    "soak": soak.measure,
 }
 """Benchmarks against Kafka; their plant is made by arithmetic, nothing in it is random."""
 
@@ -59,7 +62,7 @@ TABLE_WIDTH = 130
 
 ORDER = (
     *("fold", "ingest", "twin", "latency", "loop", "detection", "quality", "calibration", "alerts"),
-    *("replanning", "disruptions", "factory", "solver", "recovery"),
+    *("replanning", "disruptions", "factory", "solver", "recovery", "soak"),
 )
 
 
@@ -118,6 +121,17 @@ def _rows(name: str, on: Broker | None, options: argparse.Namespace) -> Iterator
         return recovery.measure(
             on, machine, quick=options.quick, entities=options.entities, rounds=options.rounds
         )
+    if name == "soak":
+        assert on is not None
+        return soak.measure(
+            on,
+            this_machine(on.kind),
+            quick=options.quick,
+            seed=options.seed,
+            minutes=options.minutes,
+            rate=options.rate,
+            out=options.out,
+        )
     return measure(name, on, quick=options.quick, seed=options.seed)
 
 
@@ -161,6 +175,10 @@ def _parser() -> argparse.ArgumentParser:
     of_recovery.add_argument(
         "--rounds", type=int, default=recovery.ROUNDS, help="kills, after one that warms up"
     )
+    of_soak = parser.add_argument_group("soak")
+    of_soak.add_argument("--minutes", type=float, default=soak.MINUTES, help="at the even rate")
+    of_soak.add_argument("--rate", type=float, help="events a second; default: half of the maximum")
+    of_soak.add_argument("--out", type=Path, help="folder for soak.ndjson (samples) and soak.svg (the plot)")
     parser.add_argument("--profile", action="store_true", help="profile the pure fold instead of measuring")
     return parser
 

@@ -6,7 +6,6 @@ beyond the offset that the new process began at. The phases are the process's ow
 processor is sampled beside them, for somebody else's load moves it less than the clock.
 """
 
-import math
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -25,6 +24,7 @@ from bench.brokers import BenchFailed, Broker, environment_of, installation, pro
 from bench.grown_plant import GrownPlant
 from bench.plant import PIECES_A_SECOND, SITE, FactsOf
 from bench.results import Machine, Result, result
+from bench.trend import percentile
 from bench.watching import Manifests, ProcessorTime, resident_bytes
 from schemas.topics import FACTS, STATE
 from streams.partition_reader import read_to_end, reader
@@ -148,10 +148,10 @@ def measure(
 
 def _percentiles(name: str, seconds: Sequence[float], machine: Machine) -> Iterator[Result]:
     """Median, 95th percentile by nearest rank, and the worst."""
-    row, ordered = result("recovery", f"{name}/median", "s", seconds, machine), sorted(seconds)
+    row = result("recovery", f"{name}/median", "s", seconds, machine)
     yield row
-    yield replace(row, metric=f"{name}/p95").with_value(ordered[math.ceil(0.95 * len(ordered)) - 1])
-    yield replace(row, metric=f"{name}/max").with_value(ordered[-1])
+    yield replace(row, metric=f"{name}/p95").with_value(percentile(seconds, 0.95))
+    yield replace(row, metric=f"{name}/max").with_value(max(seconds))
 
 
 def _phases(done: Sequence[_Round], machine: Machine) -> Iterator[Result]:

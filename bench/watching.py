@@ -24,9 +24,16 @@ POLL_S = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """A manifest that a read_committed reader has seen: its facts offset, and when, seconds since the epoch."""
+    """A manifest that a read_committed reader has seen.
+
+    Attributes:
+        offset: of the next facts record; documents: how many the twin then held; header: of the fold.
+        seen_at: when, seconds since the epoch.
+    """
 
     offset: int
+    documents: int
+    header: str
     seen_at: float
 
 
@@ -38,7 +45,18 @@ class Manifests:
         self._partition = partition
         self._is_over = threading.Event()
         self._commits: list[Commit] = []
+        self._listeners: list[Callable[[Commit], None]] = []
+        self._asking: Consumer | None = None  # a client of its own, made when first asked
         self._thread = threading.Thread(target=self._read, name="bench-manifests", daemon=True)
+
+    @property
+    def last(self) -> Commit:
+        """The last commit seen."""
+        return self._commits[-1] if self._commits else Commit(0, 0, "", 0.0)
+
+    def on_commit(self, listener: Callable[[Commit], None]) -> None:
+        """Call this with each commit from now on, in the reader's thread."""
+        self._listeners.append(listener)
 
     def wait_until(
         self, is_meant: Callable[[Commit], bool], within_s: float, process: Popen[bytes]
@@ -63,11 +81,9 @@ class Manifests:
 
     def log_end(self) -> int:
         """The offset that the next facts record will have."""
-        consumer = self._consumer()
-        try:
-            return watermarks(consumer, self._settings.topic_prefix + FACTS, self._partition)[1]
-        finally:
-            consumer.close()
+        if self._asking is None:
+            self._asking = self._consumer()
+        return watermarks(self._asking, self._settings.topic_prefix + FACTS, self._partition)[1]
 
     def __enter__(self) -> "Manifests":
         self._thread.start()
@@ -78,6 +94,8 @@ class Manifests:
     ) -> None:
         self._is_over.set()
         self._thread.join()
+        if self._asking is not None:
+            self._asking.close()
 
     def _consumer(self) -> Consumer:
         return Consumer(
@@ -97,7 +115,11 @@ class Manifests:
             for message in consumer.consume(1_000, 0.02):
                 value = message.value()
                 if message.key() == MANIFEST_KEY.encode() and value is not None:
-                    self._commits.append(Commit(Manifest.decode(value).facts_offset, time.time()))
+                    told = Manifest.decode(value)
+                    commit = Commit(told.facts_offset, told.document_count, told.header, time.time())
+                    self._commits.append(commit)
+                    for listener in self._listeners:
+                        listener(commit)
         consumer.close()
 
 

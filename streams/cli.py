@@ -297,7 +297,7 @@ def bench(
         typer.Argument(
             metavar="[NAME]...",
             help="fold, ingest, twin, latency, loop, detection, quality, calibration, alerts, replanning, disruptions, "
-            "factory, solver, recovery; default: all.",
+            "factory, solver, recovery, soak; default: all.",
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of everything random: same seed, same plants.")] = 1,
@@ -322,6 +322,14 @@ def bench(
     ] = None,
     entities: Annotated[int, typer.Option(min=1_000, help="recovery: that the twin holds.")] = 100_000,
     rounds: Annotated[int, typer.Option(min=1, help="recovery: kills.")] = 25,
+    minutes: Annotated[float, typer.Option(min=0.1, help="soak: at the even rate.")] = 60.0,
+    rate: Annotated[
+        float | None,
+        typer.Option(help="soak: events a second; default: half of the maximum, measured before."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="soak: keep samples (NDJSON) and plot (SVG) there.")
+    ] = None,
 ) -> None:
     """Measure, and print the figures: how fast, how soon drift is found, how often a card is right.
 
@@ -334,6 +342,9 @@ def bench(
     options += [] if kafka is None else ["--kafka", kafka]
     options += ["--time", str(time), "--seeds", str(seeds)]
     options += ["--entities", str(entities), "--rounds", str(rounds)]
+    options += ["--minutes", str(minutes)]
+    options += [] if rate is None else ["--rate", str(rate)]
+    options += [] if out is None else ["--out", str(out)]
     options += [] if instances is None else ["--instances", instances]
     options += [] if against is None else ["--against", against]
     options += [word for name in family or [] for word in ("--family", name)]
