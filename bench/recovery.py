@@ -187,7 +187,7 @@ def _round(twin: _Twin, manifests: Manifests, number: int) -> _Round:
         caught_up = manifests.wait_until(lambda commit: commit.offset >= end, ROUND_S, twin.process)
     loaded = said["shard_loaded"]
     assigned_at, loaded_at = _moment(said["shards_assigned"]), _moment(loaded)
-    restored_at = loaded_at - loaded["check_s"]
+    restored_at = loaded_at - loaded["checkpoint_s"] - loaded["check_s"]
     read_at = restored_at - loaded["restore_s"]
     fenced_at = max(assigned_at, read_at - loaded["read_s"])
     moments = (
