@@ -44,6 +44,13 @@ RETRY_S = 60.0
 """After a checkpoint that failed, before the next attempt. Too small: the state topic is read over and over while
 something is wrong. Too large: a day's checkpoint is late."""
 
+VISIBLE_S = 20.0
+"""How long a commit may take to become visible. Kafka answers once it is decided; readers see it when its markers are
+written, a moment later. Too small: a busy broker costs a checkpoint. Too large: a state that is wrong is told late."""
+
+LOOK_S = 0.3
+"""Before each look for it, which reads the state topic. Too small: it is read twice; too large: a later checkpoint."""
+
 DELETE_WAIT_S = 10.0
 
 
@@ -70,7 +77,7 @@ class CheckpointWriter:
         self._last_day: str | None = None
         self._ready: deque[StateRecord] = deque()
         self._copying: threading.Thread | None = None
-        self._is_closed = False
+        self._closing = threading.Event()
         self._not_before = 0.0
         self._counters: Counter[tuple[str, str]] = Counter()
 
@@ -166,7 +173,7 @@ class CheckpointWriter:
 
     def close(self) -> None:
         """Begin nothing more; what is under way comes to nothing, and the next owner begins it anew."""
-        self._is_closed = True
+        self._closing.set()
         self._ready.clear()
 
     def wait(self) -> None:
@@ -189,12 +196,14 @@ class CheckpointWriter:
                 self._expire(consumer)
                 records = self._records(manifest, "day", self._content(consumer, manifest))
         except (KafkaException, ForesiteError) as error:
+            if self._closing.is_set():
+                return
             self._not_before = time.monotonic() + RETRY_S
             self._counters["checkpoint", "failed"] += 1
             level = log.error if isinstance(error, StateCorrupt) else log.warning
             level("checkpoint_failed", partition=self._partition, day=day, error=str(error))
             return
-        if self._is_closed:
+        if self._closing.is_set():
             return
         self._last_day = day
         self._ready.extend(records)
@@ -214,7 +223,13 @@ class CheckpointWriter:
             StateCorrupt: the state topic does not hold what this manifest vouches for.
         """
         state, where = self._topics.state, f"{self._topics.state}/{self._partition}"
-        raw = read_state(consumer, state, self._partition, until=manifest.encode())
+        until = manifest.encode()
+        deadline = time.monotonic() + VISIBLE_S
+        while True:
+            self._closing.wait(LOOK_S)
+            raw = read_state(consumer, state, self._partition, until)
+            if raw.manifest == until or self._closing.is_set() or time.monotonic() > deadline:
+                break
         found = self._kind.count_and_digest(manifest.header.encode(), raw.documents)
         manifest.vouch_for(*found, where)
         said = said_before(
