@@ -35,6 +35,23 @@ from schemas.plant_model import AnyPlantEvent
 
 Role = Literal["input", "internal", "output"]
 
+PRINCIPALS: tuple[str, ...] = (
+    "publisher-mes",
+    "publisher-erp",
+    "publisher-wms",
+    "ingest",
+    "twin",
+    "solver",
+    "notify",
+    "web",
+    "reader",
+    "deploy",
+)
+"""Who may speak to Kafka. What each may do follows from the table: `foresite acls`."""
+
+DEPLOY = "deploy"
+"""Makes the topics and reads all of them: who checks a log must see all of it."""
+
 
 @dataclass(frozen=True)
 class Topic:
@@ -48,7 +65,7 @@ class Topic:
         retention_days: for cleanup delete; None: for ever.
         partitions: default number; None: as many as settings.facts_partitions.
         role: input (from outside), internal, or output (for anyone).
-        writers, readers: principals that may write and read.
+        writers, readers: principals that may write and read; `deploy` reads each, named or not.
         pruners: principals that may delete its oldest records.
         holds: what it is, for people.
     """
@@ -118,7 +135,7 @@ TOPICS: dict[str, Topic] = {
         Topic(DEAD_LETTERS, "source position", (DeadLetter,), "delete", 30, 4, "output",
               ("ingest", "twin"), ("reader", "deploy"), "records that could not be read, with the reason and the original bytes"),
         Topic(FACTS, "planning group", (Facts,), "delete", 365, None, "internal",
-              ("ingest",), ("twin", "deploy"), "the one ordered log that the twin folds"),
+              ("ingest",), ("twin", "ingest", "deploy"), "the one ordered log that the twin folds"),
         Topic(STATE, "site/type/id", (), "compact", None, None, "internal",
               ("twin",), ("twin", "deploy"), "entity documents and the manifest of each partition"),
         Topic(CHECKPOINTS, "facts offset/part", (), "delete", None, None, "internal",

@@ -17,6 +17,7 @@ from rich.table import Table
 
 from schemas import TOPICS, ForesiteError, UsageError
 from streams import (
+    acls_cli,
     desk_cli,
     ledger_cli,
     picture_cli,
@@ -54,6 +55,7 @@ plan_cli.register(app)
 recovery_cli.register(app)
 solver_cli.register(app)
 app.add_typer(rules_cli.app, name="rules")
+app.add_typer(acls_cli.app, name="acls")
 
 Kafka = Annotated[
     str | None, typer.Option("--kafka", metavar="HOST:PORT", help="Bootstrap servers. [FORESITE_KAFKA]")
