@@ -12,12 +12,10 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, cast
 
 import orjson
 import structlog
-from confluent_kafka import Consumer, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import Consumer, KafkaException
 
 from schemas.errors import ForesiteError, StateCorrupt
 from streams.batch import Batch, ShardTopics, StateRecord
@@ -26,6 +24,7 @@ from streams.checkpoints import (
     Reason,
     checkpoint_records,
     day_of,
+    expiry_records,
     said_before,
     stored_checkpoints,
 )
@@ -50,8 +49,6 @@ written, a moment later. Too small: a busy broker costs a checkpoint. Too large:
 
 LOOK_S = 0.3
 """Before each look for it, which reads the state topic. Too small: it is read twice; too large: a later checkpoint."""
-
-DELETE_WAIT_S = 10.0
 
 
 class CheckpointWriter:
@@ -193,8 +190,8 @@ class CheckpointWriter:
         began = time.monotonic()
         try:
             with reader(self._client, "read_committed") as consumer:
-                self._expire(consumer)
                 records = self._records(manifest, "day", self._content(consumer, manifest))
+                expired = self._expired(consumer)
         except (KafkaException, ForesiteError) as error:
             if self._closing.is_set():
                 return
@@ -206,7 +203,8 @@ class CheckpointWriter:
         if self._closing.is_set():
             return
         self._last_day = day
-        self._ready.extend(records)
+        written = {record.key for record in records}
+        self._ready.extend([*records, *(record for record in expired if record.key not in written)])
         log.info(
             "checkpoint_copied",
             partition=self._partition,
@@ -237,21 +235,13 @@ class CheckpointWriter:
         )
         return CheckpointContent(raw.documents, said, raw.skips)
 
-    def _expire(self, consumer: Consumer) -> None:
-        """Delete what lies before the oldest checkpoint that is to stay beside the one to come."""
+    def _expired(self, consumer: Consumer) -> list[StateRecord]:
+        """Tombstones for what is not to stay beside the checkpoint to come: the oldest ones, and parts of others."""
         topic = self._topics.checkpoints
-        complete = [
-            each for each in stored_checkpoints(consumer, topic, self._partition) if each.said is not None
-        ]
-        if len(complete) < self._kept:
-            return
-        before = complete[1 - self._kept].begins
-        admin = AdminClient(cast(dict[str, Any], dict(self._client)))
-        try:
-            for done in admin.delete_records([TopicPartition(topic, self._partition, before)]).values():
-                done.result(DELETE_WAIT_S)
-        except KafkaException as error:
-            log.warning("checkpoints_not_expired", partition=self._partition, topic=topic, error=str(error))
+        stored = stored_checkpoints(consumer, topic, self._partition)
+        complete = [each for each in stored if each.said is not None]
+        stays = {each.name for each in complete[max(0, len(complete) + 1 - self._kept) :]}
+        return [record for each in stored if each.name not in stays for record in expiry_records(topic, each)]
 
 
 def _next_few(records: deque[StateRecord]) -> list[StateRecord]:
