@@ -67,7 +67,6 @@ class Topic:
         partitions: default number; None: as many as settings.facts_partitions.
         role: input (from outside), internal, or output (for anyone).
         writers, readers: principals that may write and read; `deploy` reads each, named or not.
-        pruners: principals that may delete its oldest records.
         holds: what it is, for people.
     """
 
@@ -81,7 +80,6 @@ class Topic:
     writers: tuple[str, ...]
     readers: tuple[str, ...]
     holds: str
-    pruners: tuple[str, ...] = ()
 
 
 def _members(union: Any) -> tuple[type[BaseModel], ...]:
@@ -140,8 +138,8 @@ TOPICS: dict[str, Topic] = {
               ("ingest",), ("twin", "ingest", "deploy"), "the one ordered log that the twin folds"),
         Topic(STATE, "site/type/id", (), "compact", None, None, "internal",
               ("twin",), ("twin", "deploy"), "entity documents and the manifest of each partition"),
-        Topic(CHECKPOINTS, "facts offset/part", (), "delete", None, None, "internal",
-              ("twin",), ("twin", "deploy"), "copies of the state as of each day and each change of version; the twin deletes old ones", ("twin",)),
+        Topic(CHECKPOINTS, "facts offset/why/part", (), "compact", None, None, "internal",
+              ("twin",), ("twin", "deploy"), "copies of the state as of each day and each change of version; the twin removes old ones"),
         Topic(CARDS, "card_id", (Card,), "compact", None, 4, "output",
               ("twin",), ("twin", "notify", *_ANYONE), "the risk topic: every card as it now stands"),
         Topic(SIGNALS, "site/line_id or item_id", (Signal,), "delete", 30, 4, "output",
