@@ -29,11 +29,29 @@ from schemas.outputs import (
     LineStatus,
     OrderProjection,
     Signal,
+    SiteStatus,
 )
 from schemas.plans import PlanChange, PlanState, Proposal, ReplanRequested
 from schemas.plant_model import AnyPlantEvent
 
 Role = Literal["input", "internal", "output"]
+
+PRINCIPALS: tuple[str, ...] = (
+    "publisher-mes",
+    "publisher-erp",
+    "publisher-wms",
+    "ingest",
+    "twin",
+    "solver",
+    "notify",
+    "web",
+    "reader",
+    "deploy",
+)
+"""Who may speak to Kafka. What each may do follows from the table: `foresite acls`."""
+
+DEPLOY = "deploy"
+"""Makes the topics and reads all of them: who checks a log must see all of it."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +66,7 @@ class Topic:
         retention_days: for cleanup delete; None: for ever.
         partitions: default number; None: as many as settings.facts_partitions.
         role: input (from outside), internal, or output (for anyone).
-        writers, readers: principals that may write and read.
+        writers, readers: principals that may write and read; `deploy` reads each, named or not.
         pruners: principals that may delete its oldest records.
         holds: what it is, for people.
     """
@@ -85,6 +103,7 @@ CARDS = "twin.cards.v1"
 SIGNALS = "twin.signals.v1"
 ORDER_PROJECTIONS = "twin.order-projections.v1"
 LINES = "twin.lines.v1"
+SITES = "twin.sites.v1"
 GRAPH = "twin.graph.v1"
 REJECTIONS = "twin.rejections.v1"
 COMMAND_RESULTS = "twin.command-results.v1"
@@ -118,7 +137,7 @@ TOPICS: dict[str, Topic] = {
         Topic(DEAD_LETTERS, "source position", (DeadLetter,), "delete", 30, 4, "output",
               ("ingest", "twin"), ("reader", "deploy"), "records that could not be read, with the reason and the original bytes"),
         Topic(FACTS, "planning group", (Facts,), "delete", 365, None, "internal",
-              ("ingest",), ("twin", "deploy"), "the one ordered log that the twin folds"),
+              ("ingest",), ("twin", "ingest", "deploy"), "the one ordered log that the twin folds"),
         Topic(STATE, "site/type/id", (), "compact", None, None, "internal",
               ("twin",), ("twin", "deploy"), "entity documents and the manifest of each partition"),
         Topic(CHECKPOINTS, "facts offset/part", (), "delete", None, None, "internal",
@@ -131,6 +150,8 @@ TOPICS: dict[str, Topic] = {
               ("twin",), ("twin", *_ANYONE), "promised against projected, order by order"),
         Topic(LINES, "site/line_id", (LineStatus,), "compact", None, 4, "output",
               ("twin",), ("twin", *_ANYONE), "state, run, attainment and elements of each line"),
+        Topic(SITES, "site_id", (SiteStatus,), "compact", None, 1, "output",
+              ("twin",), ("notify", *_ANYONE), "each site as a whole: the clock, how far behind, how many cards"),
         Topic(GRAPH, "node or edge id", (GraphNode, GraphEdge), "compact", None, 4, "output",
               ("twin",), _ANYONE, "the live graph, nodes and edges"),
         Topic(REJECTIONS, "source position", (EventRejected,), "delete", 30, 4, "output",

@@ -17,6 +17,7 @@ from rich.table import Table
 
 from schemas import TOPICS, ForesiteError, UsageError
 from streams import (
+    acls_cli,
     desk_cli,
     ledger_cli,
     picture_cli,
@@ -54,6 +55,7 @@ plan_cli.register(app)
 recovery_cli.register(app)
 solver_cli.register(app)
 app.add_typer(rules_cli.app, name="rules")
+app.add_typer(acls_cli.app, name="acls")
 
 Kafka = Annotated[
     str | None, typer.Option("--kafka", metavar="HOST:PORT", help="Bootstrap servers. [FORESITE_KAFKA]")
@@ -290,7 +292,7 @@ def bench(
         typer.Argument(
             metavar="[NAME]...",
             help="fold, ingest, twin, latency, loop, detection, quality, calibration, alerts, replanning, disruptions, "
-            "factory, solver; default: all.",
+            "factory, solver, recovery, soak; default: all.",
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of everything random: same seed, same plants.")] = 1,
@@ -313,6 +315,16 @@ def bench(
     against: Annotated[
         str | None, typer.Option(help="solver: atcs,cp-sat,pyjobshop (default), some of them, or none.")
     ] = None,
+    entities: Annotated[int, typer.Option(min=1_000, help="recovery: that the twin holds.")] = 100_000,
+    rounds: Annotated[int, typer.Option(min=1, help="recovery: kills.")] = 25,
+    minutes: Annotated[float, typer.Option(min=0.1, help="soak: at the even rate.")] = 60.0,
+    rate: Annotated[
+        float | None,
+        typer.Option(help="soak: events a second; default: half of the maximum, measured before."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="soak: keep samples (NDJSON) and plot (SVG) there.")
+    ] = None,
 ) -> None:
     """Measure, and print the figures: how fast, how soon drift is found, how often a card is right.
 
@@ -324,6 +336,10 @@ def bench(
     options += ["--json"] * as_json + ["--quick"] * quick + ["--embedded"] * embedded
     options += [] if kafka is None else ["--kafka", kafka]
     options += ["--time", str(time), "--seeds", str(seeds)]
+    options += ["--entities", str(entities), "--rounds", str(rounds)]
+    options += ["--minutes", str(minutes)]
+    options += [] if rate is None else ["--rate", str(rate)]
+    options += [] if out is None else ["--out", str(out)]
     options += [] if instances is None else ["--instances", instances]
     options += [] if against is None else ["--against", against]
     options += [word for name in family or [] for word in ("--family", name)]

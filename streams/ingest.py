@@ -20,7 +20,14 @@ from schemas.topics import DEAD_LETTERS, FACTS, MACHINE_EVENTS
 from streams.admin import AdminServer, Health
 from streams.batcher import FACTS_ENVELOPE_BYTES, Batch, BatchRules, IngestBatcher
 from streams.faults import fault_point
-from streams.gapless_writer import POLL_S, GaplessWriter, Outgoing, SourcePartition, require_codecs
+from streams.gapless_writer import (
+    POLL_S,
+    DeliveryFailed,
+    GaplessWriter,
+    Outgoing,
+    SourcePartition,
+    require_codecs,
+)
 from streams.ingest_setup import IngestSettings, TopicsMissing, check_topics
 from streams.input_progress import InputProgress
 from streams.input_reader import InputReader, MemberFenced
@@ -221,6 +228,9 @@ class IngestWorker:
             while not self._stop.is_set():
                 self._turn()
             self._settle()
+        except DeliveryFailed:
+            self._metrics.ingest_delivery_failures.inc()
+            raise
         finally:
             self._is_ended = True  # nothing more is waited for or committed, not even while leaving the group
             self._reader.close()

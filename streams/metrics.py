@@ -84,7 +84,9 @@ class Metrics:
         self.rebalances = self._counter("rebalances", "Changes of the partitions assigned.")
         self.kafka_errors = self._counter("kafka_errors", "Errors that the Kafka client reported.", "reason")
         self.loop_delay_seconds = self._histogram(
-            "loop_delay_seconds", "How late the role's loop turns.", _WORK_BUCKETS
+            "loop_delay_seconds",
+            "How late the twin's loop turns: folding and garbage collection hold it up.",
+            _WORK_BUCKETS,
         )
 
     def _define_ingest(self) -> None:
@@ -150,9 +152,21 @@ class Metrics:
             "site",
         )
         self.twin_outputs = self._counter("twin_outputs", "Outputs committed.", "topic")
-        self.twin_entities = self._gauge("twin_entities", "Entities in the state.", "site", "kind")
+        self.twin_entities = self._gauge(
+            "twin_entities", "Entities that a site's systems have told of.", "site", "kind"
+        )
         self.twin_dirty_entities = self._gauge(
-            "twin_dirty_entities", "Entities that wait to be evaluated again.", "kind"
+            "twin_dirty_entities",
+            "Lines and cards that wait to be evaluated again; cards do while ingest is behind.",
+            "kind",
+        )
+        self.twin_catching_up = self._gauge(
+            "twin_catching_up", "1 while ingest is so far behind that a site's cards wait, else 0.", "site"
+        )
+        self.twin_behind_seconds = self._gauge(
+            "twin_behind_seconds",
+            "How old the youngest fact of the last commit is: more than a moment while the twin catches up.",
+            "site",
         )
         self.twin_restore_seconds = self._histogram(
             "twin_restore_seconds", "Time to take over one partition.", _WAIT_BUCKETS, "site"
@@ -183,6 +197,11 @@ class Metrics:
         )
         self.cards_exposure_amount = self._gauge(
             "cards_exposure_amount", "Money at risk in open cards, in the site's currency.", "site"
+        )
+        self.cards_set_aside = self._gauge(
+            "cards_set_aside",
+            "Risks without a card, because the site has as many as its rules allow (open_cards_max).",
+            "site",
         )
         self.lines_stale = self._gauge("lines_stale", "Lines whose data are too old to judge.", "site")
         self.data_conflicts = self._gauge("data_conflicts", "Sources that contradict each other now.", "site")

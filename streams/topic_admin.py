@@ -7,8 +7,9 @@ from typing import Any
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # its stubs hide the second
 
-from schemas import TOPICS, Topic, UsageError
+from schemas import Topic, UsageError
 from schemas.topics import LARGE_RECORD_BYTES, LARGE_TOPICS
+from streams.acls import topics_of
 from streams.settings import Settings
 
 TIMEOUT_S = 30.0
@@ -61,8 +62,7 @@ def create_topics(settings: Settings, replication: int) -> list[TopicOutcome]:
         raise UsageError(f"no answer from Kafka at {settings.kafka}: {error.args[0].str()}") from None
     outcomes: list[TopicOutcome] = []
     missing: list[NewTopic] = []
-    for topic in TOPICS.values():
-        name = settings.topic_prefix + topic.name
+    for name, topic in topics_of(settings).items():
         count = wanted_partitions(topic, settings)
         if name in known:
             found = len(known[name].partitions)
