@@ -84,10 +84,14 @@ class Nursery:
     def __init__(self, processes: RoleProcesses, log_dir: Path) -> None:
         self._log_dir = log_dir
         self._process = processes.start(
-            "nursery", [sys.executable, "-m", "tests.chaos.nursery"], answers=True
+            "nursery",
+            [sys.executable, "-m", "tests.chaos.nursery"],
+            environment={"OPENBLAS_NUM_THREADS": "1"},  # it starts its threads when it is imported
+            answers=True,
         )
         self._ends: dict[int, int] = {}
         self._born: list[int] = []
+        self._has_ended = False
         self._changed = threading.Condition()
         threading.Thread(target=self._listen, name="nursery", daemon=True).start()
 
@@ -103,8 +107,9 @@ class Nursery:
         self._process.stdin.write(json.dumps(said).encode() + b"\n")
         self._process.stdin.flush()
         with self._changed:
-            if not self._changed.wait_for(lambda: bool(self._born), BEGIN_TIMEOUT_S):
-                raise TimeoutError("no process was forked")
+            self._changed.wait_for(lambda: bool(self._born) or self._has_ended, BEGIN_TIMEOUT_S)
+            if not self._born:
+                raise TimeoutError(f"no process was forked: see {self._log_dir / 'nursery.log'}")
             return Child(self._born.pop(), self._ends, self._changed)
 
     def _listen(self) -> None:
@@ -117,6 +122,9 @@ class Nursery:
                 else:
                     self._ends[said["ended"]] = said["code"]
                 self._changed.notify_all()
+        with self._changed:
+            self._has_ended = True
+            self._changed.notify_all()
 
 
 def main() -> None:
