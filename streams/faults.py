@@ -93,8 +93,16 @@ class _Fault:
             os.kill(os.getpid(), self.signal)
 
 
-_plan = os.environ.get("FORESITE_FAULT")
-_passing: Callable[[str], None] | None = _Fault(_plan).pass_through if _plan else None
+_passing: Callable[[str], None] | None = None
+
+
+def plan_fault(plan: str | None) -> None:
+    """Plan the one fault of this process, as FORESITE_FAULT has it; None: none."""
+    global _passing  # noqa: PLW0603 - as global as the process that dies of it
+    _passing = _Fault(plan).pass_through if plan else None
+
+
+plan_fault(os.environ.get("FORESITE_FAULT"))
 
 
 def fault_point(point: str) -> None:

@@ -23,13 +23,20 @@ def main() -> int:
     parser.add_argument(
         "--minutes", type=float, help="leave out what is left of the rounds after so many minutes"
     )
+    parser.add_argument(
+        "--cold",
+        action="store_true",
+        help="start an interpreter for each role, instead of forking one that has imported all",
+    )
     arguments = parser.parse_args()
     began = time.monotonic()
 
     def say(what: str) -> None:
         print(f"{time.monotonic() - began:6.0f} s  {what}", file=sys.stderr, flush=True)
 
-    report = kill_rounds(arguments.seed, arguments.rounds, say, arguments.minutes)
+    report = kill_rounds(
+        arguments.seed, arguments.rounds, say, minutes=arguments.minutes, is_cold=arguments.cold
+    )
     print(report.as_json() if arguments.json else report)
     return 0 if report.is_passed else 1
 

@@ -15,6 +15,7 @@ from tests.chaos.installation import new_settings, notify_environment
 from tests.chaos.lanes import Lane
 from tests.chaos.living import Living, bare_environment
 from tests.chaos.load import Load
+from tests.chaos.nursery import Nursery
 from tests.chaos.report import Report
 from tests.chaos.schedule import schedule
 from tests.chaos.ticking import Counts, clock_kept
@@ -29,7 +30,9 @@ LANES: Final = (("ingest", "twin"), ("solver",), ("notify",))
 Say = Callable[[str], None]
 
 
-def kill_rounds(seed: int, rounds: int, say: Say, minutes: float | None = None) -> Report:
+def kill_rounds(
+    seed: int, rounds: int, say: Say, *, minutes: float | None = None, is_cold: bool = False
+) -> Report:
     """Kill each role at each point once a round, then compare everything that is left.
 
     Args:
@@ -37,21 +40,25 @@ def kill_rounds(seed: int, rounds: int, say: Say, minutes: float | None = None) 
         rounds: how often each point is struck.
         say: is told how far it is.
         minutes: of kills at most; what is left of the rounds by then is left out, and the report says so.
+        is_cold: each role is an interpreter of its own, instead of a fork of one that has imported everything.
     """
-    report = Report(seed, rounds)
+    report = Report(seed, rounds, is_cold=is_cold)
     report.load.append(os.getloadavg()[0])
     with ExitStack() as stack:
         broker = stack.enter_context(LocalKafka())
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="foresite-chaos-")))
         hook = stack.enter_context(receiver())
         processes = stack.enter_context(RoleProcesses(folder, bare_environment()))
+        nursery = None if is_cold else Nursery(processes, folder)
         say(f"logs in {folder}")
 
         settings = new_settings(broker.bootstrap_servers, f"chaos-{seed}-", "events")
         load = Load(settings, seed, LINES)
-        plant = stack.enter_context(Living(settings, load, notify_environment(hook, folder), processes))
+        plant = stack.enter_context(
+            Living(settings, load, notify_environment(hook, folder), processes, nursery)
+        )
         ticking = new_settings(broker.bootstrap_servers, f"chaos-{seed}-ticking-", "wall")
-        clock = stack.enter_context(Living(ticking, Counts(ticking), processes=processes))
+        clock = stack.enter_context(Living(ticking, Counts(ticking), None, processes, nursery))
         lanes = [Lane(plant.crew, plant.commits, schedule(seed, rounds, roles)) for roles in LANES]
         lanes.append(Lane(clock.crew, clock.commits, schedule(seed, rounds, ["ticking"])))
         for each in (plant, clock):
@@ -79,6 +86,11 @@ def kill_rounds(seed: int, rounds: int, say: Say, minutes: float | None = None) 
             **{f"items {verdict}": count for verdict, count in sorted(account.items.items())},
             **{f"{what} written again": count for what, count in account.repeated.items()},
             "messages told": len(hook.posted),
+            **{
+                f"restarts of {role} by itself": count
+                for lane in lanes
+                for role, count in lane.restarts.items()
+            },
         }
         if not report.is_passed:
             _keep_logs(folder, seed, say)

@@ -6,6 +6,7 @@ long its recovery took. Lanes run side by side.
 
 import signal
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -19,6 +20,9 @@ REACH_TIMEOUT_S: Final = 120.0
 
 RECOVERY_TIMEOUT_S: Final = 120.0
 """From a death to the next commit. Generous: times are printed, and only a role that does not come back fails."""
+
+RESTARTS_MAX: Final = 5
+"""Of one role by itself, in a whole run; a broker that a busy machine makes wait may end notify, say."""
 
 QUIET_S: Final = 0.5
 """From a death to the look at what it left committed; no new process is up so soon, and what the dead one had sent has
@@ -42,6 +46,9 @@ class Death:
 class Lane:
     """Roles of which one dies at a time.
 
+    Attributes:
+        deaths: so far; restarts: of roles that ended by themselves with a reason.
+
     Args:
         crew: their processes, running.
         commits: where their commits are seen.
@@ -50,6 +57,7 @@ class Lane:
 
     def __init__(self, crew: Crew, commits: Commits, kills: Sequence[Kill]) -> None:
         self.deaths: list[Death] = []
+        self.restarts: Counter[str] = Counter()
         self._crew, self._commits = crew, commits
         self._kills = list(kills)
         self._roles = list(dict.fromkeys(kill.role for kill in kills))
@@ -135,13 +143,16 @@ class Lane:
         self._move_to("pausing")
 
     def _raise_the_fallen(self) -> None:
-        """A role that ended without having been told to is a failure; it is started again all the same."""
+        """A role that ends by itself with a reason (code 1) is started again, as whatever keeps roles up would; so often
+        that its work suffers, or in any other way, is a failure."""
         for role in self._roles:
             code = self._crew.exit_code(role)
             if code is None or (self._state == "armed" and self._kills and self._kills[0].role == role):
                 continue
-            blamed = self._kills[0] if self._kills else Kill(0, role, "the end", 0, 0.0)
-            self.deaths.append(Death(blamed, None, f"{role} ended by itself with exit code {code}"))
+            self.restarts[role] += 1
+            if code != 1 or self.restarts[role] > RESTARTS_MAX:
+                blamed = self._kills[0] if self._kills else Kill(0, role, "the end", 0, 0.0)
+                self.deaths.append(Death(blamed, None, f"{role} ended by itself with exit code {code}"))
             self._crew.start(role, self._next_of(role))
 
     def _next_of(self, role: str, behind: Kill | None = None) -> Kill | None:

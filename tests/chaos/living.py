@@ -14,6 +14,7 @@ from streams.settings import Settings
 from tests.chaos.account import Account, account_for
 from tests.chaos.commits import Commits, Offsets
 from tests.chaos.installation import Crew
+from tests.chaos.nursery import Nursery
 
 START_TIMEOUT_S: Final = 300.0
 """The solver may have to compile its code first."""
@@ -52,6 +53,7 @@ class Living:
         load: publishes while it lives.
         environment: more of it, for all roles.
         processes: that keeps the roles; by default its own.
+        nursery: forks them; None: each is an interpreter of its own.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Living:
         load: Source,
         environment: Mapping[str, str] | None = None,
         processes: RoleProcesses | None = None,
+        nursery: Nursery | None = None,
     ) -> None:
         self.settings = settings
         self.load = load
@@ -67,7 +70,7 @@ class Living:
         self.log_dir = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="foresite-living-")))
         if processes is None:
             processes = self._stack.enter_context(RoleProcesses(self.log_dir, bare_environment()))
-        self.crew = Crew(processes, settings, environment)
+        self.crew = Crew(processes, settings, environment, nursery)
         self.commits = Commits(settings)
         self._stack.callback(self.commits.close)
         self._stack.callback(load.end)
@@ -99,6 +102,11 @@ class Living:
         """
         deadline = time.monotonic() + START_TIMEOUT_S
         while idle := [role for role in self.crew.roles if not self._is_beyond(role, before)]:
+            for role in idle:
+                if self.crew.exit_code(role) is not None:
+                    self.crew.start(
+                        role
+                    )  # as whatever keeps roles up would: topics are still on their way, as one reason
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{', '.join(idle)} did not work within {START_TIMEOUT_S:.0f} s")
             time.sleep(0.2)

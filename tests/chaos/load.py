@@ -59,16 +59,27 @@ class Load:
         settings: where to.
         seed: of the plant and of what goes wrong with its records.
         lines: of both sites together.
+        is_disturbed: whether things go wrong with its records, and lines are said to stand.
+        answer_within_min: plant minutes that the twin waits for the solver.
 
     Attributes:
-        sent: records so far; round_ends: where each input partition ended when a round began.
-        failure: what it died of, in words.
+        sent: records so far; failure: what it died of, in words.
     """
 
-    def __init__(self, settings: Settings, seed: int, lines: int) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        seed: int,
+        lines: int,
+        *,
+        is_disturbed: bool = True,
+        answer_within_min: float = ANSWER_WITHIN_MIN,
+    ) -> None:
         self.sent = 0
         self.failure = ""
         self._settings = settings
+        self._is_disturbed = is_disturbed
+        self._rules = Rules(replan_answer_within_min=answer_within_min)
         self._chance = Random(f"{seed}/load")
         self._factory = Factory(
             FactorySettings(
@@ -117,7 +128,7 @@ class Load:
                     if time.monotonic() - asked > ASK_EVERY_S:
                         asked = time.monotonic()
                         self._ask(event.event_time)
-                elif isinstance(event, MachineEvent):
+                elif isinstance(event, MachineEvent) and self._is_disturbed:
                     self._disturb(event)
                     if isinstance(event, CountReported) and self._chance.random() < STOPPED:
                         self._hold(event)
@@ -131,9 +142,8 @@ class Load:
     def _lay_down_rules(self) -> None:
         begin = self._factory.settings.start
         for site in self._factory.sites:
-            rules = Rules(replan_answer_within_min=ANSWER_WITHIN_MIN)
             event = RulesUpdated(
-                event_id=f"rules/{site.site_id}", event_time=begin, site_id=site.site_id, rules=rules
+                event_id=f"rules/{site.site_id}", event_time=begin, site_id=site.site_id, rules=self._rules
             )
             self._send(PLANT_MODEL, event)
 

@@ -19,11 +19,13 @@ class Report:
         deaths: every kill and what came of it; counts: what there was, by name.
         failures: in words, of the whole installation.
         load: the machine's load average before, after the kills, and at the end.
+        is_cold: each role was an interpreter of its own; else recovery leaves out Python's imports.
         is_cut_short: the time was over before all rounds were through.
     """
 
     seed: int
     rounds: int
+    is_cold: bool = False
     began: datetime = field(default_factory=lambda: datetime.now(UTC))
     deaths: list[Death] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
@@ -46,6 +48,7 @@ class Report:
                 "machine": machine(),
                 "load": self.load,
                 "passed": self.is_passed,
+                "cold": self.is_cold,
                 "cut_short": self.is_cut_short,
                 "points": [
                     {"role": role, "point": point, **_figures(deaths)}
@@ -71,6 +74,10 @@ class Report:
             "",
             ", ".join(f"{count:,} {name}" for name, count in self.counts.items()),
         ]
+        if not self.is_cold:
+            lines.append(
+                "roles were forked from a process that had imported everything: add seconds for a cold start"
+            )
         if self.is_cut_short:
             lines.append("cut short: the time given was over before all rounds were through")
         failures = [*self.failures, *self._failed_deaths()]
