@@ -193,10 +193,10 @@ MODEL_OF_KIND: dict[str, type[BaseModel]] = {
 """Input kind -> its model."""
 
 LARGE_TOPICS: frozenset[str] = frozenset(
-    {DEAD_LETTERS, FACTS, CHECKPOINTS, REPLAN_REQUESTS, PROPOSALS, PLANS}
+    {DEAD_LETTERS, FACTS, STATE, CHECKPOINTS, REPLAN_REQUESTS, PROPOSALS, PLANS}
 )
-"""Topics whose records may be larger than Kafka's own limit of a megabyte: whole problems and plans, and what they come
-back in as."""
+"""Topics whose records may be larger than Kafka's own limit of a megabyte: whole problems and plans, what they come
+back in as, and what is kept of them."""
 
 LARGE_RECORD_BYTES = 8_000_000
 """What those take. Too small: the plan of a large site cannot be asked about. Too large: one record is a long step."""

@@ -8,7 +8,7 @@ they are grouped into, and what is refused becomes a dead letter before anything
 from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import accumulate, pairwise
 from typing import Any, Literal
@@ -31,6 +31,10 @@ from streams.routing import EVERYWHERE, KINDS_FOR_EVERYWHERE, Router
 
 FACTS_ENVELOPE_BYTES = 2_000
 """Room in a facts record for what is not an event: version, group, source, position."""
+
+ANSWER_KEYS_MAX = 1_000_000
+"""Keys of an answer of the solver: whole plans, with some fifteen a run and option. Too small: large sites get no options
+back. Too large: memory while one is read."""
 
 _GROWTH_MAX = 4
 """An event as a fact is at most so much longer than as a source wrote it (1 becomes 1.0, defaults are filled in)."""
@@ -56,6 +60,13 @@ class BatchRules:
     clock: Literal["wall", "events"] = "wall"
     topic_prefix: str = ""
     limits: Limits = DEFAULT_LIMITS
+
+    @property
+    def answer_limits(self) -> Limits:
+        """The same of the solver's answers: our own, and as large as a fact may be."""
+        return replace(
+            self.limits, record_bytes=max(self.limits.record_bytes, self.record_bytes), keys=ANSWER_KEYS_MAX
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +231,8 @@ class IngestBatcher:
 
     def _source(self, topic: str, partition: int, records: list[RawRecord]) -> _Source:
         values = [record.value() for record in records]
-        decoded = _decode(topic, records, values, self._rules.limits)
+        limits = self._rules.answer_limits if topic == PROPOSALS else self._rules.limits
+        decoded = _decode(topic, records, values, limits)
         times_ms = list(accumulate((record.timestamp()[1] for record in records), max))
         ticks = (
             time_ms

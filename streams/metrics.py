@@ -178,6 +178,15 @@ class Metrics:
             "twin_replan_requests", "Requests to the solver, by what triggered them.", "site", "reason"
         )
 
+        self.twin_replan_refused = self._counter(
+            "twin_replan_refused", "Questions that were not put to the solver, by why.", "site", "reason"
+        )
+        self.twin_questions_waiting = self._gauge(
+            "twin_questions_waiting",
+            "Things that wait to be asked about: within a pause, or while the solver does not answer.",
+            "site",
+        )
+
     def _define_cards(self) -> None:
         self.cards_open = self._gauge("cards_open", "Risk cards that are open.", "site", "kind", "severity")
         self.cards_opened = self._counter("cards_opened", "Risk cards opened.", "site", "kind", "severity")
@@ -223,6 +232,10 @@ class Metrics:
         self.notify_overdue_seconds = self._gauge(
             "notify_overdue_seconds", "How long the oldest notice could have left and has not.", "sink"
         )
+        self.notify_held_sites = self._gauge(
+            "notify_held_sites",
+            "Sites of which nothing is told, because the twin is catching up with their past.",
+        )
         self.notify_send_seconds = self._histogram(
             "notify_send_seconds", "Time of one attempt to deliver.", _WAIT_BUCKETS, "sink"
         )
@@ -245,6 +258,9 @@ class Metrics:
         )
         self.solver_options = self._counter(
             "solver_options", "Options in final revisions that can be carried out.", "kind"
+        )
+        self.solver_options_left_out = self._counter(
+            "solver_options_left_out", "Options left out of answers that were too large for a record."
         )
         self.solver_rejected_by_checker = self._counter(
             "solver_rejected_by_checker", "Revisions of which the checker rejected options: a bug of ours."
