@@ -228,13 +228,14 @@ def up(
 @app.command()
 def broker() -> None:
     """Run the embedded broker until Ctrl-C. Volatile: it keeps nothing, and proves no guarantee."""
+    from streams.acls import topics_of
     from streams.embedded_broker import EmbeddedBroker
 
     stop = _until_stopped()
     settings = _settings()
     with EmbeddedBroker() as embedded:
-        for topic in TOPICS:
-            embedded.create_topic(settings.topic_prefix + topic)
+        for topic in topics_of(settings):
+            embedded.create_topic(topic)
         sys.stdout.write(
             f"{embedded.bootstrap_servers}\n"
             "Volatile: about 5 MB a partition in memory, gone at the end; transactions isolate nothing.\n"
