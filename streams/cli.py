@@ -16,7 +16,17 @@ from rich.console import Console
 from rich.table import Table
 
 from schemas import TOPICS, ForesiteError, UsageError
-from streams import acls_cli, desk_cli, ledger_cli, picture_cli, plan_cli, proposal_cli, rules_cli, solver_cli
+from streams import (
+    acls_cli,
+    desk_cli,
+    ledger_cli,
+    picture_cli,
+    plan_cli,
+    proposal_cli,
+    recovery_cli,
+    rules_cli,
+    solver_cli,
+)
 from streams.notify import cli as notify_cli
 from streams.settings import Settings
 from streams.times import moment
@@ -42,6 +52,7 @@ app.add_typer(notify_cli.app, name="notify")
 picture_cli.register(app)
 ledger_cli.register(app)
 plan_cli.register(app)
+recovery_cli.register(app)
 solver_cli.register(app)
 app.add_typer(rules_cli.app, name="rules")
 app.add_typer(acls_cli.app, name="acls")
@@ -273,23 +284,6 @@ def _log_as(role: str, settings: Settings) -> None:
     logs.configure(
         role=role, version=version("foresite"), level=settings.log_level, log_format=settings.log_format
     )
-
-
-@app.command()
-def verify(kafka: Kafka = None, as_json: AsJson = False) -> None:
-    """Fold all facts again and compare with the state and outputs that the topics hold. Exit 1 where they differ."""
-    from streams.twin_fold import TWIN
-    from streams.twin_worker import shard_topics
-    from streams.verify import verify as run_verify
-
-    settings = _settings(kafka)
-    compacted = [name for name, topic in TOPICS.items() if topic.cleanup == "compact"]
-    report = run_verify(settings.client_config(), shard_topics(settings), TWIN, compacted)
-    if as_json:
-        sys.stdout.write(json.dumps({"is_equal": report.is_equal, "report": str(report).splitlines()}) + "\n")
-    else:
-        sys.stdout.write(f"{report}\n")
-    raise typer.Exit(0 if report.is_equal else 1)
 
 
 @app.command()

@@ -105,6 +105,11 @@ class Settings(BaseSettings):
     each takes longer than the folding between them. Too large: that much later are cards seen, and that much is
     folded again after a crash."""
 
+    checkpoints_kept: int = Field(default=14, ge=2, le=1000)
+    """Checkpoints that a partition keeps on `twin.checkpoints.v1`: one a day, one a change of version. Too small: how
+    a day was is no longer to be had once the facts before it have expired. Too large: disk, one copy of the state
+    each."""
+
     ingest_batch_events: int = Field(default=500, ge=1, le=5000)
     """Events in one facts record at most. Too small: the twin spends its time on records instead of events, about
     70 us each. Too large: records near the topic's size limit, and a long step between two commits."""

@@ -15,6 +15,10 @@ from streams.settings import Settings
 TIMEOUT_S = 30.0
 DAY_MS = 86_400_000
 
+COMPACTION_LAG_MS = 600_000
+"""Compaction leaves what is younger alone, and what that supersedes. Too small: a checkpoint, which reads topics as they
+stood at a commit, finds that word gone for a later one and has to begin again. Too large: takes disk."""
+
 
 @dataclass(frozen=True, slots=True)
 class TopicOutcome:
@@ -34,6 +38,8 @@ def topic_config(topic: Topic) -> dict[str, str]:
     config: dict[str, str] = {"cleanup.policy": topic.cleanup}
     if topic.cleanup == "delete":
         config["retention.ms"] = "-1" if topic.retention_days is None else str(topic.retention_days * DAY_MS)
+    else:
+        config["min.compaction.lag.ms"] = str(COMPACTION_LAG_MS)
     if topic.name in LARGE_TOPICS:
         config["max.message.bytes"] = str(LARGE_RECORD_BYTES)
     return config
