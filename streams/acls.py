@@ -1,7 +1,8 @@
 """Who may do what on Kafka, worked out from the table of topics: nothing here is written by hand twice.
 
-Law: what is not listed is denied (`allow.everyone.if.no.acl.found=false`). Nobody may delete a topic, change
-its settings (a short retention deletes too) or write an ACL: that is left to the cluster's own administrator.
+Law: what is not listed is denied (`allow.everyone.if.no.acl.found=false`). Nobody may change a topic's
+settings (a short retention deletes) or write an ACL: that is left to the cluster's own administrator. Only the twin may
+delete, and only checkpoints.
 """
 
 from collections.abc import Iterable, Iterator
@@ -23,7 +24,7 @@ from streams.site_binding import bound_inputs
 from streams.topic_identity import bookmarks_group
 
 Resource = Literal["topic", "group", "transactional-id", "cluster"]
-Operation = Literal["Create", "Describe", "DescribeConfigs", "Read", "Write"]
+Operation = Literal["Create", "Delete", "Describe", "DescribeConfigs", "Read", "Write"]
 
 CLUSTER = "kafka-cluster"
 """The name of the one resource of kind cluster."""
@@ -90,6 +91,8 @@ _Right = tuple[str, Resource, str, bool, Operation]
 def _rights(settings: Settings) -> Iterator[_Right]:
     for name, topic in TOPICS.items():
         yield from _topic_rights(settings.topic_prefix + name, topic.writers, {*topic.readers, DEPLOY})
+        for role in topic.pruners:
+            yield role, "topic", settings.topic_prefix + name, False, "Delete"
     for prefix in settings.site_topics:
         for name in bound_inputs():
             writers = [prefix + role for role in TOPICS[name].writers if _is_publisher(role)]

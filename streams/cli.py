@@ -18,6 +18,7 @@ from rich.table import Table
 from schemas import TOPICS, ForesiteError, UsageError
 from streams import (
     acls_cli,
+    audit_cli,
     desk_cli,
     ledger_cli,
     picture_cli,
@@ -56,6 +57,7 @@ recovery_cli.register(app)
 solver_cli.register(app)
 app.add_typer(rules_cli.app, name="rules")
 app.add_typer(acls_cli.app, name="acls")
+app.add_typer(audit_cli.app, name="audit")
 
 Kafka = Annotated[
     str | None, typer.Option("--kafka", metavar="HOST:PORT", help="Bootstrap servers. [FORESITE_KAFKA]")

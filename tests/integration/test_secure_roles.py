@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Producer, TopicPartition
 
 from schemas import Card, CardState, topics
 from schemas.topics import PRINCIPALS
@@ -89,15 +90,18 @@ def test_a_card_comes_out_and_is_acknowledged(secure: SecureKafka, tmp_path: Pat
         wait_until(lambda: bool(messages(reader, topics.PROPOSALS)), 120.0, told)
         (card,) = cards(reader).values()
         decided = foresite(as_user("web"), "card", "acknowledge", card.card_id, "--actor", "o.roy", "--json")
+        started = foresite(as_user("web"), "card", "start", card.card_id, "--actor", "o.roy", "--json")
+        assert "accepted" == json.loads(started.stdout)["outcome"], started.stderr
         refused = foresite(as_user("reader"), "card", "acknowledge", card.card_id, "--actor", "mallory")
         logs = [role.printed for role in running]
+    assert "accepted" == json.loads(decided.stdout)["outcome"], decided.stderr
     verified = foresite(as_user("deploy"), "verify")
+    tampered_with_the_audit(secure, common, as_user("deploy"), tmp_path)
     compared = foresite(as_user("deploy"), "acls", "diff")
 
-    assert "accepted" == json.loads(decided.stdout)["outcome"], decided.stderr
     assert (1, True) == (refused.returncode, "Topic authorization failed" in refused.stderr), refused.stderr
     (card,) = cards(reader).values()
-    assert (CardState.ACKNOWLEDGED, "o.roy") == (card.state, card.state_by)
+    assert (CardState.IN_PROGRESS, "o.roy") == (card.state, card.state_by)
     assert 0 == verified.returncode, verified.stdout + verified.stderr
     assert 0 == compared.returncode, compared.stdout + compared.stderr
     secrets = [SECRET, *(password_of(user) for user in (*PRINCIPALS, SIMULATOR))]
@@ -106,3 +110,38 @@ def test_a_card_comes_out_and_is_acknowledged(secure: SecureKafka, tmp_path: Pat
     )
     assert [] == [secret for secret in secrets if secret in everything]
     assert isinstance(card, Card)
+
+
+def tampered_with_the_audit(
+    secure: SecureKafka, common: dict[str, object], deploy: dict[str, object], folder: Path
+) -> None:
+    """The records of two commands; then somebody with all rights puts one in, and takes the first one away."""
+    heads = folder / "heads.ndjson"
+    heads.write_text(foresite(deploy, "audit", "heads").stdout, encoding="utf-8")
+    sound = foresite(deploy, "audit", "verify", "--heads", str(heads))
+    listed = foresite(deploy, "audit", "list", "--json")
+    assert (0, "2 records in 1 chains: as they were written\n") == (sound.returncode, sound.stdout), (
+        sound.stderr
+    )
+    records = [json.loads(line) for line in listed.stdout.splitlines()]
+    assert [(1, "card_acknowledge"), (2, "card_start")] == [
+        (each["sequence"], each["action"]) for each in records
+    ]
+    assert json.loads(heads.read_text())["hash"] == records[-1]["hash"]
+
+    settings = secure.as_operator(**common)
+    name = settings.topic_prefix + topics.AUDIT
+    place = next(each.partition() or 0 for each in messages(settings, topics.AUDIT))
+    forged = Producer({"bootstrap.servers": settings.kafka})
+    body = json.dumps({**records[-1], "actor": "mallory"}).encode()
+    forged.produce(name, body, key=records[-1]["target_id"].encode(), partition=place)
+    assert 0 == forged.flush(30)
+    found = foresite(deploy, "audit", "verify")
+    assert (1, True) == (found.returncode, "by mallory) was changed" in found.stdout), found.stdout
+
+    operator = secure.operator()
+    deleted = operator.delete_records([TopicPartition(name, place, 1)])
+    for future in deleted.values():
+        future.result(30)
+    found = foresite(deploy, "audit", "verify")
+    assert "number 1 missing before" in found.stdout, found.stdout
