@@ -18,6 +18,7 @@ from rich.table import Table
 from schemas import TOPICS, ForesiteError, UsageError
 from streams import (
     acls_cli,
+    audit_cli,
     desk_cli,
     ledger_cli,
     picture_cli,
@@ -56,6 +57,7 @@ recovery_cli.register(app)
 solver_cli.register(app)
 app.add_typer(rules_cli.app, name="rules")
 app.add_typer(acls_cli.app, name="acls")
+app.add_typer(audit_cli.app, name="audit")
 
 Kafka = Annotated[
     str | None, typer.Option("--kafka", metavar="HOST:PORT", help="Bootstrap servers. [FORESITE_KAFKA]")
@@ -239,13 +241,14 @@ def up(
 @app.command()
 def broker() -> None:
     """Run the embedded broker until Ctrl-C. Volatile: it keeps nothing, and proves no guarantee."""
+    from streams.acls import topics_of
     from streams.embedded_broker import EmbeddedBroker
 
     stop = _until_stopped()
     settings = _settings()
     with EmbeddedBroker() as embedded:
-        for topic in TOPICS:
-            embedded.create_topic(settings.topic_prefix + topic)
+        for topic in topics_of(settings):
+            embedded.create_topic(topic)
         sys.stdout.write(
             f"{embedded.bootstrap_servers}\n"
             "Volatile: about 5 MB a partition in memory, gone at the end; transactions isolate nothing.\n"
