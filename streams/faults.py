@@ -23,6 +23,9 @@ POINTS = (
 NOTIFY_POINTS = ("after_note", "after_send")
 """Between noting a notice and handing it over, and between its leaving and noting what became of it."""
 
+WEB_POINTS = ("before_command", "after_command")
+"""Before a posted command is produced, and between its delivery and the answer to whoever posted it."""
+
 FLUSH_WAIT_S = 0.05
 """How long a point lingers before it strikes, so that what was produced so far has reached the broker."""
 
@@ -32,7 +35,7 @@ class _Fault:
 
     def __init__(self, plan: str) -> None:
         point, count, *action = plan.split(":")
-        known = (*POINTS, *NOTIFY_POINTS)
+        known = (*POINTS, *NOTIFY_POINTS, *WEB_POINTS)
         if point not in known:
             raise ValueError(f"FORESITE_FAULT names no fault point: {point!r}, known are {', '.join(known)}")
         self.point = point
