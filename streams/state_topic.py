@@ -10,6 +10,7 @@ Its keys are document ids ("S1/run/R-4471"), "manifest", and "skip/<facts offset
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
+import msgspec
 import orjson
 from confluent_kafka import Consumer
 
@@ -58,8 +59,8 @@ class Manifest:
             StateCorrupt: it is not a manifest.
         """
         try:
-            return cls(**orjson.loads(value))
-        except (orjson.JSONDecodeError, TypeError) as error:
+            return msgspec.json.decode(value, type=cls)  # what a newer version has added is its own affair
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise StateCorrupt(
                 f"manifest of {len(value)} bytes cannot be read ({error}): {HINT_VERIFY}"
             ) from error

@@ -6,7 +6,7 @@ from hypothesis import given
 
 from tests.folding import Folded
 from tests.hold_by_hand import hold, ready_at, ships_at
-from tests.simulation.test_twin_properties import STEPS, Step, begun, histories, take
+from tests.living_plant import STEPS, Step, begun, histories, take
 from twin import Twin
 from twin.lookahead import assess_order, project_line
 from twin.problems import build_problem
