@@ -19,6 +19,7 @@ from docs.event_reference import events
 from docs.markdown import anchor, table, wrapped
 from schemas import TOPICS, CustomerRule, OwnerCondition, OwnerRule, Rules, Topic
 from schemas.field_words import field_words
+from streams.acls import wanted_acls
 from streams.cli import app
 from streams.metrics import Metrics
 from streams.rules_text import in_sections, plain, rules_schema, unit_of
@@ -42,6 +43,7 @@ def generated() -> dict[Path, str]:
     }
     return {
         **{DOCS / name: f"{_NOTE}\n\n{text.strip()}\n" for name, text in documents.items()},
+        DOCS / "security.md": _with_rights((DOCS / "security.md").read_text("utf-8")),
         DOCS / "rules.schema.json": json.dumps(rules_schema(), indent=2) + "\n",
     }
 
@@ -103,6 +105,33 @@ def _topic_row(topic: Topic) -> list[str]:
     partitions = "`facts_partitions`" if topic.partitions is None else str(topic.partitions)
     people = [", ".join(topic.writers), ", ".join(topic.readers)]
     return [f"`{topic.name}`", topic.key, kept, partitions, bodies, *people, topic.holds]
+
+
+# Rights -----------------------------------------------------------------------------------------------------------
+
+_RIGHTS_BEGIN = "<!-- Rights: written by docs/generate.py from streams/acls.py. -->"
+_RIGHTS_END = "<!-- End of rights. -->"
+
+
+def _with_rights(text: str) -> str:
+    before, _, rest = text.partition(_RIGHTS_BEGIN)
+    _, _, after = rest.partition(_RIGHTS_END)
+    return f"{before}{_RIGHTS_BEGIN}\n\n{_rights()}\n\n{_RIGHTS_END}{after}"
+
+
+def _rights() -> str:
+    """What each principal may do with what, by default names."""
+    rights: dict[tuple[str, str, str], dict[str, list[str]]] = {}
+    for acl in wanted_acls(Settings.model_construct()):
+        name = f"`{acl.name}…`" if acl.is_prefix else f"`{acl.name}`"
+        principals = rights.setdefault((acl.resource, acl.name, name), {})
+        principals.setdefault(acl.operation, []).append(acl.principal.removeprefix("User:"))
+    operations = ("Write", "Read", "Create", "Describe", "DescribeConfigs")
+    rows = [
+        [resource, name, *(", ".join(principals.get(operation, ())) for operation in operations)]
+        for (resource, _, name), principals in sorted(rights.items())
+    ]
+    return table(["of kind", "name", *operations], rows)
 
 
 # Settings ---------------------------------------------------------------------------------------------------------

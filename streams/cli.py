@@ -16,7 +16,17 @@ from rich.console import Console
 from rich.table import Table
 
 from schemas import TOPICS, ForesiteError, UsageError
-from streams import desk_cli, ledger_cli, picture_cli, plan_cli, proposal_cli, rules_cli, solver_cli
+from streams import (
+    acls_cli,
+    desk_cli,
+    ledger_cli,
+    picture_cli,
+    plan_cli,
+    proposal_cli,
+    recovery_cli,
+    rules_cli,
+    solver_cli,
+)
 from streams.cli_options import AsJson, Kafka
 from streams.notify import cli as notify_cli
 from streams.settings import Settings
@@ -45,8 +55,10 @@ app.add_typer(web_cli.app, name="web")
 picture_cli.register(app)
 ledger_cli.register(app)
 plan_cli.register(app)
+recovery_cli.register(app)
 solver_cli.register(app)
 app.add_typer(rules_cli.app, name="rules")
+app.add_typer(acls_cli.app, name="acls")
 
 MappingFile = Annotated[
     Path | None, typer.Option("--mapping", "-m", help="What the columns of tables mean (YAML); for CSV.")
@@ -262,23 +274,6 @@ def twin(kafka: Kafka = None) -> None:
     settings = _settings(kafka)
     configure_role("twin", settings)
     raise typer.Exit(run(settings))
-
-
-@app.command()
-def verify(kafka: Kafka = None, as_json: AsJson = False) -> None:
-    """Fold all facts again and compare with the state and outputs that the topics hold. Exit 1 where they differ."""
-    from streams.twin_fold import TWIN
-    from streams.twin_worker import shard_topics
-    from streams.verify import verify as run_verify
-
-    settings = _settings(kafka)
-    compacted = [name for name, topic in TOPICS.items() if topic.cleanup == "compact"]
-    report = run_verify(settings.client_config(), shard_topics(settings), TWIN, compacted)
-    if as_json:
-        sys.stdout.write(json.dumps({"is_equal": report.is_equal, "report": str(report).splitlines()}) + "\n")
-    else:
-        sys.stdout.write(f"{report}\n")
-    raise typer.Exit(0 if report.is_equal else 1)
 
 
 @app.command()

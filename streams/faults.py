@@ -1,4 +1,4 @@
-"""Planned deaths, for the crash tests: kills or stops this process at a named point.
+"""Planned deaths, for the crash tests: kills or stops this process at a named point, or tells a simulator of it.
 
 Only this file reads FORESITE_FAULT. Its form is `<point>:<count>[:kill|stop]`, so `after_documents:3` sends SIGKILL
 to this process the third time it passes `after_documents`. Unset, which is always so in production, a point costs
@@ -8,6 +8,8 @@ one comparison.
 import os
 import signal
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 POINTS = (
     "after_begin",
@@ -42,16 +44,32 @@ class _Fault:
         self.remaining = int(count)
         self.signal = signal.SIGSTOP if action == ["stop"] else signal.SIGKILL
 
+    def pass_through(self, point: str) -> None:
+        """Die here if this is the planned place and time."""
+        if point != self.point:
+            return
+        self.remaining -= 1
+        if self.remaining == 0:
+            time.sleep(FLUSH_WAIT_S)
+            os.kill(os.getpid(), self.signal)
+
 
 _plan = os.environ.get("FORESITE_FAULT")
-_fault = _Fault(_plan) if _plan else None
+_passing: Callable[[str], None] | None = _Fault(_plan).pass_through if _plan else None
 
 
 def fault_point(point: str) -> None:
-    """Die here if this is the planned place and time."""
-    if _fault is None or _fault.point != point:
-        return
-    _fault.remaining -= 1
-    if _fault.remaining == 0:
-        time.sleep(FLUSH_WAIT_S)
-        os.kill(os.getpid(), _fault.signal)
+    """Tell whoever plans faults that this point is passed; nobody does in production."""
+    if _passing is not None:
+        _passing(point)
+
+
+@contextmanager
+def planned_faults(passing: Callable[[str], None]) -> Iterator[None]:
+    """For the simulator, which runs many workers in one process: `passing` is told of every point, and may raise."""
+    global _passing  # noqa: PLW0603 - as global as the environment variable that it stands in for
+    before, _passing = _passing, passing
+    try:
+        yield
+    finally:
+        _passing = before

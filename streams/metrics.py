@@ -135,6 +135,12 @@ class Metrics:
             "twin_commit_seconds", "Time of one commit, begin to committed.", _WAIT_BUCKETS, "site"
         )
         self.twin_commits = self._counter("twin_commits", "Commits, by how they ended.", "site", "outcome")
+        self.twin_checkpoints = self._counter(
+            "twin_checkpoints",
+            "Checkpoints of the state, by what became of them: written or failed.",
+            "site",
+            "outcome",
+        )
         self.twin_uncommitted_seconds = self._gauge(
             "twin_uncommitted_seconds", "Age of the oldest folded record that is not committed.", "site"
         )

@@ -75,6 +75,8 @@ class PrometheusShardMetrics(ShardMetrics):
                     metrics.twin_duplicates.labels(site, which).inc(count)
                 case "late":
                     metrics.twin_late_events.labels(site).inc(count)
+                case "checkpoint":
+                    metrics.twin_checkpoints.labels(site, which).inc(count)
                 case "replan":
                     metrics.twin_replan_requests.labels(site, which).inc(count)
 

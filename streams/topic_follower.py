@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from schemas import UsageError
-from streams.partition_reader import watermarks
+from streams.partition_reader import READER_GROUP, watermarks
 from streams.settings import Settings
 
 METADATA_TIMEOUT_S = 10.0
@@ -63,7 +63,7 @@ def follower(
     consumer = Consumer(
         {
             **settings.client_config(),
-            "group.id": f"{settings.app_id}-follower",  # nothing is ever committed under it
+            "group.id": READER_GROUP,
             "enable.auto.commit": False,
             "enable.partition.eof": tells_ends,
             "isolation.level": "read_committed",

@@ -21,7 +21,8 @@ from streams.fold import FoldKind
 from streams.partition_reader import reader
 from streams.settings import Settings
 from streams.shard_keeper import ShardMetrics
-from streams.twin_app import TwinApp, build_app, shard_topics
+from streams.shard_names import shard_topics
+from streams.twin_app import TwinApp, build_app
 
 log = structlog.get_logger(__name__)
 

@@ -49,6 +49,7 @@ from twin.replanning import Replanning
 from twin.restoring import restore_model
 from twin.session import CATCHING_UP_LAG_S, Session
 from twin.stockroom import Stockroom
+from twin.store import digest_of
 from twin.words import utc
 from twin.write_back import WriteBack
 
@@ -175,6 +176,16 @@ class Twin:
         session.now, session.lag_s, twin._watermarks = parsed.now, parsed.lag_s, parsed.watermarks
         restore_model(session.model, documents)
         return twin
+
+    @staticmethod
+    def count_and_digest(header: bytes, documents: Mapping[str, bytes]) -> tuple[int, str]:
+        """What a twin restored from these would say of itself, for a hash of each document."""
+        return len(documents), digest_of(header, documents)
+
+    @staticmethod
+    def now_in(header: bytes) -> float | None:
+        """The clock in a header."""
+        return msgspec.json.decode(header, type=_Header).now
 
     def _fold(self, event: Event) -> None:
         handler = self._handlers.get(event.kind)
