@@ -77,9 +77,9 @@ LIMITS: dict[str, tuple[Limit, ...]] = {
         Limit("projections of a line in one evaluation", "twin.evaluation.MOST_PASSES", "twin_apply_seconds", "a circle of routings ends there"),
     ),
     "What the twin has under way": (
-        Limit("facts read ahead", "streams.twin_app.STREAM_BUFFER_RECORDS", "twin_behind_seconds", "the reader waits for the fold"),
-        Limit("bytes of facts in one fetch", "streams.twin_app.FETCH_BYTES_MAX", "twin_behind_seconds", "the rest is the next fetch"),
-        Limit("facts records folded and not committed", "streams.shard_keeper.UNCOMMITTED_RECORDS_MAX", "twin_uncommitted_seconds", "folding waits for the commit"),
+        Limit("facts read ahead", "streams.twin_app.STREAM_BUFFER_RECORDS", "twin_behind_seconds", "the reader waits for the fold", "tests/integration/test_backlog.py"),
+        Limit("bytes of facts in one fetch", "streams.twin_app.FETCH_BYTES_MAX", "twin_behind_seconds", "the rest is the next fetch", "tests/integration/test_backlog.py"),
+        Limit("facts records folded and not committed", "streams.shard_keeper.UNCOMMITTED_RECORDS_MAX", "twin_uncommitted_seconds", "folding waits for the commit", "tests/unit/test_shard.py"),
         Limit("partitions of a worker", "streams.shard_keeper.SHARDS_MAX", "assigned_partitions", "further ones wait for a thread: start another worker"),
         Limit("time that cards wait while ingest is behind", "twin.session.CARDS_HELD_S", "twin_catching_up", "judged by what is known", "tests/unit/test_catching_up.py"),
     ),
@@ -99,7 +99,7 @@ LIMITS: dict[str, tuple[Limit, ...]] = {
     "What is told": (
         Limit("notices that wait", "streams.notify.worker.WAITING_MAX", "notify_waiting", "no more cards are read"),
         Limit("time that letters of a site wait while the twin catches up", "streams.notify.old_news.HELD_MAX", "notify_held_sites", "told as it stands", "tests/unit/test_old_news.py"),
-        Limit("letters handed to a sink", "streams.notify.sinks.QUEUE_LETTERS", "notify_waiting", "the desk keeps them; other sinks go on"),
+        Limit("letters handed to a sink", "streams.notify.sinks.QUEUE_LETTERS", "notify_waiting", "the desk keeps them; other sinks go on", "tests/unit/test_notify_slow_sink.py"),
         Limit("cards in a digest", "streams.notify.desk.DIGEST_CARDS_MAX", "notify_deliveries", "the rest is the next digest"),
         Limit("outcomes kept of a card", "schemas.notices.OUTCOMES_KEPT", "notify_deliveries", "the oldest goes"),
         Limit("sites with metrics of their own in ingest", "streams.ingest.SITES_MAX", "ingest_source_timestamp_seconds", "called `other`"),

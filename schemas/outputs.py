@@ -274,7 +274,13 @@ class CommandResult(OutputModel):
 
 
 class AuditRecord(OutputModel):
-    """twin.audit.v1: who did what, on what revision, why."""
+    """twin.audit.v1: who did what, on what revision, why.
+
+    Attributes:
+        writer: whose chain it stands in; None in records of versions without chains.
+        sequence: its number there, from 1 without a gap.
+        previous: hash of the record before it; hash: of this one (schemas/audit_chain.py).
+    """
 
     output_id: str
     target_id: str
@@ -285,6 +291,10 @@ class AuditRecord(OutputModel):
     reason: str | None = None
     at: datetime
     details: dict[str, Any]
+    writer: str | None = None
+    sequence: int | None = None
+    previous: str | None = None
+    hash: str | None = None
 
 
 class LedgerRun(OutputModel):

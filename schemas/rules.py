@@ -125,6 +125,7 @@ class Rules(WireModel):
         replan_move_cost: money that moving a run to another line or place must save at least.
         replan_moves_per_shift: times that committed proposals may move one run in a shift.
         replan_pause_s: after a request further triggers are gathered for so long; the first is never held up.
+        replan_answer_within_min: a request that has no answer for so many minutes is made once more; 0: never.
         plan_four_eyes: who commits a proposal must be another person than who approved it.
         plan_ack_within_min: minutes for ERP and MES to answer a plan change before it counts as unanswered.
         proposal_valid_h: hours after which a proposal that nobody decided on expires.
@@ -183,6 +184,7 @@ class Rules(WireModel):
     replan_move_cost: NotNegative = 25.0
     replan_moves_per_shift: Annotated[int, Field(strict=True, ge=0, le=100)] = 1
     replan_pause_s: NotNegative = 60.0
+    replan_answer_within_min: NotNegative = 15.0
     plan_four_eyes: Flag = False
     plan_ack_within_min: Positive = 15.0
     proposal_valid_h: Positive = 8.0

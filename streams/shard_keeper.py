@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import structlog
@@ -63,7 +64,9 @@ class _Kept:
     shard: Shard
     has_news: asyncio.Event = field(default_factory=asyncio.Event)
     has_room: asyncio.Event = field(default_factory=asyncio.Event)
+    is_full: asyncio.Event = field(default_factory=asyncio.Event)
     is_released: bool = False
+    has_folded: bool = False
     uncommitted_since: float | None = None
     commits: asyncio.Task[None] | None = None
 
@@ -121,6 +124,7 @@ class ShardKeeper:
         """
         async with self._change:
             wanted = sorted(set(partitions) - set(self._kept))
+            log.info("shards_assigned", partitions=wanted)
             self._arriving = {partition: self._new_shard(partition) for partition in wanted}
             results = await asyncio.gather(
                 *(self._take_over_one(shard) for shard in self._arriving.values()), return_exceptions=True
@@ -191,10 +195,14 @@ class ShardKeeper:
         began = time.monotonic()
         kept.shard.apply(record)
         self._metrics.folded(partition, time.monotonic() - began)
+        if not kept.has_folded:
+            kept.has_folded = True
+            log.info("shard_folds", partition=partition, offset=record.offset)
         if kept.uncommitted_since is None:
             kept.uncommitted_since = began
         kept.has_news.set()
         while kept.shard.uncommitted_records >= UNCOMMITTED_RECORDS_MAX and not kept.is_released:
+            kept.is_full.set()
             kept.has_room.clear()
             await kept.has_room.wait()
 
@@ -207,7 +215,7 @@ class ShardKeeper:
                 began = loop.time()
                 await self._commit(kept)
                 if not kept.is_released:
-                    await asyncio.sleep(max(0.0, self._commit_interval_s - (loop.time() - began)))
+                    await self._pause(kept, self._commit_interval_s - (loop.time() - began))
             await self._commit(kept)  # what was folded before the release
         except ShardClosed as error:
             log.warning("shard_closed", partition=kept.shard.partition, error=str(error))
@@ -225,10 +233,23 @@ class ShardKeeper:
             kept.has_room.set()
             await self._crash(error)
 
+    @staticmethod
+    async def _pause(kept: _Kept, seconds: float) -> None:
+        """Let some more be folded before the next commit; a shard that waits for room is committed at once.
+
+        A backlog would otherwise be folded UNCOMMITTED_RECORDS_MAX records an interval: a day of ticks in half a minute
+        of waiting for nothing.
+        """
+        if seconds > 0:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(kept.is_full.wait(), seconds)
+        kept.is_full.clear()
+
     async def _commit(self, kept: _Kept) -> None:
         batch = kept.shard.swap()
         if batch is None:
             return
+        fault_point("after_swap")
         began = time.monotonic()
         await self._in_thread(kept.shard.write, batch)  # steps 1 to 5
         for acknowledge in batch.acknowledge:  # 6 acknowledge

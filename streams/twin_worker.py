@@ -160,6 +160,7 @@ def run(
             return 1
         return 0
 
+    log.info("twin_starting")
     gc.set_threshold(ALLOCATIONS_PER_COLLECTION, 20, 100)
     return asyncio.run(main())
 

@@ -289,6 +289,7 @@ class Twin:
         if looks:
             self._proposals.at_minute(now)
             self._write_back.at_minute(now)
+            self._replanning.at_minute(now)
         self._plan.at_tick(now, is_new_minute=new_minute)
         self._replanning.at_tick()
         session.publish_graph(now)

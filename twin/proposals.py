@@ -69,7 +69,11 @@ class Proposals:
             self.publish(life)
         else:
             life.proposal_revision, life.offered_at = None, None
-            self._book.save_life(life)
+            if life.state == "draft":  # nobody answered the request before
+                life.say = plan_words.asked_again(basis)
+                self.publish(life)
+            else:
+                self._book.save_life(life)
 
     # What the solver answers
 

@@ -65,6 +65,7 @@ class Asked(msgspec.Struct, frozen=True):
     Attributes:
         at: the shard's clock then; scope: lines that it reaches over; hit: those that what happened concerned.
         orders: that it was about; notes: what happened; site_id: whose it is, set when it is kept.
+        is_repeat: nobody answered the request before it, which asked the same.
     """
 
     request_id: str
@@ -75,6 +76,7 @@ class Asked(msgspec.Struct, frozen=True):
     orders: list[SiteKey]
     notes: list[Note]
     site_id: str = ""
+    is_repeat: bool = False
 
 
 class ReplanMemory(msgspec.Struct):
@@ -83,7 +85,7 @@ class ReplanMemory(msgspec.Struct):
     Attributes:
         pending: what waits; asked: requests of late.
         exposures: card -> the money on it when it was last noted, while it is live.
-        unanswered: requests in a row to which no answer came; asked_at: when the last of them was made.
+        unanswered: requests in a row to which no answer came, repeats not counted; asked_at: when the last of them was made.
     """
 
     pending: list[Note] = msgspec.field(default_factory=list)
@@ -164,8 +166,9 @@ class ReplanBook:
         """A site made a request."""
         memory = self._sites.setdefault(site_id, ReplanMemory())
         memory.asked.append(msgspec.structs.replace(asked, site_id=site_id))
-        memory.unanswered += 1
-        memory.asked_at = asked.at
+        if not asked.is_repeat:
+            memory.unanswered += 1
+            memory.asked_at = asked.at
         self.save(site_id)
 
     def heard(self, site_id: str) -> None:

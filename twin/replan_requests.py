@@ -19,6 +19,10 @@ MOST_BYTES = 6_000_000
 """JSON of a request; where it is more, lines are left out of its scope, those hit last. Smaller: plants of a thousand runs
 are asked about in part; larger: more than a record of twin.replan-requests.v1 may hold."""
 
+STAGES_APART = 100
+"""Revisions left for answers to an earlier request that may still come. Fewer than the solver makes of one request, and a
+late one of those would be taken for an answer to the new one."""
+
 CARDS_NAMED = 20
 """Cards that a request names."""
 

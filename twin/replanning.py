@@ -12,7 +12,7 @@ from twin.proposal_life import UNDECIDED
 from twin.refusal import Refused
 from twin.replan_book import ASKED_KEPT_S, MOST_PENDING, Asked, Note
 from twin.replan_questions import Question, is_worth_asking, question_of
-from twin.replan_requests import build_request
+from twin.replan_requests import STAGES_APART, build_request
 from twin.session import Session
 
 RUSH_GRACE_S = 3.0
@@ -44,6 +44,68 @@ class Replanning:
         """Time passed: everything that was noted and is not held up is asked about."""
         self._book.is_urgent = False
         self._settle(only_urgent=False)
+
+    def at_minute(self, now: float) -> None:
+        """What nobody has answered in time is asked once more: the solver may have hung, died, or talked nonsense."""
+        for asked in self._book.asked():
+            within_s = self._session.model.plant.rules(asked.site_id).replan_answer_within_min * 60.0
+            if within_s and not asked.is_repeat and now >= asked.at + within_s and self._is_unanswered(asked):
+                try:
+                    self._ask_again(asked)
+                except Refused as refused:  # it has grown beyond what a request holds
+                    self._session.counters["replan_refused", refused.reason] += 1
+
+    def _is_unanswered(self, asked: Asked) -> bool:
+        """Whether its proposal waits for a first answer. Under a planner's locks it is theirs to ask again."""
+        book, key = self._session.model.plan_book, (asked.site_id, asked.proposal_id)
+        life, basis = book.lives.get(key), book.bases.get(key)
+        return (
+            life is not None
+            and basis is not None
+            and life.state == "draft"
+            and life.proposal_revision is None
+            and basis.request_id == asked.request_id
+        )
+
+    def _ask_again(self, asked: Asked) -> None:
+        """The same proposal, asked of the plan as it stands; what was asked before needs no answer any more."""
+        session = self._session
+        assert session.now is not None
+        found = [question_of(session.model, note, session.now) for note in asked.notes]
+        questions = [each for each in found if each is not None]
+        if not questions:
+            return  # all of it is over; the proposal expires
+        first = questions[0]
+        for each in questions[1:]:
+            first.take_in(session.model, each)
+        if not is_worth_asking(session.model, first, session.now):
+            return
+        basis = session.model.plan_book.bases[asked.site_id, asked.proposal_id]
+        request = build_request(
+            session.model,
+            session.now,
+            f"{session.cause}/again",  # something else may be asked about the first of these lines at this tick
+            first.scope,
+            first.hit,
+            asked.notes,
+            added=first.added,
+            supersedes=[asked.request_id],
+            proposal_id=asked.proposal_id,
+            first_revision=basis.first_revision + STAGES_APART,
+        )
+        self._book.drop_asked([asked])
+        repeated = Asked(
+            request.request_id,
+            asked.proposal_id,
+            session.now,
+            list(first.scope),
+            list(first.hit),
+            list(first.orders),
+            asked.notes,
+            is_repeat=True,
+        )
+        self._book.add_asked(asked.site_id, repeated)
+        self.put_out(request)
 
     def forget_the_old(self, now: float) -> None:
         """Requests of days ago are superseded by nothing any more."""

@@ -156,11 +156,14 @@ class NotifyWorker:
         self._health.beat()
         for message in self._consumer.consume(READ_CARDS_MAX, READ_WAIT_S):  # 1 read
             self._take(message)
+            fault_point("after_cards")
         self._hear_sites()
         if self._desk.take_attempts():  # 2 take what was tried
             fault_point("after_send")
         self._note()  # 3 note
         self._desk.dispatch()  # 4 hand over
+        if self._desk.flying_count:
+            fault_point("after_dispatch")
         self._pause_or_resume()
         self._look()
 
