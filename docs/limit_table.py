@@ -55,11 +55,11 @@ LIMITS: dict[str, tuple[Limit, ...]] = {
     "What the twin holds": (
         Limit("sites of a shard", "twin.limits.SITES_MAX", "twin_events_rejected", "rejected `too_many_sites`", "tests/unit/test_twin_limits.py"),
         Limit("entities of a site", "rule entities_max", "twin_entities", "new ones are rejected `too_many_entities`; what changes or ends known ones is taken", "tests/unit/test_twin_limits.py"),
-        Limit("what ends entities, of a full site", "twin.limits.FOLLOWING_ROOM", "twin_entities", "rejected `too_many_entities`"),
+        Limit("what ends entities, of a full site", "twin.limits.FOLLOWING_ROOM", "twin_entities", "rejected `too_many_entities`", "tests/unit/test_twin_limits.py"),
         Limit("lines of a site", "rule lines_max", "twin_entities", "rejected `too_many_lines`", "tests/unit/test_twin_limits.py"),
         Limit("runs of a line", "twin.limits.RUNS_PER_LINE_MAX", "twin_events_rejected", "rejected `too_many_runs`", "tests/unit/test_twin_limits.py"),
         Limit("completed runs, closed orders, departures, work orders, receipts", "rule retention_days", "twin_entities", "forgotten at midnight, with tombstones"),
-        Limit("cards of orders and runs that are gone", "twin.retention.CARDS_KEPT_S", "cards_closed", "forgotten at midnight, with tombstones"),
+        Limit("cards of orders and runs that are gone", "twin.retention.CARDS_KEPT_S", "cards_closed", "forgotten at midnight, with tombstones", "tests/unit/test_twin_limits.py"),
         Limit("open cards of a site", "rule open_cards_max", "cards_set_aside", "a new one opens only where it outranks an open one; others are set aside: counted with their money on `twin.sites.v1`, and raised when there is room", "tests/unit/test_crowd.py"),
         Limit("open cards of a site that outrank others", "twin.crowd.CROWD", "cards_set_aside", "set aside, whatever they rank"),
         Limit("commands known, to tell one sent twice", "twin.retention.COMMANDS_KEPT_S", "twin_duplicates", "forgotten at midnight"),
@@ -67,7 +67,7 @@ LIMITS: dict[str, tuple[Limit, ...]] = {
         Limit("gaps in the numbers of a source", "twin.dedupe.RANGES_PER_SOURCE", "twin_duplicates", "the oldest gap is given up: what comes for it counts as a repeat", "tests/unit/test_dedupe.py"),
         Limit("numbering sources of a line", "twin.limits.SOURCES_PER_LINE_MAX", "twin_duplicates", "repeats of a further one are told by event id", "tests/unit/test_twin_limits.py"),
         Limit("systems with a view of one order or run", "twin.plant.CLAIMS_MAX", "data_conflicts", "a further one's view is the last word and no claim", "tests/unit/test_twin_limits.py"),
-        Limit("series of bad pieces of a line", "twin.limits.SERIES_PER_LINE_MAX", "twin_events_applied", "pieces count for the run; nobody watches their share"),
+        Limit("series of bad pieces of a line", "twin.limits.SERIES_PER_LINE_MAX", "twin_events_applied", "pieces count for the run; nobody watches their share", "tests/unit/test_twin_limits.py"),
         Limit("buckets of production of a line", "twin.progress.BUCKETS_KEPT", "twin_late_events", "the oldest goes"),
         Limit("buckets of a quality series", "twin.quality_series.BUCKETS_KEPT", "twin_late_events", "the oldest goes into the base rate"),
         Limit("stops remembered of a line", "twin.stops.STOPS_KEPT", "twin_events_applied", "the oldest goes"),
@@ -126,8 +126,8 @@ def limits() -> str:
         "# Limits",
         (
             "Everything that grows with what comes in, and what bounds it: a setting, a rule of the site, or a number in "
-            "code with its reason. Settings and numbers of the twin's fold are part of neither: what the fold goes by is "
-            "in facts (rules) or in code, so a refold gives the same. The metric shows how near a limit is, or how often "
+            "code with its reason. What the fold goes by is a rule, and so a fact, or a number in code, never a setting of "
+            "a process: a refold gives the same. The metric shows how near a limit is, or how often "
             "it was met; where a test meets the limit itself, it is named."
         ),
     ]
