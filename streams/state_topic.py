@@ -47,7 +47,8 @@ def unsealed(value: bytes) -> dict[str, Any]:
     fields = orjson.loads(value)
     if not isinstance(fields, dict):
         raise ValueError("it is no JSON object")
-    if "check" in fields and fields.pop("check") != zlib.crc32(orjson.dumps(fields)):  # early versions wrote none
+    check = fields.pop("check", None)  # early versions wrote none
+    if check is not None and check != zlib.crc32(orjson.dumps(fields)):
         raise ValueError("its checksum does not fit")
     return fields
 
