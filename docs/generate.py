@@ -16,9 +16,11 @@ import typer
 from prometheus_client.metrics import MetricWrapperBase
 
 from docs.event_reference import events
+from docs.limit_table import limits
 from docs.markdown import anchor, table, wrapped
 from schemas import TOPICS, CustomerRule, OwnerCondition, OwnerRule, Rules, Topic
 from schemas.field_words import field_words
+from streams.acls import wanted_acls
 from streams.cli import app
 from streams.metrics import Metrics
 from streams.rules_text import in_sections, plain, rules_schema, unit_of
@@ -39,9 +41,11 @@ def generated() -> dict[Path, str]:
         "metrics.md": _metrics(),
         "commands.md": _commands(),
         "rules-reference.md": _rules(),
+        "limits.md": limits(),
     }
     return {
         **{DOCS / name: f"{_NOTE}\n\n{text.strip()}\n" for name, text in documents.items()},
+        DOCS / "security.md": _with_rights((DOCS / "security.md").read_text("utf-8")),
         DOCS / "rules.schema.json": json.dumps(rules_schema(), indent=2) + "\n",
     }
 
@@ -105,6 +109,33 @@ def _topic_row(topic: Topic) -> list[str]:
     return [f"`{topic.name}`", topic.key, kept, partitions, bodies, *people, topic.holds]
 
 
+# Rights -----------------------------------------------------------------------------------------------------------
+
+_RIGHTS_BEGIN = "<!-- Rights: written by docs/generate.py from streams/acls.py. -->"
+_RIGHTS_END = "<!-- End of rights. -->"
+
+
+def _with_rights(text: str) -> str:
+    before, _, rest = text.partition(_RIGHTS_BEGIN)
+    _, _, after = rest.partition(_RIGHTS_END)
+    return f"{before}{_RIGHTS_BEGIN}\n\n{_rights()}\n\n{_RIGHTS_END}{after}"
+
+
+def _rights() -> str:
+    """What each principal may do with what, by default names."""
+    rights: dict[tuple[str, str, str], dict[str, list[str]]] = {}
+    for acl in wanted_acls(Settings.model_construct()):
+        name = f"`{acl.name}…`" if acl.is_prefix else f"`{acl.name}`"
+        principals = rights.setdefault((acl.resource, acl.name, name), {})
+        principals.setdefault(acl.operation, []).append(acl.principal.removeprefix("User:"))
+    operations = ("Write", "Read", "Create", "Describe", "DescribeConfigs")
+    rows = [
+        [resource, name, *(", ".join(principals.get(operation, ())) for operation in operations)]
+        for (resource, _, name), principals in sorted(rights.items())
+    ]
+    return table(["of kind", "name", *operations], rows)
+
+
 # Settings ---------------------------------------------------------------------------------------------------------
 
 
@@ -153,9 +184,7 @@ def _metrics() -> str:
             continue
         described = next(iter(metric.describe()))
         name = described.name + ("_total" if described.type == "counter" else "")
-        is_set = any(
-            re.search(rf"\.{attribute}\b", text) for path, text in source.items() if path.name != "metrics.py"
-        )
+        is_set = any(re.search(rf"\.{attribute}\b(?! =)", text) for path, text in source.items())
         labels = ", ".join(f"`{label}`" for label in metric._labelnames)
         words = described.documentation + ("" if is_set else " **Not set yet.**")
         rows.append([f"`{name}`", described.type, labels, words])

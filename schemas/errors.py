@@ -27,6 +27,7 @@ class ReasonCode(StrEnum):
     DEPTH = "depth"  # nested deeper than the limit; it was not parsed
     CODEC = "codec"  # Kafka could not decompress the batch
     AUTHORISATION = "authorisation"  # the publisher may not speak for this site
+    QUARANTINED = "quarantined"  # a facts record that our own code could not fold, left out by an operator
 
 
 class BadRecord(ForesiteError):

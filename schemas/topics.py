@@ -29,11 +29,29 @@ from schemas.outputs import (
     LineStatus,
     OrderProjection,
     Signal,
+    SiteStatus,
 )
 from schemas.plans import PlanChange, PlanState, Proposal, ReplanRequested
 from schemas.plant_model import AnyPlantEvent
 
 Role = Literal["input", "internal", "output"]
+
+PRINCIPALS: tuple[str, ...] = (
+    "publisher-mes",
+    "publisher-erp",
+    "publisher-wms",
+    "ingest",
+    "twin",
+    "solver",
+    "notify",
+    "web",
+    "reader",
+    "deploy",
+)
+"""Who may speak to Kafka. What each may do follows from the table: `foresite acls`."""
+
+DEPLOY = "deploy"
+"""Makes the topics and reads all of them: who checks a log must see all of it."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +66,7 @@ class Topic:
         retention_days: for cleanup delete; None: for ever.
         partitions: default number; None: as many as settings.facts_partitions.
         role: input (from outside), internal, or output (for anyone).
-        writers, readers: principals that may write and read.
+        writers, readers: principals that may write and read; `deploy` reads each, named or not.
         holds: what it is, for people.
     """
 
@@ -78,10 +96,12 @@ PLAN_ACKS = "erp.plan-acks.v1"
 DEAD_LETTERS = "ingest.dead-letters.v1"
 FACTS = "twin.facts.v1"
 STATE = "twin.state.v1"
+CHECKPOINTS = "twin.checkpoints.v1"
 CARDS = "twin.cards.v1"
 SIGNALS = "twin.signals.v1"
 ORDER_PROJECTIONS = "twin.order-projections.v1"
 LINES = "twin.lines.v1"
+SITES = "twin.sites.v1"
 GRAPH = "twin.graph.v1"
 REJECTIONS = "twin.rejections.v1"
 COMMAND_RESULTS = "twin.command-results.v1"
@@ -113,19 +133,23 @@ TOPICS: dict[str, Topic] = {
         Topic(PLAN_ACKS, "change_id", (PlanAcknowledged,), "delete", 30, 4, "input",
               ("publisher-erp",), ("ingest",), "what ERP and MES answered to plan changes"),
         Topic(DEAD_LETTERS, "source position", (DeadLetter,), "delete", 30, 4, "output",
-              ("ingest",), ("reader", "deploy"), "records that could not be read, with the reason and the original bytes"),
+              ("ingest", "twin"), ("reader", "deploy"), "records that could not be read, with the reason and the original bytes"),
         Topic(FACTS, "planning group", (Facts,), "delete", 365, None, "internal",
-              ("ingest",), ("twin", "deploy"), "the one ordered log that the twin folds"),
+              ("ingest",), ("twin", "ingest", "deploy"), "the one ordered log that the twin folds"),
         Topic(STATE, "site/type/id", (), "compact", None, None, "internal",
               ("twin",), ("twin", "deploy"), "entity documents and the manifest of each partition"),
+        Topic(CHECKPOINTS, "facts offset/why/part", (), "compact", None, None, "internal",
+              ("twin",), ("twin", "deploy"), "copies of the state as of each day and each change of version; the twin removes old ones"),
         Topic(CARDS, "card_id", (Card,), "compact", None, 4, "output",
-              ("twin",), ("notify", *_ANYONE), "the risk topic: every card as it now stands"),
+              ("twin",), ("twin", "notify", *_ANYONE), "the risk topic: every card as it now stands"),
         Topic(SIGNALS, "site/line_id or item_id", (Signal,), "delete", 30, 4, "output",
               ("twin",), _ANYONE, "drift, shortage, quality, data: detected and cleared"),
         Topic(ORDER_PROJECTIONS, "site/order_id", (OrderProjection,), "compact", None, 4, "output",
-              ("twin",), _ANYONE, "promised against projected, order by order"),
+              ("twin",), ("twin", *_ANYONE), "promised against projected, order by order"),
         Topic(LINES, "site/line_id", (LineStatus,), "compact", None, 4, "output",
-              ("twin",), _ANYONE, "state, run, attainment and elements of each line"),
+              ("twin",), ("twin", *_ANYONE), "state, run, attainment and elements of each line"),
+        Topic(SITES, "site_id", (SiteStatus,), "compact", None, 1, "output",
+              ("twin",), ("notify", *_ANYONE), "each site as a whole: the clock, how far behind, how many cards"),
         Topic(GRAPH, "node or edge id", (GraphNode, GraphEdge), "compact", None, 4, "output",
               ("twin",), _ANYONE, "the live graph, nodes and edges"),
         Topic(REJECTIONS, "source position", (EventRejected,), "delete", 30, 4, "output",
@@ -149,6 +173,10 @@ TOPICS: dict[str, Topic] = {
     )
 }  # fmt: skip
 
+PICTURE_TOPICS: tuple[str, ...] = (CARDS, ORDER_PROJECTIONS, LINES)
+"""What the picture of a moment shows, in this order. Their last words are part of a checkpoint: the state alone does not
+know how a thing was put when it was last published."""
+
 INPUT_TOPICS: tuple[str, ...] = tuple(name for name, topic in TOPICS.items() if topic.role == "input")
 
 INGESTED_TOPICS: tuple[str, ...] = (*INPUT_TOPICS, PROPOSALS)
@@ -164,9 +192,11 @@ MODEL_OF_KIND: dict[str, type[BaseModel]] = {
 }
 """Input kind -> its model."""
 
-LARGE_TOPICS: frozenset[str] = frozenset({DEAD_LETTERS, FACTS, REPLAN_REQUESTS, PROPOSALS, PLANS})
-"""Topics whose records may be larger than Kafka's own limit of a megabyte: whole problems and plans, and what they come
-back in as."""
+LARGE_TOPICS: frozenset[str] = frozenset(
+    {DEAD_LETTERS, FACTS, STATE, CHECKPOINTS, REPLAN_REQUESTS, PROPOSALS, PLANS}
+)
+"""Topics whose records may be larger than Kafka's own limit of a megabyte: whole problems and plans, what they come
+back in as, and what is kept of them."""
 
 LARGE_RECORD_BYTES = 8_000_000
 """What those take. Too small: the plan of a large site cannot be asked about. Too large: one record is a long step."""

@@ -1,8 +1,9 @@
 """What goes into a shard and what comes out of it: records in, one batch a transaction out."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from streams.fold import Output
 from streams.state_topic import Manifest
@@ -15,11 +16,15 @@ class ShardTopics:
     Attributes:
         facts, state: full names of the two topics with equal partitions.
         prefix: stands before every output's topic.
+        checkpoints: full name of the topic of checkpoints; "": none are kept.
+        shown: output topics, without prefix, whose last word on each key belongs into a checkpoint.
     """
 
     facts: str
     state: str
     prefix: str = ""
+    checkpoints: str = ""
+    shown: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,22 +44,35 @@ class FactsRecord:
     acknowledge: Callable[[], object]
 
 
+class StateRecord(NamedTuple):
+    """A record for a partition that is not chosen by its key."""
+
+    topic: str
+    partition: int
+    key: str
+    value: bytes | None
+
+
 @dataclass(slots=True)
 class Batch:
     """What one transaction carries: everything folded since the batch before.
 
     Attributes:
         outputs: in the order the fold said them.
+        causes: of each output, the offset of the facts record that it follows from.
         documents: changed state documents, None for a tombstone.
         manifest: vouches for the documents as of this batch.
         arrived_at: Unix time at the broker of each facts record in it.
         acknowledge: to be called, one each, after the commit.
         counters: what the fold counted meanwhile.
+        checkpoint: records of a checkpoint of earlier state that go along.
     """
 
     outputs: list[Output]
+    causes: list[int]
     documents: Mapping[str, bytes | None]
     manifest: Manifest
     arrived_at: list[float]
     acknowledge: list[Callable[[], object]]
     counters: Counter[tuple[str, str]]
+    checkpoint: Sequence[StateRecord] = ()

@@ -16,7 +16,18 @@ from rich.console import Console
 from rich.table import Table
 
 from schemas import TOPICS, ForesiteError, UsageError
-from streams import desk_cli, ledger_cli, picture_cli, plan_cli, proposal_cli, rules_cli, solver_cli
+from streams import (
+    acls_cli,
+    audit_cli,
+    desk_cli,
+    ledger_cli,
+    picture_cli,
+    plan_cli,
+    proposal_cli,
+    recovery_cli,
+    rules_cli,
+    solver_cli,
+)
 from streams.notify import cli as notify_cli
 from streams.settings import Settings
 from streams.times import moment
@@ -42,8 +53,11 @@ app.add_typer(notify_cli.app, name="notify")
 picture_cli.register(app)
 ledger_cli.register(app)
 plan_cli.register(app)
+recovery_cli.register(app)
 solver_cli.register(app)
 app.add_typer(rules_cli.app, name="rules")
+app.add_typer(acls_cli.app, name="acls")
+app.add_typer(audit_cli.app, name="audit")
 
 Kafka = Annotated[
     str | None, typer.Option("--kafka", metavar="HOST:PORT", help="Bootstrap servers. [FORESITE_KAFKA]")
@@ -227,13 +241,14 @@ def up(
 @app.command()
 def broker() -> None:
     """Run the embedded broker until Ctrl-C. Volatile: it keeps nothing, and proves no guarantee."""
+    from streams.acls import topics_of
     from streams.embedded_broker import EmbeddedBroker
 
     stop = _until_stopped()
     settings = _settings()
     with EmbeddedBroker() as embedded:
-        for topic in TOPICS:
-            embedded.create_topic(settings.topic_prefix + topic)
+        for topic in topics_of(settings):
+            embedded.create_topic(topic)
         sys.stdout.write(
             f"{embedded.bootstrap_servers}\n"
             "Volatile: about 5 MB a partition in memory, gone at the end; transactions isolate nothing.\n"
@@ -274,30 +289,13 @@ def _log_as(role: str, settings: Settings) -> None:
 
 
 @app.command()
-def verify(kafka: Kafka = None, as_json: AsJson = False) -> None:
-    """Fold all facts again and compare with the state and outputs that the topics hold. Exit 1 where they differ."""
-    from streams.twin_fold import TWIN
-    from streams.twin_worker import shard_topics
-    from streams.verify import verify as run_verify
-
-    settings = _settings(kafka)
-    compacted = [name for name, topic in TOPICS.items() if topic.cleanup == "compact"]
-    report = run_verify(settings.client_config(), shard_topics(settings), TWIN, compacted)
-    if as_json:
-        sys.stdout.write(json.dumps({"is_equal": report.is_equal, "report": str(report).splitlines()}) + "\n")
-    else:
-        sys.stdout.write(f"{report}\n")
-    raise typer.Exit(0 if report.is_equal else 1)
-
-
-@app.command()
 def bench(
     names: Annotated[
         list[str] | None,
         typer.Argument(
             metavar="[NAME]...",
             help="fold, ingest, twin, latency, loop, detection, quality, calibration, alerts, replanning, disruptions, "
-            "factory, solver; default: all.",
+            "factory, solver, recovery, soak; default: all.",
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of everything random: same seed, same plants.")] = 1,
@@ -320,6 +318,16 @@ def bench(
     against: Annotated[
         str | None, typer.Option(help="solver: atcs,cp-sat,pyjobshop (default), some of them, or none.")
     ] = None,
+    entities: Annotated[int, typer.Option(min=1_000, help="recovery: that the twin holds.")] = 100_000,
+    rounds: Annotated[int, typer.Option(min=1, help="recovery: kills.")] = 25,
+    minutes: Annotated[float, typer.Option(min=0.1, help="soak: at the even rate.")] = 60.0,
+    rate: Annotated[
+        float | None,
+        typer.Option(help="soak: events a second; default: half of the maximum, measured before."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="soak: keep samples (NDJSON) and plot (SVG) there.")
+    ] = None,
 ) -> None:
     """Measure, and print the figures: how fast, how soon drift is found, how often a card is right.
 
@@ -331,6 +339,10 @@ def bench(
     options += ["--json"] * as_json + ["--quick"] * quick + ["--embedded"] * embedded
     options += [] if kafka is None else ["--kafka", kafka]
     options += ["--time", str(time), "--seeds", str(seeds)]
+    options += ["--entities", str(entities), "--rounds", str(rounds)]
+    options += ["--minutes", str(minutes)]
+    options += [] if rate is None else ["--rate", str(rate)]
+    options += [] if out is None else ["--out", str(out)]
     options += [] if instances is None else ["--instances", instances]
     options += [] if against is None else ["--against", against]
     options += [word for name in family or [] for word in ("--family", name)]

@@ -12,7 +12,7 @@ from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
 from schemas import MODEL_OF_KIND, Card, Command, CommandResult, UsageError, topics
 from streams.latest_cards import LatestCards
-from streams.partition_reader import watermarks
+from streams.partition_reader import READER_GROUP, watermarks
 from streams.settings import Settings
 from twin.card_life import LIVE_STATES
 
@@ -140,7 +140,7 @@ def _at_the_end(settings: Settings, topic: str) -> Consumer:
     consumer = Consumer(
         {
             **settings.client_config(),
-            "group.id": f"{settings.app_id}-answers-reader",  # nothing is ever committed under it
+            "group.id": READER_GROUP,
             "enable.auto.commit": False,
             "isolation.level": "read_committed",
             "auto.offset.reset": "earliest",

@@ -8,6 +8,14 @@ from faust.auth import Credentials
 
 from schemas.errors import UsageError
 
+_FILES = ("ssl.ca.location", "ssl.certificate.location", "ssl.key.location")
+_UNKNOWN = (
+    "ssl.ca.pem",
+    "ssl.certificate.pem",
+    "ssl.keystore.location",
+    "ssl.crl.location",
+    "ssl.ca.certificate.stores",
+)
 _MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 
 
@@ -37,13 +45,29 @@ def faust_credentials(client: Mapping[str, object]) -> Credentials | None:
 
 
 def _context(client: Mapping[str, object]) -> ssl.SSLContext:
-    """Certificates as librdkafka is given them; host names are checked unless switched off there too."""
-    ca_file = client.get("ssl.ca.location")
-    context = ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
-    certificate = client.get("ssl.certificate.location")
-    if certificate is not None:
-        key_file = client.get("ssl.key.location")
-        context.load_cert_chain(str(certificate), None if key_file is None else str(key_file))
-    if str(client.get("ssl.endpoint.identification.algorithm", "https")) == "none":
-        context.check_hostname = False
+    """Certificates as librdkafka is given them; the broker's certificate and host name are always checked.
+
+    Raises:
+        UsageError: a file cannot be used, or it is given in a way that Faust's client does not know.
+    """
+    for name in client:
+        if name in _UNKNOWN:
+            raise UsageError(
+                f"{name} in FORESITE_KAFKA_CONFIG: the twin reads PEM files, named by {', '.join(_FILES)}"
+            )
+    ca_file, certificate, key_file = (_text(client.get(name)) for name in _FILES)
+    try:
+        context = ssl.create_default_context(cafile=ca_file)
+        if certificate is not None:
+            # Without a password OpenSSL would ask at the terminal, and a role would wait for ever.
+            context.load_cert_chain(certificate, key_file, password=str(client.get("ssl.key.password", "")))
+    except (OSError, ssl.SSLError) as error:
+        raise UsageError(
+            f"the certificates of FORESITE_KAFKA_CONFIG cannot be used ({error.strerror or error}): see that the files in "
+            f"{', '.join(_FILES)} are there, in PEM, belong together, and FORESITE_SSL_KEY_PASSWORD opens the key"
+        ) from None
     return context
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)

@@ -64,11 +64,15 @@ class FoldKind:
         new: an empty fold.
         restore: a fold that continues from header and documents.
         decode: a facts record from its bytes.
+        count_and_digest: what header and documents amount to, as a fold restored from them would say.
+        now: the clock in a header, POSIX seconds; None before its first tick.
         schema_version, code_version: recorded in every manifest.
     """
 
     new: Callable[[], Fold]
     restore: Callable[[bytes, Mapping[str, bytes]], Fold]
     decode: Callable[[bytes], Any]
+    count_and_digest: Callable[[bytes, Mapping[str, bytes]], tuple[int, str]]
+    now: Callable[[bytes], float | None]
     schema_version: int
     code_version: str

@@ -76,6 +76,8 @@ class LocalKafka:
         heap_mb: the JVM's largest heap. Too small: the broker spends its time collecting garbage or dies.
             Too large: a machine with several brokers swaps.
         properties: broker properties that are added to, or replace, those of `broker_properties`.
+        listeners: security protocol -> `host:port` of more listeners beside the plain one, as `SASL_SSL`.
+        users: SCRAM-SHA-512 users and their passwords, made when the storage is formatted.
 
     Raises:
         LocalKafkaError: by `start`, when Java, Maven or the jars cannot be had, or the broker does not come up.
@@ -88,6 +90,8 @@ class LocalKafka:
         data_dir: Path | None = None,
         heap_mb: int = 1024,
         properties: Mapping[str, str] | None = None,
+        listeners: Mapping[str, str] | None = None,
+        users: Mapping[str, str] | None = None,
     ) -> None:
         self._port = port if port is not None else free_port()
         self._controller_port = free_port(taken=self._port)
@@ -95,12 +99,23 @@ class LocalKafka:
         self._data_dir = data_dir
         self._heap_mb = heap_mb
         self._extra_properties = dict(properties or {})
+        self._listeners = dict(listeners or {})
+        self._users = dict(users or {})
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def bootstrap_servers(self) -> str:
         """Where clients connect, as `host:port`."""
         return f"127.0.0.1:{self._port}"
+
+    def configure(self, properties: Mapping[str, str]) -> None:
+        """Add to its properties, or replace some; before the first start, which writes them down."""
+        self._extra_properties |= properties
+
+    @property
+    def controller(self) -> str:
+        """Where its controller listens, as `host:port`."""
+        return f"127.0.0.1:{self._controller_port}"
 
     @property
     def pid(self) -> int | None:
@@ -109,6 +124,11 @@ class LocalKafka:
 
     def start(self) -> None:
         """Format the storage when it is new, start the broker, and return when it answers."""
+        self.launch()
+        self.wait()
+
+    def launch(self) -> None:
+        """The same without waiting: one of several brokers does not answer before there are enough of them."""
         assert self._process is None, "this broker runs already"
         classpath = f"{fetch_jars()}/*"
         if self._data_dir is None:
@@ -129,6 +149,9 @@ class LocalKafka:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # an interrupt at the terminal is ours to handle, not the broker's
             )
+
+    def wait(self) -> None:
+        """Return when it answers; where it does not, it is killed."""
         try:
             self._wait_until_ready()
         except BaseException:
@@ -176,15 +199,24 @@ class LocalKafka:
         properties = broker_properties(
             listener=f"PLAINTEXT://127.0.0.1:{self._port}",
             advertised=f"PLAINTEXT://{self.bootstrap_servers}",
-            controller=f"127.0.0.1:{self._controller_port}",
+            controller=self.controller,
             log_dir=str(self._data_dir / "logs"),
         )
+        for protocol, where in self._listeners.items():
+            for name, added in (
+                ("listeners", f"{protocol}://{where}"),
+                ("advertised.listeners", f"{protocol}://{where}"),
+                ("listener.security.protocol.map", f"{protocol}:{protocol}"),
+            ):
+                properties[name] += f",{added}"
         properties |= self._extra_properties
         draft = config.with_suffix(".draft")  # renamed when done, so that an interrupted format is done again
         draft.write_text("".join(f"{name}={value}\n" for name, value in properties.items()), encoding="utf-8")
         command = ["java", "-Xmx256m", *_JVM_OPTIONS, "-cp", classpath]
         command += ["kafka.tools.StorageTool", "format", "--ignore-formatted"]
         command += ["--cluster-id", CLUSTER_ID, "--config", str(draft)]
+        for name, password in self._users.items():
+            command += ["--add-scram", f"SCRAM-SHA-512=[name={name},password={password}]"]
         result = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
         )

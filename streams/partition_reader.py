@@ -10,6 +10,10 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 _librdkafka = logging.getLogger("librdkafka")
 
+READER_GROUP = "foresite-reader"
+"""What readers that belong to no group call themselves, as librdkafka wants a name: nothing is ever committed under it,
+and who may describe it may read."""
+
 Isolation = Literal["read_committed", "read_uncommitted"]
 
 STALL_TIMEOUT_S = 30.0
@@ -31,7 +35,7 @@ def reader(client: Mapping[str, object], isolation: Isolation) -> Iterator[Consu
     consumer = Consumer(
         {
             **client,
-            "group.id": "foresite-reader",  # librdkafka wants a name; nothing is ever committed under it
+            "group.id": READER_GROUP,
             "enable.auto.commit": False,
             "enable.partition.eof": True,
             "isolation.level": isolation,

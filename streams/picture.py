@@ -1,32 +1,43 @@
 """The picture as of a moment: facts folded again up to the clock's last tick by then, from Kafka or from files.
 
 What comes out by the tick of a moment is what was published by that moment: the fold is pure, so it is the same bytes.
-Facts are folded from their beginning; where retention has taken it, there is no picture to be had and we say so.
+On Kafka the fold begins from the nearest checkpoint, which holds what had been published by then as well; where there is
+none and retention has taken the first facts, there is no picture to be had and we say so.
 """
 
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from confluent_kafka import Consumer
 
-from schemas import Card, Facts, LineStatus, OrderProjection, Output, OutputModel, UsageError, decode_facts
-from schemas.topics import CARDS, FACTS, LINES, ORDER_PROJECTIONS, STATE
+from schemas import (
+    TOPICS,
+    Card,
+    Facts,
+    LineStatus,
+    OrderProjection,
+    Output,
+    OutputModel,
+    UsageError,
+    decode_facts,
+)
+from schemas.topics import CARDS, FACTS, LINES, ORDER_PROJECTIONS, PICTURE_TOPICS, STATE
 from streams.adapters.mapping import Mapping as ColumnMapping
 from streams.facts_log import partition_count
 from streams.partition_reader import read_to_end, reader, watermarks
 from streams.recording import recordings_in, up_to
+from streams.refold import Start, Starts, skips_of
 from streams.replay import ENDED, Replay
 from streams.routing import facts_partition
 from streams.settings import Settings
+from streams.shard_names import shard_topics
 from streams.state_topic import load_state
+from streams.twin_fold import TWIN
 from twin import Twin
-
-SHOWN = (CARDS, ORDER_PROJECTIONS, LINES)
-"""Topics of the picture, in the order in which they are printed."""
 
 
 class PictureTwin:
@@ -34,7 +45,19 @@ class PictureTwin:
 
     def __init__(self) -> None:
         self.twin = Twin()
-        self.said: dict[str, dict[str, OutputModel]] = {topic: {} for topic in SHOWN}
+        self.said: dict[str, dict[str, OutputModel]] = {topic: {} for topic in PICTURE_TOPICS}
+
+    @classmethod
+    def restored(cls, start: Start) -> "PictureTwin":
+        """One that continues from a checkpoint, and knows what had been said by then."""
+        shard = cls()
+        shard.twin = Twin.restore(start.checkpoint.manifest.header.encode(), start.content.documents)
+        for topic, keys in start.content.said.items():
+            for key, value in keys.items():
+                body = TOPICS[topic].types[0].model_validate_json(value)
+                assert isinstance(body, OutputModel)
+                shard.said[topic][key] = body
+        return shard
 
     @property
     def counters(self) -> Counter[tuple[str, str]]:
@@ -76,7 +99,9 @@ class Picture:
 
     as_of: datetime | None
     shards: list[Twin] = field(default_factory=list)
-    said: dict[str, dict[str, OutputModel]] = field(default_factory=lambda: {topic: {} for topic in SHOWN})
+    said: dict[str, dict[str, OutputModel]] = field(
+        default_factory=lambda: {topic: {} for topic in PICTURE_TOPICS}
+    )
 
     def add(self, shard: PictureTwin) -> None:
         """Take a shard in."""
@@ -120,7 +145,7 @@ class Picture:
 
     def records(self) -> Iterator[tuple[str, str, OutputModel]]:
         """Topic, key and document of all of it."""
-        for topic in SHOWN:
+        for topic in PICTURE_TOPICS:
             for key, body in sorted(self.said[topic].items()):
                 yield topic, key, body
 
@@ -163,25 +188,30 @@ def picture_from_kafka(
     settings: Settings,
     as_of: datetime | None,
     site_id: str | None = None,
-    new_shard: Callable[[], PictureTwin] = PictureTwin,
+    new_shard: Callable[[], PictureTwin] | None = None,
 ) -> Picture:
-    """Fold twin.facts.v1 up to a moment, from its beginning; beside a running twin, which it does not disturb.
+    """Fold twin.facts.v1 up to a moment, from the nearest checkpoint on; beside a running twin, undisturbed.
 
     Args:
         settings: where Kafka is.
         as_of: None: to the end of the log as it is now.
         site_id: read only the partition of this site, and show only it.
-        new_shard: makes the twins that fold.
+        new_shard: makes the twins that fold, where their caller has to see all facts: from the first ones on.
 
     Raises:
-        UsageError: there are no facts, or their beginning is gone.
+        UsageError: there are no facts, or neither their beginning nor a checkpoint to begin from.
         KafkaException: the broker failed.
     """
     picture = Picture(as_of)
-    with _log_of(settings, site_id) as partitions:
-        for _, records in partitions:
-            with closing(records):  # it is left early, and holds the consumer
-                picture.add(_folded((facts for _, facts in records), as_of, new_shard()))
+    with _partitions_of(settings, site_id) as (consumer, partitions):
+        for partition in partitions:
+            start = None if new_shard is not None else _start(consumer, settings, partition, as_of)
+            if start is None:
+                shard = PictureTwin() if new_shard is None else new_shard()
+            else:
+                shard = PictureTwin.restored(start)
+            with closing(_records(consumer, settings, partition, start)) as records:  # it is left early
+                picture.add(_folded((facts for _, facts in records), as_of, shard))
     return picture if site_id is None else picture.only(site_id)
 
 
@@ -194,9 +224,9 @@ def log_from_kafka(
         UsageError: there are no facts, or their beginning is gone.
         KafkaException: the broker failed.
     """
-    with _log_of(settings, site_id) as partitions:
-        for partition, records in partitions:
-            with closing(records):
+    with _partitions_of(settings, site_id) as (consumer, partitions):
+        for partition in partitions:
+            with closing(_records(consumer, settings, partition, None)) as records:
                 for offset, facts in records:
                     kept, rest = (facts, None) if until is None else up_to(facts, until.timestamp())
                     if kept.segments or kept.tick is not None:
@@ -216,30 +246,57 @@ def _folded(records: Iterable[Facts], as_of: datetime | None, shard: PictureTwin
 
 
 @contextmanager
-def _log_of(
-    settings: Settings, site_id: str | None
-) -> Iterator[Iterator[tuple[int, Generator[tuple[int, Facts], None, None]]]]:
+def _partitions_of(settings: Settings, site_id: str | None) -> Iterator[tuple[Consumer, Sequence[int]]]:
     topic = settings.topic_prefix + FACTS
     with reader(settings.client_config(), "read_committed") as consumer:
         count = partition_count(consumer, topic)
         if not count:
             raise UsageError(f"{topic} does not exist on {settings.kafka}")
-        numbers = range(count) if site_id is None else [facts_partition(settings.group_of(site_id), count)]
-        yield ((number, _records(consumer, settings, topic, number)) for number in numbers)
+        yield (
+            consumer,
+            range(count) if site_id is None else [facts_partition(settings.group_of(site_id), count)],
+        )
+
+
+def _start(consumer: Consumer, settings: Settings, partition: int, as_of: datetime | None) -> Start | None:
+    """The nearest checkpoint by a moment; None: the first facts.
+
+    Raises:
+        UsageError: neither is there.
+    """
+    topics = shard_topics(settings)
+    _, end = watermarks(consumer, topics.facts, partition)
+    starts = Starts.of(consumer, topics, TWIN, partition, end)
+    moments = [each.said.now for each in starts.checkpoints if each.said is not None]
+    wanted = [
+        each
+        for each, now in zip(starts.checkpoints, moments, strict=True)
+        if as_of is None or now is None or now <= as_of.timestamp()
+    ]
+    if not wanted and starts.first_fact > 0 and moments and moments[-1] is not None:
+        raise UsageError(
+            f"{topics.facts}/{partition} begins at offset {starts.first_fact}: retention has taken its first records, "
+            f"and the oldest checkpoint is as of {datetime.fromtimestamp(moments[-1], UTC).isoformat()}: "
+            "ask for that moment or a later one"
+        )
+    return starts.first_sound(wanted)
 
 
 def _records(
-    consumer: Consumer, settings: Settings, topic: str, partition: int
+    consumer: Consumer, settings: Settings, partition: int, start: Start | None
 ) -> Generator[tuple[int, Facts], None, None]:
+    topic = settings.topic_prefix + FACTS
     low, _ = watermarks(consumer, topic, partition)
-    if low > 0:
+    if start is None and low > 0:
         raise UsageError(
-            f"{topic}/{partition} begins at offset {low}: retention has taken its first records, and a picture folded "
-            "from what is left would be another one. Keep the facts as long as the past is to be asked for "
-            "(retention.ms of the topic), or record days while they are there (foresite record)"
+            f"{topic}/{partition} begins at offset {low}: retention has taken its first records, and what is folded "
+            "from the rest would be another picture. Only as-of, why and measures can begin from a checkpoint; keep the "
+            "facts as long as the past is to be recorded or set against a plan (retention.ms of the topic), or record "
+            "days while they are there (foresite record)"
         )
-    skipped = load_state(consumer, settings.topic_prefix + STATE, partition).skipped_offsets
-    for message in read_to_end(consumer, topic, partition):
+    skipped = skips_of(load_state(consumer, settings.topic_prefix + STATE, partition).skips, start)
+    first = 0 if start is None else start.checkpoint.facts_offset
+    for message in read_to_end(consumer, topic, partition, start=first):
         value, offset = message.value(), message.offset()
         assert isinstance(value, bytes), f"{topic}/{partition} holds a tombstone"
         assert offset is not None

@@ -3,6 +3,7 @@
 Nothing else in the project reads the environment for its configuration.
 """
 
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -10,16 +11,30 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from schemas.topics import PRINCIPALS
+
 # A topic name may hold these, and 249 characters in all; the longest of ours has 27.
 _NAME_PATTERN = r"^[A-Za-z0-9._-]*$"
 
-# Properties that hold secrets, and so may not stand among those that are shown and logged.
-_SECRET_PROPERTIES = (
-    "sasl.password",
-    "ssl.key.password",
-    "ssl.keystore.password",
-    "sasl.oauthbearer.client.secret",
-)
+# One word, so that no prefix is the beginning of another or of a topic's own name with its dots.
+_SITE_PREFIX_PATTERN = r"[A-Za-z0-9_-]{1,60}\."
+
+# Properties that hold secrets, and so may not stand among those that are shown and logged -> what to use instead.
+_SECRET_PROPERTIES = {
+    "sasl.password": "use FORESITE_SASL_PASSWORD or FORESITE_SASL_PASSWORD_FILE",
+    "ssl.key.password": "use FORESITE_SSL_KEY_PASSWORD or FORESITE_SSL_KEY_PASSWORD_FILE",
+    "ssl.key.pem": "name the key's file in ssl.key.location",
+    "ssl_key": "name the key's file in ssl.key.location",
+    "ssl.keystore.password": "use PEM files in ssl.certificate.location and ssl.key.location",
+    "sasl.oauthbearer.client.secret": "use SCRAM-SHA-512 or mTLS",
+    "sasl.oauthbearer.config": "use SCRAM-SHA-512 or mTLS",
+}
+
+# Properties that would have us talk to whoever answers, and the values that do.
+_TRUSTING_PROPERTIES = {
+    "enable.ssl.certificate.verification": ("false", "0"),
+    "ssl.endpoint.identification.algorithm": ("none", ""),
+}
 
 KafkaProperty = str | int | float | bool
 
@@ -48,12 +63,29 @@ class Settings(BaseSettings):
     sasl_password_file: Path | None = None
     """A file that holds the password instead, as mounted secrets do. A line feed at its end is not part of it."""
 
+    ssl_key_password: SecretStr | None = None
+    """The password of the key in `ssl.key.location` of kafka_config, for mTLS. Never logged."""
+
+    ssl_key_password_file: Path | None = None
+    """A file that holds it instead. A line feed at its end is not part of it."""
+
     app: str = Field(default="foresite", min_length=1, max_length=60, pattern=_NAME_PATTERN)
     """Begins the names of consumer groups and transactional ids. Two installations on one Kafka need different ones,
     or another topic_prefix: with the same they fence each other for ever."""
 
     topic_prefix: str = Field(default="", max_length=100, pattern=_NAME_PATTERN)
     """Put before every topic name, as in `plant7.` for `plant7.twin.cards.v1`. Producers and readers need it too."""
+
+    principals: dict[str, list[str]] = {}
+    """Kafka's users by role, as JSON: `{"publisher-mes": ["lyon-mes", "turin-mes"], "reader": ["bi"]}`. A role that is
+    not named is played by the user of its own name. With mTLS a user is what the brokers make of a certificate's
+    subject. Only `foresite acls list`, `diff` and `apply` read this."""
+
+    site_topics: dict[str, list[str]] = {}
+    """Publishers that may speak for some sites only, as JSON: `{"lyon.": ["lyon"]}`. Ingest then also reads
+    `lyon.mes.machine-events.v1` and so on, which only the publishers of `lyon.` may write, and takes events of these
+    sites alone from there; others become dead letters (authorisation). "*" among the sites lets them speak of what
+    concerns all sites. A prefix ends in a dot."""
 
     facts_partitions: int = Field(default=4, ge=1, le=512)
     """Partitions of the facts and state topics. Too small: fewer twin workers than there is work for, as a partition
@@ -72,6 +104,11 @@ class Settings(BaseSettings):
     """Milliseconds from one commit of a partition to the next. Too small: the broker is busy with transactions, and
     each takes longer than the folding between them. Too large: that much later are cards seen, and that much is
     folded again after a crash."""
+
+    checkpoints_kept: int = Field(default=14, ge=2, le=1000)
+    """Checkpoints that a partition keeps on `twin.checkpoints.v1`: one a day, one a change of version. Too small: how
+    a day was is no longer to be had once the facts before it have expired. Too large: disk, one copy of the state
+    each."""
 
     ingest_batch_events: int = Field(default=500, ge=1, le=5000)
     """Events in one facts record at most. Too small: the twin spends its time on records instead of events, about
@@ -118,6 +155,15 @@ class Settings(BaseSettings):
     """Requests that the solver works on at once before it reads no more. Too small: one that a later one supersedes is
     solved for nobody. Too large: memory, some megabytes each, and everything comes later."""
 
+    solver_runs_max: int = Field(default=20_000, ge=100, le=1_000_000)
+    """Runs of a request beyond which the solver answers that it is too large. Too small: large sites get no options. Too
+    large: one request takes memory and minutes, and all others wait for their turns."""
+
+    solver_answer_bytes_max: int = Field(default=6_000_000, ge=100_000, le=7_900_000)
+    """Bytes of an answer; where it is more, options are left out, those of least value first, and it says so. Too small:
+    planners see one way out of many. Too large: more than a record of the topic, or the fact that it comes back in,
+    holds."""
+
     solver_skip: list[Annotated[str, Field(pattern=r"^[0-9]+@[0-9]+$")]] = []
     """Requests that the solver leaves out, as JSON: `["2@1041"]` is the one at offset 1041 of partition 2. For a request
     that stops it by a bug of ours; the log names the position."""
@@ -128,14 +174,40 @@ class Settings(BaseSettings):
     @field_validator("kafka_config")
     @classmethod
     def _no_secrets(cls, properties: dict[str, KafkaProperty]) -> dict[str, KafkaProperty]:
-        for name in _SECRET_PROPERTIES:
+        for name, instead in _SECRET_PROPERTIES.items():
             if name in properties:
+                raise ValueError(f"{name} is a secret: {instead}")
+        for name, values in _TRUSTING_PROPERTIES.items():
+            if str(properties.get(name, "-")).lower() in values:
                 raise ValueError(
-                    f"{name} is a secret: use FORESITE_SASL_PASSWORD or FORESITE_SASL_PASSWORD_FILE"
+                    f"{name} cannot be switched off: whoever answers would be trusted. Give the brokers certificates for "
+                    "the names that FORESITE_KAFKA and advertised.listeners have, and their authority in ssl.ca.location"
                 )
         if "bootstrap.servers" in properties:
             raise ValueError("bootstrap.servers has a field of its own: use FORESITE_KAFKA")
         return properties
+
+    @field_validator("principals")
+    @classmethod
+    def _known_roles(cls, principals: dict[str, list[str]]) -> dict[str, list[str]]:
+        for role, names in principals.items():
+            if not role.endswith(PRINCIPALS):
+                raise ValueError(f"{role} is no role; they are {', '.join(PRINCIPALS)}")
+            if not all(names) or any("*" in name for name in names):
+                raise ValueError(f"{role}: a user has a name, and none stands for all of them")
+        return principals
+
+    @field_validator("site_topics")
+    @classmethod
+    def _prefixes(cls, site_topics: dict[str, list[str]]) -> dict[str, list[str]]:
+        for prefix, sites in site_topics.items():
+            if not re.fullmatch(_SITE_PREFIX_PATTERN, prefix):
+                raise ValueError(
+                    f"{prefix!r} is no prefix of topics: letters, digits, _ and -, and a dot at its end"
+                )
+            if not sites:
+                raise ValueError(f"{prefix}: name the sites that its publishers may speak for")
+        return site_topics
 
     @field_validator("planning_groups")
     @classmethod
@@ -155,6 +227,8 @@ class Settings(BaseSettings):
     def _one_password(self) -> Self:
         if self.sasl_password is not None and self.sasl_password_file is not None:
             raise ValueError("give sasl_password or sasl_password_file, not both")
+        if self.ssl_key_password is not None and self.ssl_key_password_file is not None:
+            raise ValueError("give ssl_key_password or ssl_key_password_file, not both")
         return self
 
     @property
@@ -180,14 +254,18 @@ class Settings(BaseSettings):
         return site_id
 
     def client_config(self) -> dict[str, KafkaProperty]:
-        """What every librdkafka client begins with. It holds the password: never log it.
+        """What every librdkafka client begins with. It holds the passwords: never log it.
 
         Raises:
-            OSError: when the password's file cannot be read.
+            OSError: when the file of a password cannot be read.
         """
         config: dict[str, KafkaProperty] = {**self.kafka_config, "bootstrap.servers": self.kafka}
-        if self.sasl_password is not None:
-            config["sasl.password"] = self.sasl_password.get_secret_value()
-        elif self.sasl_password_file is not None:
-            config["sasl.password"] = self.sasl_password_file.read_text(encoding="utf-8").removesuffix("\n")
+        for name, secret, file in (
+            ("sasl.password", self.sasl_password, self.sasl_password_file),
+            ("ssl.key.password", self.ssl_key_password, self.ssl_key_password_file),
+        ):
+            if secret is not None:
+                config[name] = secret.get_secret_value()
+            elif file is not None:
+                config[name] = file.read_text(encoding="utf-8").removesuffix("\n")
         return config

@@ -8,8 +8,9 @@ and `close` block and belong to a worker thread. The two meet only in the `Batch
 """
 
 import threading
+import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,8 +19,10 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from schemas.errors import ForesiteError
 from schemas.topics import LARGE_RECORD_BYTES
-from streams.batch import Batch, FactsRecord, ShardTopics
+from streams.batch import Batch, FactsRecord, ShardTopics, StateRecord
+from streams.checkpoint_writer import CheckpointWriter
 from streams.facts_log import check_continues, facts_mark, partition_count
+from streams.facts_position import position_header
 from streams.faults import fault_point
 from streams.fold import Fold, FoldKind, Output
 from streams.kafka_clients import KAFKA_ITSELF, KafkaClients
@@ -62,6 +65,7 @@ class _Uncommitted:
     """What was folded since the last swap."""
 
     outputs: list[Output] = field(default_factory=list)
+    causes: list[int] = field(default_factory=list)
     arrived_at: list[float] = field(default_factory=list)
     acknowledge: list[Callable[[], object]] = field(default_factory=list)
 
@@ -78,6 +82,7 @@ class Shard:
         is_owner: asks the group whether a partition is still assigned to this worker, noting an offset on the way.
             Blocks; called after a failure only.
         clients: how to reach Kafka.
+        checkpoints_kept: how many checkpoints stay, the newest ones.
     """
 
     def __init__(
@@ -89,6 +94,7 @@ class Shard:
         kind: FoldKind,
         is_owner: Callable[[int, int], bool],
         clients: KafkaClients = KAFKA_ITSELF,
+        checkpoints_kept: int = 2,
     ) -> None:
         self.partition = partition
         self.position = 0
@@ -110,6 +116,7 @@ class Shard:
         self._producer: Producer | None = None
         self._refusals: list[KafkaError] = []
         self._is_hurried = threading.Event()
+        self._checkpoints = CheckpointWriter(partition, client, topics, kind, checkpoints_kept)
 
     # Taking over --------------------------------------------------------------------------------------------------
 
@@ -125,11 +132,14 @@ class Shard:
         self._retry("take_over", self._fence_and_load)
 
     def _fence_and_load(self) -> None:
+        began = time.monotonic()
         self._open_producer()
+        fenced = time.monotonic()
         fault_point("during_take_over")
         where = f"{self._topics.state}/{self.partition}"
         with self._clients.reader(self._client, "read_committed") as consumer:
             stored = load_state(consumer, self._topics.state, self.partition)
+            read = time.monotonic()
             manifest = stored.manifest
             self._facts_partitions = partition_count(consumer, self._topics.facts)
             if manifest is None:
@@ -137,13 +147,27 @@ class Shard:
                 self._facts_mark = ""
                 self.position = 0
             else:
-                manifest.refuse_unknown_version(self._kind.schema_version, where)
+                manifest.refuse_other_version(self._kind.schema_version, where)
                 manifest.refuse_other_partitioning(self._facts_partitions, self._topics.facts)
                 self._fold = self._kind.restore(manifest.header.encode(), stored.documents)
                 manifest.vouch_for(self._fold.document_count, self._fold.digest, where)
                 self._facts_mark = manifest.facts_mark
                 self.position = manifest.facts_offset
+            restored = time.monotonic()
             check_continues(consumer, self._topics.facts, self.partition, self.position, self._facts_mark)
+            checked = time.monotonic()
+            for records in self._checkpoints.begin(consumer, stored):
+                self._write_records(records)
+        log.info(
+            "shard_loaded",
+            partition=self.partition,
+            documents=len(stored.documents),
+            fence_s=round(fenced - began, 3),
+            read_s=round(read - fenced, 3),
+            restore_s=round(restored - read, 3),
+            check_s=round(checked - restored, 3),
+            checkpoint_s=round(time.monotonic() - checked, 3),
+        )
         self._skipped_offsets = stored.skipped_offsets
         self._uncommitted = _Uncommitted()
         self.committed_position = self.position
@@ -192,8 +216,11 @@ class Shard:
         uncommitted = self._uncommitted
         if record.offset not in self._skipped_offsets:
             self._is_sound = False  # a fold that raises may have changed half of what it meant to
-            uncommitted.outputs.extend(self._fold.apply(self._kind.decode(record.value)))
+            outputs = self._fold.apply(self._kind.decode(record.value))
+            uncommitted.outputs.extend(outputs)
+            uncommitted.causes.extend([record.offset] * len(outputs))
             self._is_sound = True
+            fault_point("after_fold")
         uncommitted.arrived_at.append(record.timestamp_ms / 1000.0)
         uncommitted.acknowledge.append(record.acknowledge)
         self._facts_mark = facts_mark(record.value, record.timestamp_ms)
@@ -217,6 +244,7 @@ class Shard:
             return None
         return Batch(
             outputs=taken.outputs,
+            causes=taken.causes,
             documents=self._fold.take_changes(),
             manifest=Manifest(
                 facts_offset=self.position,
@@ -247,6 +275,7 @@ class Shard:
             ShardClosed: told to wait no longer; it is unknown whether the batch is visible.
             KafkaException: the broker will never take this batch (a record too large): a bug of ours.
         """
+        batch.checkpoint = self._checkpoints.take()
         try:
             self._transact(batch)
         except KafkaException as error:
@@ -254,19 +283,21 @@ class Shard:
             log.warning("transaction_failed", partition=self.partition, error=str(error))
             self._retry("settle", lambda: self._settle(batch))
         self.committed_position = batch.manifest.facts_offset
+        self._checkpoints.committed(batch)
+        batch.counters.update(self._checkpoints.take_counters())
 
     def _transact(self, batch: Batch) -> None:
         producer = self._producer
         assert producer is not None, "take_over comes first"
         producer.begin_transaction()  # 1 begin
         fault_point("after_begin")
-        for output in batch.outputs:  # 2 outputs
+        for output, cause in zip(batch.outputs, batch.causes, strict=True):  # 2 outputs
             self._produce(
                 producer,
                 topic=self._topics.prefix + output.topic,
                 key=output.key.encode(),
                 value=output.value(),
-                headers=output.headers(),
+                headers=[*output.headers(), position_header(self.partition, cause)],
             )
         fault_point("after_outputs")
         for name, document in batch.documents.items():  # 3 documents
@@ -277,6 +308,8 @@ class Shard:
                 value=document,
                 partition=self.partition,
             )
+        for record in batch.checkpoint:
+            self._produce(producer, **record._asdict())
         fault_point("after_documents")
         self._produce(  # 4 manifest
             producer,
@@ -289,6 +322,15 @@ class Shard:
         producer.commit_transaction(BROKER_WAIT_S)  # 5 commit
         fault_point("after_commit")  # 6 acknowledge is the keeper's, in the thread that folds
         producer.poll(0)  # librdkafka hands over its log lines only when asked
+
+    def _write_records(self, records: Sequence[StateRecord]) -> None:
+        """Records by themselves, before there is anything to commit."""
+        producer = self._producer
+        assert producer is not None
+        producer.begin_transaction()
+        for record in records:
+            self._produce(producer, **record._asdict())
+        producer.commit_transaction(BROKER_WAIT_S)
 
     def _produce(self, producer: Producer, **record: Any) -> None:
         while True:
@@ -349,7 +391,12 @@ class Shard:
         """From now on wait for nobody: a step that fails ends with ShardClosed. What succeeds goes on."""
         self._is_hurried.set()
 
+    def wait_for_checkpoint(self) -> None:
+        """Wait until no checkpoint is being copied; what was copied goes out with the next batches."""
+        self._checkpoints.wait()
+
     def close(self) -> None:
         """Let go. An open transaction is left for the next owner to end."""
         self.hurry()
+        self._checkpoints.close()
         self._producer = None

@@ -13,6 +13,7 @@ from streams.ingest import tune_garbage_collection
 from streams.ingest_setup import kafka_logger
 from streams.metrics import Metrics
 from streams.notify.cards_topic import wait_for_topics
+from streams.partition_reader import READER_GROUP
 from streams.settings import Settings
 from streams.solver_warm_up import warm_up
 from streams.solver_worker import SolverWorker
@@ -52,7 +53,7 @@ def run_solver(settings: Settings, stop: threading.Event, metrics: Metrics, heal
         KafkaException: the client cannot go on.
     """
     prefix = settings.topic_prefix
-    client = Consumer({**settings.client_config(), "group.id": "foresite-reader"}, logger=kafka_logger())
+    client = Consumer({**settings.client_config(), "group.id": READER_GROUP}, logger=kafka_logger())
     try:
         topics = [prefix + REPLAN_REQUESTS, prefix + PROPOSALS]
         found = wait_for_topics(client, topics, stop, health, need_equal=False)

@@ -7,12 +7,21 @@ from typing import Any
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # its stubs hide the second
 
-from schemas import TOPICS, Topic, UsageError
-from schemas.topics import LARGE_RECORD_BYTES, LARGE_TOPICS
+from schemas import Topic, UsageError
+from schemas.topics import CHECKPOINTS, LARGE_RECORD_BYTES, LARGE_TOPICS
+from streams.acls import topics_of
 from streams.settings import Settings
 
 TIMEOUT_S = 30.0
 DAY_MS = 86_400_000
+
+COMPACTION_LAG_MS = 600_000
+"""Compaction leaves what is younger alone, and what that supersedes. Too small: a checkpoint, which reads topics as they
+stood at a commit, finds that word gone for a later one and has to begin again. Too large: takes disk."""
+
+CHECKPOINT_SEGMENT_BYTES = 134_217_728
+"""Only closed segments are compacted, so about so much of checkpoints that have expired stays on disk, a partition. Too
+small: many files; too large: disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +42,10 @@ def topic_config(topic: Topic) -> dict[str, str]:
     config: dict[str, str] = {"cleanup.policy": topic.cleanup}
     if topic.cleanup == "delete":
         config["retention.ms"] = "-1" if topic.retention_days is None else str(topic.retention_days * DAY_MS)
+    else:
+        config["min.compaction.lag.ms"] = str(COMPACTION_LAG_MS)
+    if topic.name == CHECKPOINTS:
+        config["segment.bytes"] = str(CHECKPOINT_SEGMENT_BYTES)
     if topic.name in LARGE_TOPICS:
         config["max.message.bytes"] = str(LARGE_RECORD_BYTES)
     return config
@@ -55,8 +68,7 @@ def create_topics(settings: Settings, replication: int) -> list[TopicOutcome]:
         raise UsageError(f"no answer from Kafka at {settings.kafka}: {error.args[0].str()}") from None
     outcomes: list[TopicOutcome] = []
     missing: list[NewTopic] = []
-    for topic in TOPICS.values():
-        name = settings.topic_prefix + topic.name
+    for name, topic in topics_of(settings).items():
         count = wanted_partitions(topic, settings)
         if name in known:
             found = len(known[name].partitions)

@@ -2,7 +2,7 @@
 
 from confluent_kafka import Consumer, TopicPartition
 
-from streams.partition_reader import watermarks
+from streams.partition_reader import READER_GROUP, watermarks
 from streams.settings import Settings
 
 METADATA_TIMEOUT_S = 10.0
@@ -22,7 +22,7 @@ def topic_follower(settings: Settings, topic: str) -> Consumer:
     consumer = Consumer(
         {
             **settings.client_config(),
-            "group.id": f"{settings.app_id}-follower",  # nothing is ever committed under it
+            "group.id": READER_GROUP,
             "enable.auto.commit": False,
             "isolation.level": "read_committed",
             "auto.offset.reset": "earliest",

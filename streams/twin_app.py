@@ -20,13 +20,13 @@ from faust.transport.drivers import aiokafka as faust_aiokafka
 from faust.types import TP
 from mode import CrashingSupervisor
 
-from schemas.topics import FACTS, STATE
-from streams.batch import FactsRecord, ShardTopics
+from streams.batch import FactsRecord
 from streams.faust_security import faust_credentials
 from streams.fold import FoldKind
 from streams.settings import Settings
 from streams.shard import Shard
 from streams.shard_keeper import ShardKeeper, ShardMetrics
+from streams.shard_names import group_id, shard_topics, transactional_id
 
 log = structlog.get_logger(__name__)
 
@@ -49,22 +49,6 @@ HEARTBEAT_S = 3.0
 
 OWNERSHIP_WAIT_S = 10.0
 """How long the group may take to confirm a partition before we ask again."""
-
-
-def group_id(settings: Settings) -> str:
-    """Consumer group of all twin workers, and beginning of their shards' transactional ids."""
-    return f"{settings.app_id}-twin"
-
-
-def transactional_id(settings: Settings, partition: int) -> str:
-    """What fences: whoever writes under it owns the shard."""
-    return f"{group_id(settings)}-{partition}"
-
-
-def shard_topics(settings: Settings) -> ShardTopics:
-    """Full names of the shards' topics."""
-    prefix = settings.topic_prefix
-    return ShardTopics(facts=prefix + FACTS, state=prefix + STATE, prefix=prefix)
 
 
 SEEK_WAIT_S = 0.05
@@ -192,7 +176,15 @@ def build_app(settings: Settings, kind: FoldKind, metrics: ShardMetrics | None =
             return False
 
     def new_shard(partition: int) -> Shard:
-        return Shard(partition, client, transactional_id(settings, partition), topics, kind, is_owner)
+        return Shard(
+            partition,
+            client,
+            transactional_id(settings, partition),
+            topics,
+            kind,
+            is_owner,
+            checkpoints_kept=settings.checkpoints_kept,
+        )
 
     app.shards = ShardKeeper(
         new_shard, settings.commit_interval_ms / 1000.0, metrics or ShardMetrics(), crash=app.crash
@@ -229,6 +221,9 @@ def _connect(app: TwinApp, facts_topic: str) -> None:
                     offset=message.offset,
                     error_type=type(error).__name__,
                     error=str(error),
+                    next=f"a bug of ours: report it with this log. To let the others pass, run `foresite quarantine "
+                    f"{message.partition} {message.offset} --reason TEXT --actor NAME` with the settings of this "
+                    "worker, and start it again",
                     exc_info=True,
                 )
                 raise

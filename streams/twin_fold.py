@@ -10,6 +10,8 @@ TWIN = FoldKind(
     new=Twin,
     restore=Twin.restore,
     decode=decode_facts,
+    count_and_digest=Twin.count_and_digest,
+    now=Twin.now_in,
     schema_version=SCHEMA_VERSION,
     code_version=version("foresite"),
 )

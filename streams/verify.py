@@ -1,20 +1,24 @@
-"""`foresite verify`: folds the facts again from their beginning and compares with what the topics hold.
+"""`foresite verify`: folds the facts again, from a checkpoint on, and compares with what the topics hold.
 
 Works beside a running twin. Manifests are read before and after the outputs: what the first promise must be there, and
-what is there must be promised by the second.
+what is there must be promised by the second. Outputs of facts before the checkpoint are told apart by the position that
+each of them carries, and are not judged.
 """
 
-from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from confluent_kafka import Consumer, Message
+from confluent_kafka import Consumer
 
-from schemas.errors import UsageError
+from schemas.errors import StateCorrupt
 from streams.batch import ShardTopics
+from streams.checkpoints import StoredCheckpoint
 from streams.facts_log import check_continues, partition_count
-from streams.fold import Fold, FoldKind
+from streams.facts_position import FactsPosition, header_of, position_of
+from streams.fold import FoldKind, Output
 from streams.partition_reader import read_to_end, reader, watermarks
+from streams.quarantine import quarantine_id
+from streams.refold import Refold, Starts, skips_of
 from streams.state_topic import StoredState, load_state
 
 EXAMPLES_MAX = 5
@@ -27,17 +31,23 @@ class PartitionReport:
 
     Attributes:
         partition: of facts and state.
+        begins: offset of the first facts record that was folded; above 0 the fold began from a checkpoint.
         facts: records refolded.
+        checkpoints: how many checkpoints were passed on the way and compared.
         documents: how many the refold arrived at.
         digest: of the refold.
         differences: in words; empty when equal.
+        notes: what else is to be known of this comparison.
     """
 
     partition: int
+    begins: int
     facts: int
+    checkpoints: int
     documents: int
     digest: str
     differences: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +58,14 @@ class TopicReport:
         topic: full name.
         outputs: how many the refold said.
         superseded: of these, how many compaction or retention may have taken and has.
+        not_judged: outputs that stand there of facts before the checkpoint.
         differences: in words; empty when equal.
     """
 
     topic: str
     outputs: int
     superseded: int
+    not_judged: int
     differences: tuple[str, ...]
 
 
@@ -74,14 +86,19 @@ class VerifyReport:
     def __str__(self) -> str:
         lines = []
         for part in self.partitions:
+            since = f" from the checkpoint at offset {part.begins}" if part.begins else ""
+            passed = f", {part.checkpoints} checkpoints passed" if part.checkpoints else ""
             lines.append(
-                f"partition {part.partition}: {part.facts} facts records, {part.documents} documents, "
+                f"partition {part.partition}: {part.facts} facts records{since}{passed}, {part.documents} documents, "
                 f"digest {part.digest[:16]}: {_verdict(part.differences)}"
             )
-            lines.extend(f"    {difference}" for difference in part.differences)
+            lines.extend(f"    {line}" for line in (*part.differences, *part.notes))
         for topic in self.topics:
             gone = f" ({topic.superseded} taken by compaction or retention)" if topic.superseded else ""
-            lines.append(f"{topic.topic}: {topic.outputs} outputs{gone}: {_verdict(topic.differences)}")
+            older = f" ({topic.not_judged} of older facts left aside)" if topic.not_judged else ""
+            lines.append(
+                f"{topic.topic}: {topic.outputs} outputs{gone}{older}: {_verdict(topic.differences)}"
+            )
             lines.extend(f"    {difference}" for difference in topic.differences)
         lines.append("equal: the topics hold what the facts say" if self.is_equal else "DIFFERENT, see above")
         return "\n".join(lines)
@@ -95,49 +112,76 @@ class _Said:
     is_tombstone: bool
 
 
-class _Refold:
-    """A shard folded again, up to wherever it is asked."""
+@dataclass(slots=True)
+class _Found:
+    """An output id in a topic: how often, and the facts record that it says it follows from."""
 
-    def __init__(self, partition: int, kind: FoldKind) -> None:
-        self.partition = partition
-        self.position = 0
-        self.fold: Fold = kind.new()
-        self.documents: dict[str, bytes] = {}
-        self.said: dict[str, dict[str, list[_Said]]] = {}
-        """Topic, then output id, to every time it was said."""
-        self._kind = kind
+    count: int
+    position: FactsPosition | None
 
-    def advance(self, consumer: Consumer, facts_topic: str, stored: StoredState) -> None:
-        """Fold on to where the manifest of `stored` ends."""
+
+@dataclass(slots=True)
+class _Judged:
+    """One shard: its refold, what that says, and how state and checkpoints differ from it."""
+
+    refold: Refold
+    skips: Mapping[int, bytes]
+    on_the_way: list[StoredCheckpoint]
+    starts: Starts
+    said: dict[str, dict[str, list[_Said]]] = field(default_factory=dict)
+    """Topic, then output id, to every time it was said."""
+    passed: int = 0
+    differences: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def partition(self) -> int:
+        """Of the facts."""
+        return self.refold.partition
+
+    def advance(self, consumer: Consumer, topics: ShardTopics, stored: StoredState) -> None:
+        """Fold on to where the manifest of `stored` ends, past the checkpoints before it."""
         end = 0 if stored.manifest is None else stored.manifest.facts_offset
         mark = "" if stored.manifest is None else stored.manifest.facts_mark
-        check_continues(consumer, facts_topic, self.partition, end, mark)
-        for message in read_to_end(consumer, facts_topic, self.partition, start=self.position, stop=end):
-            value = message.value()
-            assert isinstance(value, bytes)
-            if message.offset() not in stored.skipped_offsets:
-                for output in self.fold.apply(self._kind.decode(value)):
-                    ids = self.said.setdefault(output.topic, {})
-                    ids.setdefault(output.output_id, []).append(_Said(output.key, output.value() is None))
-            for name, document in self.fold.take_changes().items():
-                if document is None:
-                    self.documents.pop(name, None)
-                else:
-                    self.documents[name] = document
-        self.position = end
+        check_continues(consumer, topics.facts, self.partition, end, mark)
+        self.skips = {**self.skips, **stored.skips}
+        while self.on_the_way and self.on_the_way[0].facts_offset <= end:
+            checkpoint = self.on_the_way.pop(0)
+            self.refold.advance(consumer, topics.facts, checkpoint.facts_offset, self.skips, self._hear)
+            self.differences += self._compare_checkpoint(checkpoint)
+        self.refold.advance(consumer, topics.facts, end, self.skips, self._hear)
 
-    def differences(self, stored: StoredState) -> Iterator[str]:
-        """How the state topic differs from this refold."""
-        manifest = stored.manifest
+    def _hear(self, output: Output) -> None:
+        ids = self.said.setdefault(output.topic, {})
+        ids.setdefault(output.output_id, []).append(_Said(output.key, output.value() is None))
+
+    def _compare_checkpoint(self, stored: StoredCheckpoint) -> Iterator[str]:
+        assert stored.said is not None
+        self.passed += 1
+        manifest, fold = stored.said.manifest, self.refold.fold
+        if (manifest.document_count, manifest.digest) != (fold.document_count, fold.digest):
+            yield (
+                f"the checkpoint at offset {manifest.facts_offset} has {manifest.document_count} documents with digest "
+                f"{manifest.digest}, the refold {fold.document_count} with {fold.digest} "
+                f"(version {manifest.code_version} folded up to there)"
+            )
+        try:
+            self.starts.content(stored)
+        except StateCorrupt as error:
+            yield str(error)
+
+    def compare(self, stored: StoredState) -> Iterator[str]:
+        """How the state topic differs from the refold."""
+        manifest, fold = stored.manifest, self.refold.fold
         if manifest is None:
-            if self.position or stored.documents:
+            if self.refold.position or stored.documents:
                 yield "there is no manifest"
             return
-        if manifest.digest != self.fold.digest:
-            yield f"the manifest's digest is {manifest.digest}, the refold's {self.fold.digest}"
-        if manifest.document_count != self.fold.document_count:
-            yield f"the manifest counts {manifest.document_count} documents, the refold {self.fold.document_count}"
-        ours, theirs = self.documents, stored.documents
+        if manifest.digest != fold.digest:
+            yield f"the manifest's digest is {manifest.digest}, the refold's {fold.digest}"
+        if manifest.document_count != fold.document_count:
+            yield f"the manifest counts {manifest.document_count} documents, the refold {fold.document_count}"
+        ours, theirs = self.refold.documents, stored.documents
         yield from _named("documents are missing", sorted(ours.keys() - theirs.keys()))
         yield from _named("documents should not exist", sorted(theirs.keys() - ours.keys()))
         changed = sorted(name for name in ours.keys() & theirs.keys() if ours[name] != theirs[name])
@@ -145,51 +189,62 @@ class _Refold:
 
 
 def verify(
-    client: Mapping[str, object], topics: ShardTopics, kind: FoldKind, compacted: Collection[str] = ()
+    client: Mapping[str, object],
+    topics: ShardTopics,
+    kind: FoldKind,
+    compacted: Collection[str] = (),
+    *,
+    from_beginning: bool = False,
 ) -> VerifyReport:
     """Refold every shard and compare digest, documents and output ids with what the topics hold.
 
-    Keeps the documents and output ids of all shards in memory.
+    Begins from the checkpoint before the newest one of the version that folded last, so that the newest is compared on
+    the way; without checkpoints from the first facts. Keeps the documents and output ids of all shards in memory.
 
     Args:
         client: settings of every Kafka client.
         topics: where the twin reads and writes.
         kind: the fold, of the version that wrote the state.
         compacted: output topics (without prefix) that keep only the last record of a key.
+        from_beginning: begin with the first facts, and compare every checkpoint.
 
     Raises:
-        UsageError: the facts no longer reach back to their beginning.
+        UsageError: there is nothing to begin from.
         FactsGone, StateCorrupt: there is nothing sound to compare with.
         KafkaException: the broker failed.
     """
     with reader(client, "read_committed") as consumer:
-        refolds = [_Refold(partition, kind) for partition in range(partition_count(consumer, topics.facts))]
-        for refold in refolds:
-            _require_beginning(consumer, topics.facts, refold.partition)
-        before = _advance_all(consumer, topics, refolds)
-        differences = {
-            refold.partition: list(refold.differences(before[refold.partition])) for refold in refolds
-        }
-        promised = _ids(refolds)
-        found: dict[str, Counter[str]] = {}
+        shards, before = [], {}
+        for partition in range(partition_count(consumer, topics.facts)):
+            before[partition] = load_state(consumer, topics.state, partition)
+            shards.append(_begun(consumer, topics, kind, partition, before[partition], from_beginning))
+        for shard in shards:
+            shard.advance(consumer, topics, before[shard.partition])
+            shard.differences += shard.compare(before[shard.partition])
+        promised = _ids(shards)
+        found: dict[str, dict[str, _Found]] = {}
         has_gone: dict[str, bool] = {}
         for topic in sorted(promised):
             found[topic], has_gone[topic] = _ids_in_topic(consumer, topics.prefix + topic)
-        after = _advance_all(consumer, topics, refolds)
-        for refold in refolds:
-            if after[refold.partition].manifest != before[refold.partition].manifest:
-                differences[refold.partition] += refold.differences(after[refold.partition])
-        allowed = _ids(refolds)
+        for shard in shards:
+            after = load_state(consumer, topics.state, shard.partition)
+            shard.advance(consumer, topics, after)
+            if after.manifest != before[shard.partition].manifest:
+                shard.differences += shard.compare(after)
+        allowed = _ids(shards)
     return VerifyReport(
         partitions=tuple(
             PartitionReport(
-                partition=refold.partition,
-                facts=refold.position,
-                documents=refold.fold.document_count,
-                digest=refold.fold.digest,
-                differences=tuple(differences[refold.partition]),
+                partition=shard.partition,
+                begins=shard.refold.begins,
+                facts=shard.refold.position - shard.refold.begins,
+                checkpoints=shard.passed,
+                documents=shard.refold.fold.document_count,
+                digest=shard.refold.fold.digest,
+                differences=tuple(shard.differences),
+                notes=tuple(shard.notes),
             )
-            for refold in refolds
+            for shard in shards
         ),
         topics=tuple(
             _compare_topic(
@@ -197,6 +252,8 @@ def verify(
                 promised[topic],
                 allowed[topic],
                 found[topic],
+                {shard.partition: shard.refold.begins for shard in shards},
+                {quarantine_id(shard.partition, offset) for shard in shards for offset in shard.skips},
                 is_compacted=topic in compacted,
                 has_gone=has_gone[topic],
             )
@@ -205,64 +262,87 @@ def verify(
     )
 
 
-def _require_beginning(consumer: Consumer, facts_topic: str, partition: int) -> None:
-    low, _ = watermarks(consumer, facts_topic, partition)
-    if low > 0:
-        raise UsageError(
-            f"{facts_topic}/{partition} begins at offset {low}: without its first records there is nothing to fold "
-            "from. Keep the facts as long as they are to be verified (retention.ms of the topic)"
-        )
+def _begun(
+    consumer: Consumer,
+    topics: ShardTopics,
+    kind: FoldKind,
+    partition: int,
+    stored: StoredState,
+    from_beginning: bool,
+) -> _Judged:
+    manifest = stored.manifest
+    end = 0 if manifest is None else manifest.facts_offset
+    starts = Starts.of(consumer, topics, kind, partition, end)
+    notes: list[str] = []
+    start = None
+    if from_beginning:
+        starts.require_beginning()
+    elif manifest is not None:
+        usable = _since_the_last_change(starts.checkpoints, manifest.code_version)
+        if starts.checkpoints and not usable:
+            notes.append(
+                f"version {manifest.code_version}, which folded last, has left no checkpoint: begun from one of another"
+            )
+        older = [each for each in usable if each.facts_offset < usable[0].facts_offset]
+        start = starts.first_sound([*older, *usable] or starts.checkpoints, notes.append)
+    else:
+        starts.require_beginning()
+    refold = Refold(partition, kind, start)
+    on_the_way = [each for each in reversed(starts.checkpoints) if each.facts_offset > refold.begins]
+    return _Judged(refold, skips_of(stored.skips, start), on_the_way, starts, notes=notes)
 
 
-def _advance_all(consumer: Consumer, topics: ShardTopics, refolds: list[_Refold]) -> dict[int, StoredState]:
-    stored = {}
-    for refold in refolds:
-        stored[refold.partition] = load_state(consumer, topics.state, refold.partition)
-        refold.advance(consumer, topics.facts, stored[refold.partition])
-    return stored
+def _since_the_last_change(
+    checkpoints: Sequence[StoredCheckpoint], code_version: str
+) -> list[StoredCheckpoint]:
+    """Those, newest first, from which this version has folded on without another one between."""
+    usable: list[StoredCheckpoint] = []
+    for each in checkpoints:
+        if each.said is None or each.said.written_by != code_version:
+            break
+        usable.append(each)
+    return usable
 
 
-def _ids(refolds: list[_Refold]) -> dict[str, dict[str, list[_Said]]]:
+def _ids(shards: list[_Judged]) -> dict[str, dict[str, list[_Said]]]:
     """Topic, then output id, to every time any shard said it."""
     together: dict[str, dict[str, list[_Said]]] = {}
-    for refold in refolds:
-        for topic, ids in refold.said.items():
+    for shard in shards:
+        for topic, ids in shard.said.items():
             into = together.setdefault(topic, {})
             for output_id, said in ids.items():
                 into[output_id] = into.get(output_id, []) + said
     return together
 
 
-def _ids_in_topic(consumer: Consumer, topic: str) -> tuple[Counter[str], bool]:
-    """How often each output id stands in a topic, and whether its beginning is gone by retention."""
-    found: Counter[str] = Counter()
+def _ids_in_topic(consumer: Consumer, topic: str) -> tuple[dict[str, _Found], bool]:
+    """Every output id that stands in a topic, and whether its beginning is gone by retention."""
+    ids: dict[str, _Found] = {}
     has_gone = False
     for partition in range(partition_count(consumer, topic)):
         low, _ = watermarks(consumer, topic, partition)
         has_gone = has_gone or low > 0
-        found.update(_output_id(message) for message in read_to_end(consumer, topic, partition))
-    return found, has_gone
-
-
-def _output_id(message: Message) -> str:
-    headers = message.headers()
-    pairs = headers.items() if isinstance(headers, dict) else headers or []
-    for name, value in pairs:
-        if name == "ce_id" and value is not None:
-            return value if isinstance(value, str) else value.decode()
-    return f"(no ce_id at {message.topic()}/{message.partition()}/{message.offset()})"
+        for message in read_to_end(consumer, topic, partition):
+            output_id = header_of(message, "ce_id") or f"(no ce_id at {topic}/{partition}/{message.offset()})"
+            if output_id in ids:
+                ids[output_id].count += 1
+            else:
+                ids[output_id] = _Found(1, position_of(message))
+    return ids, has_gone
 
 
 def _compare_topic(
     topic: str,
     promised: Mapping[str, list[_Said]],
     allowed: Mapping[str, list[_Said]],
-    found: Counter[str],
+    found: Mapping[str, _Found],
+    begins: Mapping[int, int],
+    of_operators: Collection[str],
     *,
     is_compacted: bool,
     has_gone: bool,
 ) -> TopicReport:
-    missing = [output_id for output_id in promised if not found[output_id]]
+    missing = [output_id for output_id in promised if output_id not in found]
     superseded: set[str] = set()
     if has_gone:
         superseded = set(missing)
@@ -273,16 +353,28 @@ def _compare_topic(
             for output_id in missing
             if last_of_key[promised[output_id][0].key] != output_id or promised[output_id][0].is_tombstone
         }
+    older = {
+        name
+        for name, each in found.items()
+        if name not in allowed
+        and each.position is not None
+        and each.position.offset < begins.get(each.position.partition, 0)
+    }
+    strange = [
+        name for name in found if name not in allowed and name not in older and name not in of_operators
+    ]
     differences = [
         *_named(
             "ids were said more than once by the fold",
             [name for name, said in allowed.items() if len(said) > 1],
         ),
         *_named("outputs are missing", [name for name in missing if name not in superseded]),
-        *_named("outputs stand there more than once", [name for name, count in found.items() if count > 1]),
-        *_named("outputs do not follow from the facts", [name for name in found if name not in allowed]),
+        *_named(
+            "outputs stand there more than once", [name for name, each in found.items() if each.count > 1]
+        ),
+        *_named("outputs do not follow from the facts", strange),
     ]
-    return TopicReport(topic, len(promised), len(superseded), tuple(differences))
+    return TopicReport(topic, len(promised), len(superseded), len(older), tuple(differences))
 
 
 def _named(what: str, names: list[str]) -> Iterator[str]:

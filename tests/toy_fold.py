@@ -92,7 +92,25 @@ class ToyTwin:
         return twin
 
 
-TOY = FoldKind(new=ToyTwin, restore=ToyTwin.restore, decode=json.loads, schema_version=1, code_version="toy")
+def _count_and_digest(header: bytes, documents: Mapping[str, bytes]) -> tuple[int, str]:
+    weights = [_weight(name, document) for name, document in documents.items()]
+    return len(documents), f"{(sum(weights) + _weight('header', header)) % MODULUS:032x}"
+
+
+def toy_now(header: bytes) -> float:
+    """The toy's clock: an event is a minute."""
+    return 60.0 * float(json.loads(header)["events"])
+
+
+TOY = FoldKind(
+    new=ToyTwin,
+    restore=ToyTwin.restore,
+    decode=json.loads,
+    count_and_digest=_count_and_digest,
+    now=toy_now,
+    schema_version=1,
+    code_version="toy",
+)
 
 
 def facts(first: int, count: int, keys: int = 20, prefix: str = "e") -> bytes:

@@ -73,6 +73,12 @@ class DocumentStore:
         return f"{(self._sum + _hash('', header)) % _MODULUS:032x}"
 
 
+def digest_of(header: bytes, documents: Mapping[str, bytes]) -> str:
+    """The digest of a store that holds these documents."""
+    total = sum(_hash(key, value) for key, value in documents.items())
+    return f"{(total + _hash('', header)) % _MODULUS:032x}"
+
+
 def _hash(key: str, value: bytes) -> int:
     # The length keeps key and value apart: "a" + "bc" is not "ab" + "c".
     return int.from_bytes(blake2b(b"%d/%s%s" % (len(key), key.encode(), value), digest_size=16).digest())

@@ -4,7 +4,7 @@ import orjson
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from schemas.topics import STATE
-from streams.partition_reader import watermarks
+from streams.partition_reader import READER_GROUP, watermarks
 from streams.routing import Router
 from streams.settings import Settings
 from streams.state_topic import MANIFEST_KEY, Manifest
@@ -30,7 +30,7 @@ class CommittedClock:
         self._consumer = Consumer(
             {
                 **settings.client_config(),
-                "group.id": f"{settings.app_id}-player",  # nothing is ever committed under it
+                "group.id": READER_GROUP,
                 "enable.auto.commit": False,
                 "isolation.level": "read_committed",
                 "auto.offset.reset": "earliest",

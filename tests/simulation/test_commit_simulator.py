@@ -10,7 +10,7 @@ from collections import Counter
 
 import pytest
 
-from streams.faults import POINTS
+from streams.faults import TWIN_POINTS
 from tests.commit_simulator.mutants import MUTANTS, Mutant
 from tests.commit_simulator.simulation import simulate
 
@@ -40,7 +40,7 @@ def test_the_seeds_meet_every_fault_there_is() -> None:
     for seed in range(1000, 1300):
         happened.update(simulate(seed).happened)
 
-    wanted = [f"{done} {point}" for done in ("killed", "stopped") for point in POINTS]
+    wanted = [f"{done} {point}" for done in ("killed", "stopped") for point in TWIN_POINTS]
     wanted += [
         f"{call} {how}" for call in ("init", "commit", "fetch", "watermarks") for how in ("lost", "unheard")
     ]

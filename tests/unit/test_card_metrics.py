@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo
 
 from schemas import Facts, topics
 from streams.batch import Batch
+from streams.fold import Output
 from streams.metrics import Metrics
 from streams.shard_metrics import PrometheusShardMetrics
 from streams.simulator import line3_events
@@ -21,7 +22,8 @@ def test_the_cards_of_line_3_are_counted() -> None:
     metrics = Metrics()
     counters = folded.twin.counters
     manifest = Manifest.__new__(Manifest)  # not looked at
-    batch = Batch(list(folded.outputs), {}, manifest, [], [], counters)
+    outputs: list[Output] = list(folded.outputs)
+    batch = Batch(outputs, [0] * len(outputs), {}, manifest, [], [], counters)
     PrometheusShardMetrics(metrics).committed(0, 0.01, batch)
 
     def value(name: str, **labels: str) -> float | None:

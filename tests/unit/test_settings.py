@@ -49,6 +49,15 @@ def test_a_password_file_ends_with_a_line_feed_or_not(tmp_path: Path) -> None:
     assert ["hunter2", "hunter2", "with space "] == passwords
 
 
+def test_a_key_s_password_comes_from_a_field_or_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text("hunter2\n", encoding="utf-8")
+
+    assert "hunter2" == Settings(ssl_key_password_file=file).client_config()["ssl.key.password"]
+    with pytest.raises(ValidationError, match="not both"):
+        Settings(ssl_key_password_file=file, ssl_key_password="hunter2")  # type: ignore[arg-type]
+
+
 def test_two_installations_on_one_kafka_share_no_names() -> None:
     assert "plant7.foresite" == Settings(topic_prefix="plant7.").app_id
     assert "foresite" == Settings().app_id
@@ -63,6 +72,10 @@ def test_two_installations_on_one_kafka_share_no_names() -> None:
         ("TOPIC_PREFIX", "plant 7", "match pattern"),
         ("KAFKA_CONFIG", '{"sasl.password": "hunter2"}', "sasl.password is a secret"),
         ("KAFKA_CONFIG", '{"bootstrap.servers": "elsewhere:9092"}', "use FORESITE_KAFKA"),
+        ("KAFKA_CONFIG", '{"ssl.key.password": "hunter2"}', "use FORESITE_SSL_KEY_PASSWORD"),
+        ("KAFKA_CONFIG", '{"ssl.key.pem": "hunter2"}', "ssl.key.pem is a secret"),
+        ("KAFKA_CONFIG", '{"enable.ssl.certificate.verification": false}', "cannot be switched off"),
+        ("KAFKA_CONFIG", '{"ssl.endpoint.identification.algorithm": "none"}', "cannot be switched off"),
         ("PLANNING_GROUPS", '{"a": ["lyon"], "b": ["lyon"]}', "in several: lyon"),
         ("PLANNING_GROUPS", '{"a": ["b"], "b": ["lyon"]}', "b is the name of a group, and also a site of a"),
     ],

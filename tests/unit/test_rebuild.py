@@ -1,0 +1,179 @@
+"""Rebuild of a state that its manifest does not vouch for. What a broker hides and fences needs Apache Kafka."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import pytest
+
+from schemas.errors import StateCorrupt, UsageError
+from streams.checkpoints import checkpoint_records
+from streams.embedded_broker import EmbeddedBroker
+from streams.facts_log import FactsGone
+from streams.rebuild import Rebuilt, rebuild
+from tests.recovery_world import DAY_EVENTS, RecoveryWorld, toy
+from tests.toy_fold import OUTPUT_TOPIC, TOY
+
+
+@pytest.fixture(scope="module")
+def broker() -> Iterator[EmbeddedBroker]:
+    with EmbeddedBroker() as running:
+        yield running
+
+
+@pytest.fixture
+def world(broker: EmbeddedBroker) -> RecoveryWorld:
+    """Three days, a checkpoint each, the last one at offset 3 of 5."""
+    made = RecoveryWorld(broker)
+    shard = made.taken_over()
+    for events in (100, DAY_EVENTS, DAY_EVENTS, 10, 10):
+        made.fold(shard, made.log(events))
+    return made
+
+
+def mended(world: RecoveryWorld, *, is_forced: bool = False, is_dry_run: bool = False) -> Rebuilt:
+    return rebuild(
+        world.client,
+        world.topics,
+        TOY,
+        world.transactional_id,
+        lambda: [world.topics.prefix + OUTPUT_TOPIC],
+        0,
+        is_forced=is_forced,
+        is_dry_run=is_dry_run,
+    )
+
+
+def flipped(world: RecoveryWorld) -> None:
+    world.put(world.topics.state, ("toy/count/k3", b"7"))
+
+
+def missing(world: RecoveryWorld) -> None:
+    world.put(world.topics.state, ("toy/count/k3", None))
+
+
+def extra(world: RecoveryWorld) -> None:
+    world.put(world.topics.state, ("toy/count/k99", b"1"))
+
+
+def without_manifest(world: RecoveryWorld) -> None:
+    world.put(world.topics.state, ("manifest", None))
+
+
+def flipped_manifest(world: RecoveryWorld) -> None:
+    raw = world.raw_state().manifest
+    assert raw is not None
+    world.put(world.topics.state, ("manifest", raw.replace(b'"facts_offset":5', b'"facts_offset":4')))
+
+
+def everything(world: RecoveryWorld) -> None:
+    names = [*world.state().documents, "manifest"]
+    world.put(world.topics.state, *((name, None) for name in names))
+
+
+@pytest.mark.parametrize(
+    ("damage", "written", "removed"),
+    [
+        (flipped, 1, 0),
+        (missing, 1, 0),
+        (extra, 0, 1),
+        (without_manifest, 0, 0),
+        (flipped_manifest, 0, 0),
+    ],
+)
+def test_damage_is_refused_at_the_take_over_and_mended(
+    world: RecoveryWorld, damage: Callable[[RecoveryWorld], None], written: int, removed: int
+) -> None:
+    before = world.state()
+    damage(world)
+    with pytest.raises(StateCorrupt, match="foresite rebuild"):
+        world.taken_over()
+
+    planned = mended(world, is_dry_run=True)
+    with pytest.raises(StateCorrupt):
+        world.taken_over()
+    done = mended(world)
+
+    assert "would be rebuilt" == planned.outcome
+    assert ("rebuilt", 3, 5, written, removed) == (
+        done.outcome,
+        done.began_at,
+        done.facts_offset,
+        done.written,
+        done.removed,
+    )
+    assert before == world.state()
+    assert world.verify(from_beginning=True).is_equal
+    shard = world.taken_over()
+    world.fold(shard, world.log(10))
+    assert world.verify(from_beginning=True).is_equal
+
+
+def test_a_state_that_is_gone_is_rebuilt_as_far_as_outputs_were_published(world: RecoveryWorld) -> None:
+    before = world.state()
+    everything(world)
+
+    done = mended(world)
+
+    assert ("it is empty, though outputs were published up to facts offset 5", 5) == (
+        done.flaw,
+        done.facts_offset,
+    )
+    assert before.manifest == world.state().manifest
+    assert before.documents == world.state().documents
+
+
+def test_what_is_sound_is_left_alone_unless_it_is_asked_for(world: RecoveryWorld) -> None:
+    assert "sound" == mended(world).outcome
+    done = mended(world, is_forced=True)
+    assert ("rebuilt", 0, 0) == (done.outcome, done.written, done.removed)
+
+
+def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(world: RecoveryWorld) -> None:
+    newest = world.checkpoints()[-1]
+    assert newest.said is not None
+    lying = replace(newest.said, manifest=replace(newest.said.manifest, digest="0" * 32))
+    records = checkpoint_records(
+        world.topics.checkpoints, 0, TOY, lying.manifest, "day", world.content(newest)
+    )
+    world.put(world.topics.checkpoints, *((record.key, record.value) for record in records))
+    flipped(world)
+
+    done = mended(world)
+
+    assert 3 == done.began_at
+    assert "its manifest (facts offset 3) says" in done.notes[0]
+    assert world.verify(from_beginning=True).partitions[0].documents == done.documents
+
+
+def test_without_a_checkpoint_it_is_folded_from_the_first_facts(broker: EmbeddedBroker) -> None:
+    world = RecoveryWorld(broker)
+    world.topics = replace(world.topics, checkpoints="")
+    shard = world.taken_over()
+    for events in (100, DAY_EVENTS):
+        world.fold(shard, world.log(events))
+    flipped(world)
+
+    done = mended(world)
+
+    assert (0, 2, 1) == (done.began_at, done.facts_offset, done.written)
+
+
+def test_state_of_another_log_is_not_rebuilt(world: RecoveryWorld) -> None:
+    manifest = world.state().manifest
+    assert manifest is not None
+    world.put(
+        world.topics.state, ("manifest", replace(manifest, facts_mark="0-00000000", digest="0").encode())
+    )
+
+    with pytest.raises(FactsGone, match="is not the record that the twin has folded"):
+        mended(world)
+    with pytest.raises(UsageError, match="there is no 9"):
+        rebuild(world.client, world.topics, TOY, "x", list, 9)
+
+
+def test_state_of_a_newer_version_is_not_rebuilt_by_an_older_one(world: RecoveryWorld) -> None:
+    shard = world.taken_over(toy("toy2", schema_version=2))
+    world.fold(shard, world.log(10))
+
+    with pytest.raises(StateCorrupt, match="start the version of Foresite that wrote it"):
+        mended(world, is_forced=True)
