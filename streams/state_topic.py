@@ -29,9 +29,7 @@ HINT_REBUILD = (
     "`foresite verify` names what differs"
 )
 HINT_PARTITIONS = "the way to migrate is a new facts topic under a new FORESITE_TOPIC_PREFIX, filled by `foresite ingest` from the inputs"
-HINT_MIGRATE = (
-    "stop the twins and run `foresite rebuild`, which folds the facts again; docs/operations.md, 'Upgrade', says how"
-)
+HINT_MIGRATE = "stop the twins and run `foresite rebuild`, which folds the facts again; docs/operations.md, 'Upgrade', says how"
 HINT_UPGRADE = "start the version of Foresite that wrote it, or a newer one"
 
 
