@@ -121,7 +121,7 @@ class Starts:
         def is_wanted(checkpoint: Checkpoint) -> bool:
             return (
                 low <= checkpoint.facts_offset <= end
-                and checkpoint.manifest.schema_version <= kind.schema_version
+                and checkpoint.manifest.schema_version == kind.schema_version
             )
 
         found = sound_checkpoints(consumer, topics.checkpoints, partition, is_wanted)
