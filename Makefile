@@ -14,7 +14,7 @@ unexport PYTHONOPTIMIZE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help env demo test check bench lock kafka-jars clean
+.PHONY: help env demo test check audit bench lock kafka-jars clean
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ check: $(VENV)/.dev-stamp  ## check format, lint and types
 
 bench: $(VENV)/.dev-stamp  ## run the benchmarks and print their numbers
 	$(BIN)/python -m bench
+
+audit: $(VENV)/.dev-stamp  ## ask for known vulnerabilities of what is locked; exit 3 inside: nobody could be asked
+	$(BIN)/python deploy/audit.py
 
 lock: $(VENV)/.dev-stamp  ## write both lock files again from pyproject.toml
 	$(UV_COMPILE) --group build --output-file requirements.lock

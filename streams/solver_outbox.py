@@ -37,6 +37,8 @@ class Outbox:
         self._topic = settings.topic_prefix + PROPOSALS
         self._failure: KafkaError | None = None
         self._in_flight = 0
+        self.delivered = 0
+        """Proposals that the broker has taken."""
         self._producer: Any = new_producer(
             {
                 **settings.client_config(),
@@ -66,8 +68,10 @@ class Outbox:
             self._in_flight -= 1
             if error is not None:
                 self._failure = error
-            elif then is not None:
-                then()
+            else:
+                self.delivered += 1
+                if then is not None:
+                    then()
 
         value = proposal.model_dump_json().encode()
         while True:
@@ -108,7 +112,7 @@ class Outbox:
 
     def _raise_failure(self) -> None:
         if self._failure is not None:
-            raise ProposalNotSent(f"{self._topic}: {self._failure.str()}")
+            raise ProposalNotSent(f"{self._topic}: {self._failure.str()}") from KafkaException(self._failure)
 
 
 def _told(proposal: Proposal, size: int, error: KafkaError) -> str:

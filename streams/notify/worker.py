@@ -17,6 +17,8 @@ from schemas.topics import CARDS, DELIVERIES
 from streams.admin import Health
 from streams.faults import fault_point
 from streams.ingest_setup import kafka_logger
+from streams.kafka_refusals import DENIED, LastTrouble, explained, refuse_hidden
+from streams.kafka_refusals import REASON as REFUSED
 from streams.metrics import Metrics
 from streams.notify.cards_topic import published_at, read_card, wait_for_topics
 from streams.notify.config import NotifyConfig
@@ -72,6 +74,7 @@ class NotifyWorker:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._client = settings.client_config()
+        self._trouble = LastTrouble()
         self._cards_topic = settings.topic_prefix + CARDS
         self._deliveries_topic = settings.topic_prefix + DELIVERIES
         self._settings = settings
@@ -101,6 +104,7 @@ class NotifyWorker:
                 "isolation.level": "read_committed",
                 "auto.offset.reset": "earliest",
                 "fetch.wait.max.ms": 50,
+                "error_cb": self._on_error,
             },
             logger=kafka_logger(),
         )
@@ -116,7 +120,11 @@ class NotifyWorker:
         """
         try:
             found = wait_for_topics(
-                self._consumer, [self._cards_topic, self._deliveries_topic], self._stop, self._health
+                self._consumer,
+                [self._cards_topic, self._deliveries_topic],
+                self._stop,
+                self._health,
+                self._trouble,
             )
             if found is None:
                 return
@@ -169,13 +177,21 @@ class NotifyWorker:
         self._next_offsets[partition] = offset + 1
         self._is_behind = True
 
+    def _on_error(self, error: KafkaError) -> None:
+        """What the client itself met, as while connecting."""
+        self._trouble.note(error)
+        self._broken(error)
+
     def _broken(self, error: KafkaError) -> None:
         if error.fatal():
             raise KafkaException(error)
-        log.warning("kafka_error", error=error.str())
+        log.warning("kafka_error", error=explained(error))
         self._metrics.kafka_errors.labels(error.name()).inc()
+        if error.code() in DENIED:
+            self._health.not_ready("input", explained(error))
         if error.code() == KafkaError._ALL_BROKERS_DOWN:  # the client reconnects by itself
-            self._health.not_ready("kafka", "no broker answers")
+            why = self._trouble.why(KafkaException(error))
+            self._health.not_ready("kafka", f"no broker answers; the last try ended with: {why}")
 
     def _note(self, *, must_commit: bool = False) -> None:
         """3: what changed and how far the cards were read, in one transaction."""
@@ -191,6 +207,7 @@ class NotifyWorker:
         if self._is_embedded and offsets:
             self._consumer.commit(offsets=offsets, asynchronous=False)  # it forgets those of transactions
         self._is_behind = False
+        self._health.ready(REFUSED)  # what Kafka refused before, it takes now
         self._next_commit = time.monotonic() + COMMIT_EVERY_S
         if changes:
             fault_point("after_note")
@@ -256,10 +273,12 @@ class NotifyWorker:
             return
         self._next_look = time.monotonic() + LOOK_EVERY_S
         self._desk.look()
-        if "kafka" in self._health.reasons:
+        if {"kafka", "input"} & self._health.reasons.keys():
             with suppress(KafkaException):
-                self._consumer.list_topics(self._cards_topic, timeout=0.5)
+                refuse_hidden(self._consumer, [self._cards_topic])
                 self._health.ready("kafka")
+                self._consumer.committed([TopicPartition(self._cards_topic, 0)], timeout=0.5)
+                self._health.ready("input")
         behind = 0
         for here in self._consumer.assignment():
             _, end = self._consumer.get_watermark_offsets(here, cached=True)
