@@ -39,7 +39,6 @@ _RESOURCES = {
 }
 _OPERATIONS = {
     "Create": AclOperation.CREATE,
-    "Delete": AclOperation.DELETE,
     "Describe": AclOperation.DESCRIBE,
     "DescribeConfigs": AclOperation.DESCRIBE_CONFIGS,
     "Read": AclOperation.READ,

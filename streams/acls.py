@@ -24,7 +24,7 @@ from streams.site_binding import bound_inputs
 from streams.topic_identity import bookmarks_group
 
 Resource = Literal["topic", "group", "transactional-id", "cluster"]
-Operation = Literal["Create", "Delete", "Describe", "DescribeConfigs", "Read", "Write"]
+Operation = Literal["Create", "Describe", "DescribeConfigs", "Read", "Write"]
 
 CLUSTER = "kafka-cluster"
 """The name of the one resource of kind cluster."""
@@ -91,8 +91,6 @@ _Right = tuple[str, Resource, str, bool, Operation]
 def _rights(settings: Settings) -> Iterator[_Right]:
     for name, topic in TOPICS.items():
         yield from _topic_rights(settings.topic_prefix + name, topic.writers, {*topic.readers, DEPLOY})
-        for role in topic.pruners:
-            yield role, "topic", settings.topic_prefix + name, False, "Delete"
     for prefix in settings.site_topics:
         for name in bound_inputs():
             writers = [prefix + role for role in TOPICS[name].writers if _is_publisher(role)]

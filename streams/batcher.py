@@ -8,7 +8,7 @@ they are grouped into, and what is refused becomes a dead letter before anything
 from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import accumulate, pairwise
 from typing import Any, Literal
@@ -32,6 +32,10 @@ from streams.site_binding import SiteBinding, not_authorised
 
 FACTS_ENVELOPE_BYTES = 2_000
 """Room in a facts record for what is not an event: version, group, source, position."""
+
+ANSWER_KEYS_MAX = 1_000_000
+"""Keys of an answer of the solver: whole plans, with some fifteen a run and option. Too small: large sites get no options
+back. Too large: memory while one is read."""
 
 _GROWTH_MAX = 4
 """An event as a fact is at most so much longer than as a source wrote it (1 becomes 1.0, defaults are filled in)."""
@@ -59,6 +63,13 @@ class BatchRules:
     topic_prefix: str = ""
     site_topics: Mapping[str, Sequence[str]] = field(default_factory=dict)
     limits: Limits = DEFAULT_LIMITS
+
+    @property
+    def answer_limits(self) -> Limits:
+        """The same of the solver's answers: our own, and as large as a fact may be."""
+        return replace(
+            self.limits, record_bytes=max(self.limits.record_bytes, self.record_bytes), keys=ANSWER_KEYS_MAX
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +240,8 @@ class IngestBatcher:
     def _source(self, topic: str, partition: int, records: list[RawRecord]) -> _Source:
         values = [record.value() for record in records]
         row, sites = self._binding.row_of(topic)
-        decoded = _decode(row, records, values, self._rules.limits)
+        limits = self._rules.answer_limits if row == PROPOSALS else self._rules.limits
+        decoded = _decode(row, records, values, limits)
         times_ms = list(accumulate((record.timestamp()[1] for record in records), max))
         ticks = (
             time_ms

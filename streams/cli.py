@@ -29,10 +29,12 @@ from streams import (
     rules_cli,
     solver_cli,
 )
+from streams.cli_options import AsJson, Kafka
 from streams.kafka_refusals import explained
 from streams.notify import cli as notify_cli
 from streams.settings import Settings
 from streams.times import moment
+from streams.web import cli as web_cli
 
 app = typer.Typer(
     name="foresite",
@@ -52,6 +54,7 @@ app.add_typer(topics_app, name="topics")
 app.add_typer(desk_cli.app, name="card")
 app.add_typer(proposal_cli.app, name="proposal")
 app.add_typer(notify_cli.app, name="notify")
+app.add_typer(web_cli.app, name="web")
 picture_cli.register(app)
 ledger_cli.register(app)
 plan_cli.register(app)
@@ -61,10 +64,6 @@ app.add_typer(rules_cli.app, name="rules")
 app.add_typer(acls_cli.app, name="acls")
 app.add_typer(audit_cli.app, name="audit")
 
-Kafka = Annotated[
-    str | None, typer.Option("--kafka", metavar="HOST:PORT", help="Bootstrap servers. [FORESITE_KAFKA]")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print NDJSON for machines.")]
 MappingFile = Annotated[
     Path | None, typer.Option("--mapping", "-m", help="What the columns of tables mean (YAML); for CSV.")
 ]
@@ -269,30 +268,22 @@ def broker() -> None:
 def ingest(kafka: Kafka = None) -> None:
     """Run the ingest role: validate raw events, write facts and dead letters."""
     from streams.ingest import run
+    from streams.logs import configure_role
 
     settings = _settings(kafka)
-    _log_as("ingest", settings)
+    configure_role("ingest", settings)
     raise typer.Exit(run(settings, admin_host=settings.admin_host, admin_port=settings.admin_port))
 
 
 @app.command()
 def twin(kafka: Kafka = None) -> None:
     """Run the twin role: fold facts into the live model, put out cards, signals and projections."""
+    from streams.logs import configure_role
     from streams.twin_role import run
 
     settings = _settings(kafka)
-    _log_as("twin", settings)
+    configure_role("twin", settings)
     raise typer.Exit(run(settings))
-
-
-def _log_as(role: str, settings: Settings) -> None:
-    from importlib.metadata import version
-
-    from streams import logs
-
-    logs.configure(
-        role=role, version=version("foresite"), level=settings.log_level, log_format=settings.log_format
-    )
 
 
 @app.command()
@@ -302,7 +293,7 @@ def bench(
         typer.Argument(
             metavar="[NAME]...",
             help="fold, ingest, twin, latency, loop, detection, quality, calibration, alerts, replanning, disruptions, "
-            "factory, solver; default: all.",
+            "factory, solver, recovery, soak; default: all.",
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of everything random: same seed, same plants.")] = 1,
@@ -325,6 +316,16 @@ def bench(
     against: Annotated[
         str | None, typer.Option(help="solver: atcs,cp-sat,pyjobshop (default), some of them, or none.")
     ] = None,
+    entities: Annotated[int, typer.Option(min=1_000, help="recovery: that the twin holds.")] = 100_000,
+    rounds: Annotated[int, typer.Option(min=1, help="recovery: kills.")] = 25,
+    minutes: Annotated[float, typer.Option(min=0.1, help="soak: at the even rate.")] = 60.0,
+    rate: Annotated[
+        float | None,
+        typer.Option(help="soak: events a second; default: half of the maximum, measured before."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="soak: keep samples (NDJSON) and plot (SVG) there.")
+    ] = None,
 ) -> None:
     """Measure, and print the figures: how fast, how soon drift is found, how often a card is right.
 
@@ -336,6 +337,10 @@ def bench(
     options += ["--json"] * as_json + ["--quick"] * quick + ["--embedded"] * embedded
     options += [] if kafka is None else ["--kafka", kafka]
     options += ["--time", str(time), "--seeds", str(seeds)]
+    options += ["--entities", str(entities), "--rounds", str(rounds)]
+    options += ["--minutes", str(minutes)]
+    options += [] if rate is None else ["--rate", str(rate)]
+    options += [] if out is None else ["--out", str(out)]
     options += [] if instances is None else ["--instances", instances]
     options += [] if against is None else ["--against", against]
     options += [word for name in family or [] for word in ("--family", name)]

@@ -20,7 +20,7 @@ from schemas import (
     split_key,
 )
 from schemas.audit_chain import AuditHead
-from twin.card_book import AuditHeadDocument, SinceDocument
+from twin.card_book import AsideDocument, AuditHeadDocument, SinceDocument
 from twin.dedupe import IdChunk, SequenceWindow
 from twin.elements import Period
 from twin.entities import (
@@ -83,6 +83,11 @@ def restore_model(model: Model, documents: Mapping[str, bytes]) -> None:
     for parts, value in by_type.get("suspect", []):
         root = (parts[2], parts[3], parts[0], parts[4])
         model.card_book.suspects[root] = msgspec.json.decode(value, type=SinceDocument).since
+    for parts, value in by_type.get("aside", []):
+        root = (parts[2], parts[3], parts[0], parts[4])
+        model.card_book.aside[root] = msgspec.json.decode(value, type=AsideDocument)
+    for parts, _ in by_type.get("held", []):
+        model.card_book.held[parts[2], parts[3], parts[0], parts[4]] = None
     for parts, value in by_type.get("claim", []):
         claimed = MODEL_OF_KIND[parts[2]].model_validate_json(value)
         assert isinstance(claimed, Event)

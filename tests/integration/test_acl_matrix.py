@@ -150,7 +150,6 @@ def is_topic_right(user: str, topic: str, operation: str) -> bool:
         "Write": writes,
         "Describe": reads or writes,
         "Create": user == "deploy",
-        "Delete": (user, topic) == ("twin", "twin.checkpoints.v1"),
         "DescribeConfigs": sizes,
     }.get(operation, False)
 
