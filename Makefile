@@ -41,9 +41,9 @@ check: $(VENV)/.dev-stamp  ## check format, lint and types
 bench: $(VENV)/.dev-stamp  ## run the benchmarks and print their numbers
 	$(BIN)/python -m bench
 
-chaos: $(VENV)/.dev-stamp  ## kill every role at every fault point: make chaos ROUNDS=20 SEED=1
+chaos: $(VENV)/.dev-stamp  ## kill every role at every fault point: make chaos ROUNDS=20 SEED=1 [SLOW=1]
 	@$(MAKE) --no-print-directory kafka-jars
-	$(BIN)/python -m tests.chaos --rounds $(ROUNDS) --seed $(SEED)
+	$(BIN)/python -m tests.chaos --rounds $(ROUNDS) --seed $(SEED) $(if $(SLOW),--slow)
 
 lock: $(VENV)/.dev-stamp  ## write both lock files again from pyproject.toml
 	$(UV_COMPILE) --group build --output-file requirements.lock
