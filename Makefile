@@ -8,7 +8,6 @@ BIN := $(VENV)/bin
 UPGRADE ?=
 # `make chaos`: how often each point is struck, what the plant and the kills follow from, and the rows that take minutes.
 ROUNDS ?= 20
-SEED ?= 1
 SLOW ?=
 UV_COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --python-version 3.11 \
               --no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(UPGRADE) --quiet
@@ -18,7 +17,7 @@ unexport PYTHONOPTIMIZE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help env demo test check bench chaos lock kafka-jars clean
+.PHONY: help env demo test check bench chaos simulate fuzz lock kafka-jars clean
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,7 +42,13 @@ bench: $(VENV)/.dev-stamp  ## run the benchmarks and print their numbers
 
 chaos: $(VENV)/.dev-stamp  ## kill every role at every fault point: make chaos ROUNDS=20 SEED=1 [SLOW=1]
 	@$(MAKE) --no-print-directory kafka-jars
-	$(BIN)/python -m tests.chaos --rounds $(ROUNDS) --seed $(SEED) $(if $(SLOW),--slow)
+	$(BIN)/python -m tests.chaos --rounds $(ROUNDS) --seed $(or $(SEED),1) $(if $(SLOW),--slow)
+
+simulate: $(VENV)/.dev-stamp  ## run the commit under faults: SEEDS=10000 many seeds, SEED=4711 one again
+	$(BIN)/python -m tests.commit_simulator $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),1000) --first $(or $(FIRST),1))
+
+fuzz: $(VENV)/.dev-stamp  ## send mutated records through ingest and fold: RECORDS=1000000 SEED=1
+	$(BIN)/python -m tests.fuzzing --records $(or $(RECORDS),100000) --seed $(or $(SEED),1)
 
 lock: $(VENV)/.dev-stamp  ## write both lock files again from pyproject.toml
 	$(UV_COMPILE) --group build --output-file requirements.lock

@@ -128,7 +128,7 @@ def _rights() -> str:
         name = f"`{acl.name}…`" if acl.is_prefix else f"`{acl.name}`"
         principals = rights.setdefault((acl.resource, acl.name, name), {})
         principals.setdefault(acl.operation, []).append(acl.principal.removeprefix("User:"))
-    operations = ("Write", "Read", "Create", "Delete", "Describe", "DescribeConfigs")
+    operations = ("Write", "Read", "Create", "Describe", "DescribeConfigs")
     rows = [
         [resource, name, *(", ".join(principals.get(operation, ())) for operation in operations)]
         for (resource, _, name), principals in sorted(rights.items())

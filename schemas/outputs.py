@@ -180,6 +180,7 @@ class SiteStatus(OutputModel):
         unacknowledged_since: since when the oldest card that nobody has acknowledged is open.
         cards_set_aside, set_aside_exposure: risks that have no card because there are as many as open_cards_max of the
             rules allows.
+        questions_waiting: things that happened and wait to be asked about, as while the solver does not answer.
         cards_waiting: risks to be looked at when ingest has caught up; lines_waiting: lines to be projected anew.
         lines_stale: lines that are silent or have a hole in their messages; data_conflicts: systems that contradict each
             other; of those with open cards.
@@ -200,6 +201,7 @@ class SiteStatus(OutputModel):
     cards_set_aside: int
     set_aside_exposure: float
     cards_waiting: int
+    questions_waiting: int
     lines: int
     lines_waiting: int
     lines_stale: int
@@ -272,7 +274,13 @@ class CommandResult(OutputModel):
 
 
 class AuditRecord(OutputModel):
-    """twin.audit.v1: who did what, on what revision, why."""
+    """twin.audit.v1: who did what, on what revision, why.
+
+    Attributes:
+        writer: whose chain it stands in; None in records of versions without chains.
+        sequence: its number there, from 1 without a gap.
+        previous: hash of the record before it; hash: of this one (schemas/audit_chain.py).
+    """
 
     output_id: str
     target_id: str
@@ -283,6 +291,10 @@ class AuditRecord(OutputModel):
     reason: str | None = None
     at: datetime
     details: dict[str, Any]
+    writer: str | None = None
+    sequence: int | None = None
+    previous: str | None = None
+    hash: str | None = None
 
 
 class LedgerRun(OutputModel):

@@ -42,7 +42,6 @@ _OPERATIONS = {
     "Describe": AclOperation.DESCRIBE,
     "DescribeConfigs": AclOperation.DESCRIBE_CONFIGS,
     "Read": AclOperation.READ,
-    "Delete": AclOperation.DELETE,
     "Write": AclOperation.WRITE,
 }
 

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 import structlog
 from confluent_kafka import KafkaException, Message
 
-from schemas import INGESTED_TOPICS, Facts, ForesiteError, Tick
+from schemas import Facts, ForesiteError, Tick
 from schemas.topics import DEAD_LETTERS, FACTS, MACHINE_EVENTS
 from streams.admin import AdminServer, Health
 from streams.batcher import FACTS_ENVELOPE_BYTES, Batch, BatchRules, IngestBatcher
@@ -33,6 +33,7 @@ from streams.input_progress import InputProgress
 from streams.input_reader import InputReader, MemberFenced
 from streams.metrics import Metrics
 from streams.routing import EVERYWHERE, Router
+from streams.site_binding import ingested_topics
 from streams.watchdog import Watchdog
 
 log = structlog.get_logger(__name__)
@@ -183,6 +184,7 @@ class IngestWorker:
                 record_bytes=topic_bytes - FACTS_ENVELOPE_BYTES,
                 clock=settings.clock,
                 topic_prefix=prefix,
+                site_topics=settings.site_topics,
             ),
         )
         self._writer = GaplessWriter(settings.client_config(), topic_bytes)
@@ -198,14 +200,22 @@ class IngestWorker:
             self._settings.client_config(),
             group_id=f"{self._settings.app_id}-ingest",
             instance_id=self._settings.consumer_group_instance_id,
-            topics=[self._prefix + topic for topic in INGESTED_TOPICS],
+            topics=[self._prefix + topic for topic in ingested_topics(self._settings.site_topics)],
             progress=self._progress,
             metrics=self._metrics,
             health=self._health,
             before_giving_up=self._settle,
             stop=self._stop,
-            held_topic=self._prefix + MACHINE_EVENTS if self._settings.clock == "wall" else None,
+            held_topics=self._held_topics(),
         )
+
+    def _held_topics(self) -> list[str]:
+        """What waits at a new assignment: where the wall clock drives, what machines say."""
+        if self._settings.clock != "wall":
+            return []
+        return [
+            self._prefix + site_prefix + MACHINE_EVENTS for site_prefix in ("", *self._settings.site_topics)
+        ]
 
     def _read(self) -> list[Message]:
         """1: the next records. A member that lost its place while the broker was away takes a new one.

@@ -84,6 +84,8 @@ class PrometheusShardMetrics(ShardMetrics):
                     metrics.twin_duplicates.labels(site, which).inc(count)
                 case "late":
                     metrics.twin_late_events.labels(site).inc(count)
+                case "replan_refused":
+                    metrics.twin_replan_refused.labels(site, which).inc(count)
                 case "checkpoint":
                     metrics.twin_checkpoints.labels(site, which).inc(count)
                 case "replan":

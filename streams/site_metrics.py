@@ -31,6 +31,7 @@ class SiteMetrics:
         metrics.cards_unacknowledged_age_seconds_max.labels(site).set(age_s)
         metrics.lines_stale.labels(site).set(status.lines_stale)
         metrics.data_conflicts.labels(site).set(status.data_conflicts)
+        metrics.twin_questions_waiting.labels(site).set(status.questions_waiting)
         metrics.twin_catching_up.labels(site).set(status.is_catching_up)
         self._show_cards(status)
         self._show_entities(status)

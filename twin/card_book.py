@@ -5,7 +5,8 @@ Since when a risk is gone, since when two systems differ, and what became of eac
 
 import msgspec
 
-from schemas import Card, join_key
+from schemas import AuditRecord, Card, join_key
+from schemas.audit_chain import AuditHead, chained, site_writer
 from twin.card_life import LIVE_STATES
 from twin.entities import CommandNote, SiteKey
 from twin.risk import Root
@@ -51,6 +52,17 @@ class AsideDocument(msgspec.Struct):
         return msgspec.json.encode(self)
 
 
+class AuditHeadDocument(msgspec.Struct):
+    """Where the audit chain of a site ends."""
+
+    sequence: int
+    hash: str
+
+    def encode(self) -> bytes:
+        """JSON of the head."""
+        return msgspec.json.encode(self)
+
+
 class CardBook:
     """The cards of a shard.
 
@@ -62,6 +74,7 @@ class CardBook:
         roots_of_cards: card_id of the last episode -> its root.
         suspects: contradictions between systems, and since when; they may settle by themselves.
         commands: (site, command_id) -> what became of it.
+        audit_heads: site -> where the chain of its audit records ends.
     """
 
     def __init__(self, store: DocumentStore) -> None:
@@ -73,6 +86,7 @@ class CardBook:
         self.aside: dict[Root, AsideDocument] = {}
         self.is_held = False
         self.held: dict[Root, None] = {}
+        self.audit_heads: dict[str, AuditHead] = {}
         self._absent: dict[Root, float] = {}
         self._live: dict[str, dict[Root, None]] = {}
 
@@ -163,6 +177,13 @@ class CardBook:
         """A command was answered."""
         self.commands[site_id, command_id] = note
         self._store.put(join_key(site_id, "command", command_id), note)
+
+    def chain(self, site_id: str, record: AuditRecord) -> AuditRecord:
+        """The record as the next one of its site's chain."""
+        linked, head = chained(record, site_writer(site_id), self.audit_heads.get(site_id, AuditHead()))
+        self.audit_heads[site_id] = head
+        self._store.put(join_key(site_id, "audit_head"), AuditHeadDocument(head.sequence, head.hash))
+        return linked
 
     def forget_commands(self, before: float) -> None:
         """Drop what nobody sends again any more."""

@@ -82,6 +82,8 @@ class Proposals:
         session = self._session
         key = (event.site_id, event.proposal_id)
         life, basis = self._book.lives.get(key), self._book.bases.get(key)
+        if basis is not None:
+            session.model.replans.heard(event.site_id)
         if life is not None and (
             life.state not in UNDECIDED
             or basis is None

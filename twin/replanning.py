@@ -1,17 +1,19 @@
 """When the twin asks the solver: what happened is gathered, weighed, and asked about once.
 
 The first thing that happens is asked about at once; what follows within replan_pause_s of a request that reaches over the
-same lines waits for the end of the pause, and is asked about together. Both are decided at points that follow from the
+same lines waits for the end of the pause, and is asked about together. Where requests stay without an answer, because the
+solver is away or because the facts are of hours ago, the next ones wait too, each twice as long. All of it is decided at points that follow from the
 sequence of facts: right after an event, and at ticks. All memory is in replan_book.py.
 """
 
 from schemas import ReplanRequested, join_key, topics
 from twin.model import Model
 from twin.proposal_life import UNDECIDED
-from twin.replan_book import ASKED_KEPT_S, Asked, Note
+from twin.refusal import Refused
+from twin.replan_book import ASKED_KEPT_S, MOST_PENDING, Asked, Note
 from twin.replan_questions import Question, is_worth_asking, question_of
 from twin.replan_requests import STAGES_APART, build_request
-from twin.session import CATCHING_UP_LAG_S, Session
+from twin.session import Session
 
 RUSH_GRACE_S = 3.0
 """Clock seconds after which an order without runs is in a hurry. Shorter: orders that are loaded just before their runs
@@ -146,13 +148,20 @@ class Replanning:
     def _settle(self, *, only_urgent: bool) -> None:
         session = self._session
         pending = self._book.pending()
-        if session.now is None or session.lag_s > CATCHING_UP_LAG_S or not pending:
+        if session.now is None or session.is_behind or not pending:
             return
         questions: list[Question] = []
         waits: list[Note] = []
         for note in pending:
             if only_urgent and not note.is_urgent:
                 waits.append(note)
+                continue
+            if session.now < self._book.waits_until(note.site_id):
+                if (
+                    not self._is_full(note.site_id)
+                    or question_of(session.model, note, session.now) is not None
+                ):
+                    waits.append(note)
                 continue
             if note.trigger == "rush_order" and session.now < note.at + RUSH_GRACE_S:
                 waits.append(note)
@@ -167,7 +176,14 @@ class Replanning:
         self._book.keep_pending(waits)
         for question in questions:
             if is_worth_asking(session.model, question, session.now):
-                self.ask(question)
+                try:
+                    self.ask(question)
+                except Refused as refused:  # nobody asked who could be told: it is counted
+                    session.counters["replan_refused", refused.reason] += 1
+
+    def _is_full(self, site_id: str) -> bool:
+        """Whether so much waits for a solver that is silent that what is over must make room."""
+        return self._book.pending_count(site_id) >= MOST_PENDING // 2
 
     def _is_held_up(self, question: Question) -> bool:
         """Whether it reaches over lines that were asked about a moment ago."""

@@ -19,7 +19,8 @@ from schemas import (
     join_key,
     split_key,
 )
-from twin.card_book import AsideDocument, SinceDocument
+from schemas.audit_chain import AuditHead
+from twin.card_book import AsideDocument, AuditHeadDocument, SinceDocument
 from twin.dedupe import IdChunk, SequenceWindow
 from twin.elements import Period
 from twin.entities import (
@@ -93,6 +94,9 @@ def restore_model(model: Model, documents: Mapping[str, bytes]) -> None:
         model.plant.adopt_claim((parts[0], *parts[2:-1]), claimed)
     for parts, value in by_type.get("command", []):
         model.card_book.commands[parts[0], parts[2]] = msgspec.json.decode(value, type=CommandNote)
+    for parts, value in by_type.get("audit_head", []):
+        found = msgspec.json.decode(value, type=AuditHeadDocument)
+        model.card_book.audit_heads[parts[0]] = AuditHead(found.sequence, found.hash)
     for parts, value in by_type.get("replanning", []):
         model.replans.adopt(parts[0], msgspec.json.decode(value, type=ReplanMemory))
     for parts, value in by_type.get("run_moves", []):

@@ -58,6 +58,7 @@ def site_statuses(
             cards_set_aside=len(aside),
             set_aside_exposure=round(sum(note.exposure for note in aside), 2),
             cards_waiting=held[site_id],
+            questions_waiting=model.replans.pending_count(site_id),
             lines=model.line_count(site_id),
             lines_waiting=dirty[site_id],
             lines_stale=sum(card.kind is CardKind.DATA_STALE for card in open_cards),
