@@ -21,8 +21,8 @@ from streams.simulator import CommittedClock, Factory, FactorySettings
 from streams.sources import record_key
 from tests.unit.broken_records import BROKEN_RECORDS
 
-RECORDS_PER_S: Final = 60.0
-"""A working day of the plant in twenty seconds, a weekend in one. Larger: the twin's own work takes the processor from
+RECORDS_PER_S: Final = 30.0
+"""A working day of the plant in forty seconds, a weekend in two. Larger: the twin's own work takes the processor from
 what is measured; smaller: notify waits for something to tell."""
 
 AHEAD_S: Final = 6 * 3_600.0
