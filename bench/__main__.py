@@ -7,6 +7,7 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 
 from confluent_kafka import KafkaException
 from rich.console import Console
@@ -23,7 +24,9 @@ from bench import (
     latency,
     loop,
     quality,
+    recovery,
     replanning,
+    soak,
     solver,
 )
 from bench.brokers import BenchFailed, Broker, broker
@@ -48,6 +51,8 @@ WITH_BROKER: dict[str, Callable[..., Iterator[Result]]] = {
     "twin": committed.measure,
     "latency": latency.measure,
     "loop": loop.measure,
+    "recovery": recovery.measure,
+    "soak": soak.measure,
 }
 """Benchmarks against Kafka; their plant is made by arithmetic, nothing in it is random."""
 
@@ -57,7 +62,7 @@ TABLE_WIDTH = 130
 
 ORDER = (
     *("fold", "ingest", "twin", "latency", "loop", "detection", "quality", "calibration", "alerts"),
-    *("replanning", "disruptions", "factory", "solver"),
+    *("replanning", "disruptions", "factory", "solver", "recovery", "soak"),
 )
 
 
@@ -83,12 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             notes.print(f"broker: {on.kind} at {on.servers}", highlight=False)
         for name in names:
             try:
-                rows = (
-                    _solver_rows(options)
-                    if name == "solver"
-                    else measure(name, on, quick=options.quick, seed=options.seed)
-                )
-                for row in rows:
+                for row in _rows(name, on, options):
                     results.append(row)
                     if options.json:
                         print(row.to_json(), flush=True)
@@ -111,10 +111,40 @@ def measure(name: str, on: Broker | None, *, quick: bool, seed: int = DEFAULT_SE
     return WITH_BROKER[name](on, machine, quick=quick)
 
 
+def _rows(name: str, on: Broker | None, options: argparse.Namespace) -> Iterator[Result]:
+    """The results of one benchmark, some of which have options of their own."""
+    if name == "solver":
+        return _solver_rows(options)
+    if name == "recovery":
+        assert on is not None
+        machine = this_machine(on.kind)
+        return recovery.measure(
+            on, machine, quick=options.quick, entities=options.entities, rounds=options.rounds
+        )
+    if name == "soak":
+        assert on is not None
+        return soak.measure(
+            on,
+            this_machine(on.kind),
+            quick=options.quick,
+            seed=options.seed,
+            minutes=options.minutes,
+            rate=options.rate,
+            out=options.out,
+        )
+    return measure(name, on, quick=options.quick, seed=options.seed)
+
+
 def _solver_rows(options: argparse.Namespace) -> Iterator[Result]:
-    """The one benchmark with options of its own."""
     chosen = solver.options_of(
-        options.instances, options.family or [], options.time, options.seeds, options.against
+        options.instances,
+        options.family or [],
+        options.time,
+        options.seeds,
+        options.against,
+        peer_seeds=options.peer_seeds,
+        clock=options.clock,
+        every=options.every,
     )
     return solver.measure(this_machine(), quick=options.quick, seed=options.seed, options=chosen)
 
@@ -140,13 +170,27 @@ def _parser() -> argparse.ArgumentParser:
     of_solver.add_argument(
         "--family", action="append", help=f"{', '.join(FAMILIES)}; default: all that are there"
     )
+    of_solver.add_argument("--time", type=float, default=2.0, help="seconds an instance and seed, by --clock")
     of_solver.add_argument(
-        "--time", type=float, default=2.0, help="seconds of wall time an instance and seed"
+        "--clock", choices=["wall", "cpu"], default="wall", help="cpu: processor time, for busy machines"
     )
+    of_solver.add_argument(
+        "--every", type=int, default=1, help="of the instances in order of name, the first of each so many"
+    )
+    of_solver.add_argument("--peer-seeds", type=int, help="seeds that peers are run with; default: all")
     of_solver.add_argument("--seeds", type=int, default=1, help="how many, from --seed on; medians over them")
     of_solver.add_argument(
-        "--against", help=f"{','.join(solver.PEERS)} (default), some of them, or none; at the same wall time"
+        "--against", help=f"{','.join(solver.PEERS)} (default), some of them, or none; at the same time"
     )
+    of_recovery = parser.add_argument_group("recovery")
+    of_recovery.add_argument("--entities", type=int, default=recovery.ENTITIES, help="that the twin holds")
+    of_recovery.add_argument(
+        "--rounds", type=int, default=recovery.ROUNDS, help="kills, after one that warms up"
+    )
+    of_soak = parser.add_argument_group("soak")
+    of_soak.add_argument("--minutes", type=float, default=soak.MINUTES, help="at the even rate")
+    of_soak.add_argument("--rate", type=float, help="events a second; default: half of the maximum")
+    of_soak.add_argument("--out", type=Path, help="folder for soak.ndjson (samples) and soak.svg (the plot)")
     parser.add_argument("--profile", action="store_true", help="profile the pure fold instead of measuring")
     return parser
 

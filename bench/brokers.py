@@ -110,21 +110,31 @@ def roles(settings: Settings, *names: str, core: int | None = None) -> Iterator[
         names: of the roles.
         core: the one CPU that they may use, where the system can hold them to it.
     """
-    given = settings.model_dump(mode="json", exclude_unset=True)
-    told = {f"FORESITE_{name.upper()}": _text(value) for name, value in given.items()}
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("FORESITE_")}
     with (
         TemporaryDirectory(prefix="foresite-bench-") as folder,
-        RoleProcesses(Path(folder), inherited | told) as processes,
+        RoleProcesses(Path(folder), environment_of(settings)) as processes,
     ):
         started = []
         for name in names:
-            process = processes.start(name, (sys.executable, "-m", "streams.cli", name))
+            process = processes.start(name, role_command(name))
             if core is not None and hasattr(os, "sched_setaffinity"):
                 os.sched_setaffinity(process.pid, {core})
             started.append(process)
         yield started
         processes.check()
+
+
+def role_command(name: str) -> tuple[str, ...]:
+    """How an operator starts a role."""
+    return sys.executable, "-m", "streams.cli", name
+
+
+def environment_of(settings: Settings) -> dict[str, str]:
+    """Our environment, with these settings in place of any of our own."""
+    given = settings.model_dump(mode="json", exclude_unset=True)
+    told = {f"FORESITE_{name.upper()}": _text(value) for name, value in given.items()}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("FORESITE_")}
+    return inherited | told
 
 
 def _text(value: object) -> str:

@@ -229,13 +229,21 @@ class Records:
         return records
 
 
-def facts_values(*parts: Iterable[Body]) -> list[list[bytes]]:
-    """What ingest writes for these bodies, part by part: micro-batches of 500 events in one facts partition."""
-    records = Records()
-    batcher = IngestBatcher(Router({}, 1), BatchRules(batch_events=BATCH_EVENTS, clock="events"))
-    values = []
-    for part in parts:
-        batch = batcher.convert(records.of(part))
+class FactsOf:
+    """Bodies as ingest writes them, call by call: micro-batches of 500 events in one facts partition."""
+
+    def __init__(self) -> None:
+        self._records = Records()
+        self._batcher = IngestBatcher(Router({}, 1), BatchRules(batch_events=BATCH_EVENTS, clock="events"))
+
+    def __call__(self, bodies: Iterable[Body]) -> list[bytes]:
+        """Values of the next facts records."""
+        batch = self._batcher.convert(self._records.of(bodies))
         assert not batch.dead_letters, batch.dead_letters[0]
-        values.append([record.value for record in batch.facts])
-    return values
+        return [record.value for record in batch.facts]
+
+
+def facts_values(*parts: Iterable[Body]) -> list[list[bytes]]:
+    """What ingest writes for these bodies, part by part."""
+    facts_of = FactsOf()
+    return [facts_of(part) for part in parts]

@@ -18,6 +18,7 @@ from rich.table import Table
 from schemas import TOPICS, ForesiteError, UsageError
 from streams import (
     acls_cli,
+    audit_cli,
     desk_cli,
     ledger_cli,
     picture_cli,
@@ -59,6 +60,7 @@ recovery_cli.register(app)
 solver_cli.register(app)
 app.add_typer(rules_cli.app, name="rules")
 app.add_typer(acls_cli.app, name="acls")
+app.add_typer(audit_cli.app, name="audit")
 
 MappingFile = Annotated[
     Path | None, typer.Option("--mapping", "-m", help="What the columns of tables mean (YAML); for CSV.")
@@ -238,13 +240,14 @@ def up(
 @app.command()
 def broker() -> None:
     """Run the embedded broker until Ctrl-C. Volatile: it keeps nothing, and proves no guarantee."""
+    from streams.acls import topics_of
     from streams.embedded_broker import EmbeddedBroker
 
     stop = _until_stopped()
     settings = _settings()
     with EmbeddedBroker() as embedded:
-        for topic in TOPICS:
-            embedded.create_topic(settings.topic_prefix + topic)
+        for topic in topics_of(settings):
+            embedded.create_topic(topic)
         sys.stdout.write(
             f"{embedded.bootstrap_servers}\n"
             "Volatile: about 5 MB a partition in memory, gone at the end; transactions isolate nothing.\n"
@@ -283,7 +286,7 @@ def bench(
         typer.Argument(
             metavar="[NAME]...",
             help="fold, ingest, twin, latency, loop, detection, quality, calibration, alerts, replanning, disruptions, "
-            "factory, solver; default: all.",
+            "factory, solver, recovery, soak; default: all.",
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of everything random: same seed, same plants.")] = 1,
@@ -306,6 +309,16 @@ def bench(
     against: Annotated[
         str | None, typer.Option(help="solver: atcs,cp-sat,pyjobshop (default), some of them, or none.")
     ] = None,
+    entities: Annotated[int, typer.Option(min=1_000, help="recovery: that the twin holds.")] = 100_000,
+    rounds: Annotated[int, typer.Option(min=1, help="recovery: kills.")] = 25,
+    minutes: Annotated[float, typer.Option(min=0.1, help="soak: at the even rate.")] = 60.0,
+    rate: Annotated[
+        float | None,
+        typer.Option(help="soak: events a second; default: half of the maximum, measured before."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="soak: keep samples (NDJSON) and plot (SVG) there.")
+    ] = None,
 ) -> None:
     """Measure, and print the figures: how fast, how soon drift is found, how often a card is right.
 
@@ -317,6 +330,10 @@ def bench(
     options += ["--json"] * as_json + ["--quick"] * quick + ["--embedded"] * embedded
     options += [] if kafka is None else ["--kafka", kafka]
     options += ["--time", str(time), "--seeds", str(seeds)]
+    options += ["--entities", str(entities), "--rounds", str(rounds)]
+    options += ["--minutes", str(minutes)]
+    options += [] if rate is None else ["--rate", str(rate)]
+    options += [] if out is None else ["--out", str(out)]
     options += [] if instances is None else ["--instances", instances]
     options += [] if against is None else ["--against", against]
     options += [word for name in family or [] for word in ("--family", name)]

@@ -10,8 +10,9 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import ConfigResource
 from confluent_kafka.admin._resource import ResourceType
 
-from schemas import INGESTED_TOPICS, UsageError
+from schemas import UsageError
 from schemas.topics import DEAD_LETTERS, FACTS, LARGE_RECORD_BYTES
+from streams.site_binding import ingested_topics
 from streams.topic_identity import check_topic_ids
 
 log = structlog.get_logger(__name__)
@@ -54,6 +55,11 @@ class IngestSettings(Protocol):
         ...
 
     @property
+    def site_topics(self) -> Mapping[str, Sequence[str]]:
+        """Prefix of topics -> the sites that their publishers may speak for."""
+        ...
+
+    @property
     def clock(self) -> Literal["wall", "events"]:
         """Who drives the clock."""
         ...
@@ -87,9 +93,8 @@ def check_topics(settings: IngestSettings) -> int:
     prefix = settings.topic_prefix
     cluster = admin.list_topics(timeout=BROKER_WAIT_S)
     known = cluster.topics
-    missing = [
-        prefix + topic for topic in (*INGESTED_TOPICS, DEAD_LETTERS, FACTS) if prefix + topic not in known
-    ]
+    needed = (*ingested_topics(settings.site_topics), DEAD_LETTERS, FACTS)
+    missing = [prefix + topic for topic in needed if prefix + topic not in known]
     if missing:
         raise TopicsMissing(f"no such topic: {', '.join(missing)}. Run `foresite topics create`")
     facts_partitions = len(known[prefix + FACTS].partitions)
@@ -102,7 +107,7 @@ def check_topics(settings: IngestSettings) -> int:
         )
     if cluster.controller_id not in cluster.brokers:
         return TOPIC_BYTES_DEFAULT  # the embedded broker has nobody to ask
-    check_topic_ids(settings.client_config(), admin, settings.app_id, prefix)
+    check_topic_ids(settings.client_config(), admin, settings.app_id, prefix, settings.site_topics)
     return min(TOPIC_BYTES_MAX, *_topics_bytes(admin, prefix + FACTS, prefix + DEAD_LETTERS))
 
 

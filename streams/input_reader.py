@@ -6,7 +6,7 @@ where the group has never committed one, and if what should come next is gone we
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import structlog
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -71,7 +71,7 @@ class InputReader:
         metrics, health: where it tells how it is.
         before_giving_up: called while partitions are still ours and about to go to somebody else.
         stop: ends waiting for a broker.
-        held_topic: full name of the topic that waits until all others have been read once; None: none does.
+        held_topics: full names of the topics that wait until all others have been read once.
     """
 
     def __init__(
@@ -86,9 +86,9 @@ class InputReader:
         health: Health,
         before_giving_up: Callable[[], None],
         stop: threading.Event,
-        held_topic: str | None = None,
+        held_topics: Collection[str] = (),
     ) -> None:
-        self._reference_first = ReferenceFirst(held_topic)
+        self._reference_first = ReferenceFirst(held_topics)
         self._group_id = group_id
         self._is_static = instance_id is not None
         self._progress = progress

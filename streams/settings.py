@@ -155,6 +155,15 @@ class Settings(BaseSettings):
     """Requests that the solver works on at once before it reads no more. Too small: one that a later one supersedes is
     solved for nobody. Too large: memory, some megabytes each, and everything comes later."""
 
+    solver_runs_max: int = Field(default=20_000, ge=100, le=1_000_000)
+    """Runs of a request beyond which the solver answers that it is too large. Too small: large sites get no options. Too
+    large: one request takes memory and minutes, and all others wait for their turns."""
+
+    solver_answer_bytes_max: int = Field(default=6_000_000, ge=100_000, le=7_900_000)
+    """Bytes of an answer; where it is more, options are left out, those of least value first, and it says so. Too small:
+    planners see one way out of many. Too large: more than a record of the topic, or the fact that it comes back in,
+    holds."""
+
     solver_skip: list[Annotated[str, Field(pattern=r"^[0-9]+@[0-9]+$")]] = []
     """Requests that the solver leaves out, as JSON: `["2@1041"]` is the one at offset 1041 of partition 2. For a request
     that stops it by a bug of ours; the log names the position."""

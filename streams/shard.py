@@ -8,6 +8,7 @@ and `close` block and belong to a worker thread. The two meet only in the `Batch
 """
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -131,11 +132,14 @@ class Shard:
         self._retry("take_over", self._fence_and_load)
 
     def _fence_and_load(self) -> None:
+        began = time.monotonic()
         self._open_producer()
+        fenced = time.monotonic()
         fault_point("during_take_over")
         where = f"{self._topics.state}/{self.partition}"
         with self._clients.reader(self._client, "read_committed") as consumer:
             stored = load_state(consumer, self._topics.state, self.partition)
+            read = time.monotonic()
             manifest = stored.manifest
             self._facts_partitions = partition_count(consumer, self._topics.facts)
             if manifest is None:
@@ -149,9 +153,21 @@ class Shard:
                 manifest.vouch_for(self._fold.document_count, self._fold.digest, where)
                 self._facts_mark = manifest.facts_mark
                 self.position = manifest.facts_offset
+            restored = time.monotonic()
             check_continues(consumer, self._topics.facts, self.partition, self.position, self._facts_mark)
+            checked = time.monotonic()
             for records in self._checkpoints.begin(consumer, stored):
                 self._write_records(records)
+        log.info(
+            "shard_loaded",
+            partition=self.partition,
+            documents=len(stored.documents),
+            fence_s=round(fenced - began, 3),
+            read_s=round(read - fenced, 3),
+            restore_s=round(restored - read, 3),
+            check_s=round(checked - restored, 3),
+            checkpoint_s=round(time.monotonic() - checked, 3),
+        )
         self._skipped_offsets = stored.skipped_offsets
         self._uncommitted = _Uncommitted()
         self.committed_position = self.position
@@ -204,6 +220,7 @@ class Shard:
             uncommitted.outputs.extend(outputs)
             uncommitted.causes.extend([record.offset] * len(outputs))
             self._is_sound = True
+            fault_point("after_fold")
         uncommitted.arrived_at.append(record.timestamp_ms / 1000.0)
         uncommitted.acknowledge.append(record.acknowledge)
         self._facts_mark = facts_mark(record.value, record.timestamp_ms)

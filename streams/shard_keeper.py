@@ -52,6 +52,9 @@ class ShardMetrics:
     def failed(self, partition: int) -> None:
         """A shard stopped the worker."""
 
+    def loop_turned(self, late_s: float) -> None:
+        """The event loop got to its turn, so much later than asked for."""
+
 
 @dataclass(slots=True)
 class _Kept:
@@ -61,6 +64,7 @@ class _Kept:
     has_news: asyncio.Event = field(default_factory=asyncio.Event)
     has_room: asyncio.Event = field(default_factory=asyncio.Event)
     is_released: bool = False
+    has_folded: bool = False
     uncommitted_since: float | None = None
     commits: asyncio.Task[None] | None = None
 
@@ -118,6 +122,7 @@ class ShardKeeper:
         """
         async with self._change:
             wanted = sorted(set(partitions) - set(self._kept))
+            log.info("shards_assigned", partitions=wanted)
             self._arriving = {partition: self._new_shard(partition) for partition in wanted}
             results = await asyncio.gather(
                 *(self._take_over_one(shard) for shard in self._arriving.values()), return_exceptions=True
@@ -188,6 +193,9 @@ class ShardKeeper:
         began = time.monotonic()
         kept.shard.apply(record)
         self._metrics.folded(partition, time.monotonic() - began)
+        if not kept.has_folded:
+            kept.has_folded = True
+            log.info("shard_folds", partition=partition, offset=record.offset)
         if kept.uncommitted_since is None:
             kept.uncommitted_since = began
         kept.has_news.set()
@@ -226,6 +234,7 @@ class ShardKeeper:
         batch = kept.shard.swap()
         if batch is None:
             return
+        fault_point("after_swap")
         began = time.monotonic()
         await self._in_thread(kept.shard.write, batch)  # steps 1 to 5
         for acknowledge in batch.acknowledge:  # 6 acknowledge

@@ -15,10 +15,11 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from schemas import Proposal
 from schemas.topics import REPLAN_REQUESTS
 from streams.admin import Health
+from streams.faults import fault_point
 from streams.ingest_setup import kafka_logger
 from streams.metrics import Metrics
 from streams.settings import Settings
-from streams.solver_answers import Unreadable, read_request
+from streams.solver_answers import Unreadable, read_request, refusal
 from streams.solver_desk import Engine, GivenUp, Position, SolverDesk, Turn
 from streams.solver_outbox import Outbox
 from streams.solver_progress import SolverProgress
@@ -73,6 +74,7 @@ class SolverWorker:
     ) -> None:
         self._topic = settings.topic_prefix + REPLAN_REQUESTS
         self._requests_max = settings.solver_requests_max
+        self._runs_max = settings.solver_runs_max
         self._skipped = frozenset(settings.solver_skip)
         self._stop = stop
         self._metrics = metrics
@@ -155,8 +157,17 @@ class SolverWorker:
         if f"{partition}@{offset}" in self._skipped:
             self._refuse(position, "skipped", "skipped by an operator (FORESITE_SOLVER_SKIP)", None)
             return
+        runs = len(request.problem.runs)
+        if runs > self._runs_max:
+            why = (
+                f"the request has {runs:,} runs, and the solver takes {self._runs_max:,} (FORESITE_SOLVER_RUNS_MAX): "
+                "ask about fewer lines"
+            )
+            self._refuse(position, "too_large", why, refusal(request, request.first_revision, why))
+            return
         for ended in self._desk.take(position, request):
             self._give_up(ended)
+        fault_point("after_request")
 
     def _give_up(self, ended: GivenUp) -> None:
         self._progress.done(*ended.position)
@@ -206,9 +217,19 @@ class SolverWorker:
             self._refuse(position, "refused", proposal.error or "", proposal)
             return
         self._count(turn, proposal)
-        self._outbox.send(
-            proposal, None if turn.outcome == "revision" else lambda: self._progress.done(*position)
+        fault_point("before_answer")
+        left_out = self._outbox.send(
+            proposal, None if turn.outcome == "revision" else lambda: self._answered(position)
         )
+        fault_point("after_answer")
+        if left_out:
+            self._metrics.solver_options_left_out.inc(left_out)
+            log.warning("options_left_out", proposal_id=proposal.proposal_id, options=left_out)
+
+    def _answered(self, position: Position) -> None:
+        """The broker has the last revision."""
+        self._progress.done(*position)
+        fault_point("after_answered")
 
     def _count(self, turn: Turn, proposal: Proposal) -> None:
         self._metrics.solver_stage_seconds.labels(stage=proposal.stage).observe(turn.seconds)
@@ -241,6 +262,7 @@ class SolverWorker:
         ]
         if not offsets:
             return
+        fault_point("before_requests_commit")
         try:
             if must_wait:
                 self._consumer.commit(offsets=offsets, asynchronous=False)
@@ -248,6 +270,7 @@ class SolverWorker:
                 self._consumer.commit(offsets=offsets, asynchronous=True)
         except KafkaException as error:  # what is not committed is solved again, with the same answer
             log.warning("offsets_not_committed", error=str(error))
+        fault_point("after_requests_commit")
 
     def _settle(self) -> None:
         """What was sent arrives and is committed, before partitions are given up."""

@@ -28,7 +28,7 @@ HINT_REBUILD = (
     "with the twin stopped, `foresite rebuild` folds it again from a checkpoint and the facts; "
     "`foresite verify` names what differs"
 )
-HINT_PARTITIONS = "the way to migrate is a new facts topic, filled by `foresite ingest` from the inputs"
+HINT_PARTITIONS = "the way to migrate is a new facts topic under a new FORESITE_TOPIC_PREFIX, filled by `foresite ingest` from the inputs"
 HINT_UPGRADE = "start the version of Foresite that wrote it, or a newer one"
 
 

@@ -8,7 +8,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # its stubs hide the second
 
 from schemas import Topic, UsageError
-from schemas.topics import LARGE_RECORD_BYTES, LARGE_TOPICS
+from schemas.topics import CHECKPOINTS, LARGE_RECORD_BYTES, LARGE_TOPICS
 from streams.acls import topics_of
 from streams.settings import Settings
 
@@ -18,6 +18,10 @@ DAY_MS = 86_400_000
 COMPACTION_LAG_MS = 600_000
 """Compaction leaves what is younger alone, and what that supersedes. Too small: a checkpoint, which reads topics as they
 stood at a commit, finds that word gone for a later one and has to begin again. Too large: takes disk."""
+
+CHECKPOINT_SEGMENT_BYTES = 134_217_728
+"""Only closed segments are compacted, so about so much of checkpoints that have expired stays on disk, a partition. Too
+small: many files; too large: disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,8 @@ def topic_config(topic: Topic) -> dict[str, str]:
         config["retention.ms"] = "-1" if topic.retention_days is None else str(topic.retention_days * DAY_MS)
     else:
         config["min.compaction.lag.ms"] = str(COMPACTION_LAG_MS)
+    if topic.name == CHECKPOINTS:
+        config["segment.bytes"] = str(CHECKPOINT_SEGMENT_BYTES)
     if topic.name in LARGE_TOPICS:
         config["max.message.bytes"] = str(LARGE_RECORD_BYTES)
     return config

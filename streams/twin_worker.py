@@ -39,6 +39,10 @@ FAILED_STOP_TIMEOUT_S = 10.0
 """The same after a failure, where only other shards' last commits are worth waiting for."""
 
 
+BEAT_S = 1.0
+"""Between two signs of life."""
+
+
 async def serve(
     settings: Settings,
     kind: FoldKind,
@@ -62,7 +66,7 @@ async def serve(
     """
     health = Health() if health is None else health
     _require_codecs()
-    beating = asyncio.create_task(_beat(health), name="twin-beat")
+    beating = asyncio.create_task(_beat(health, metrics or ShardMetrics()), name="twin-beat")
     try:
         health.not_ready("kafka", "Kafka has not answered yet")
         if not await _topics_ready(settings, stop):
@@ -97,11 +101,14 @@ async def _serve(app: TwinApp, stop: asyncio.Event, on_failure: Callable[[], obj
         raise app.crash_reason
 
 
-async def _beat(health: Health) -> None:
-    """Say each second that the loop turns, also while Kafka is away."""
+async def _beat(health: Health, metrics: ShardMetrics) -> None:
+    """Say each second that the loop turns, also while Kafka is away, and how late it does."""
+    clock = asyncio.get_running_loop().time
     while True:
         health.beat()
-        await asyncio.sleep(1.0)
+        due = clock() + BEAT_S
+        await asyncio.sleep(BEAT_S)
+        metrics.loop_turned(max(0.0, clock() - due))
 
 
 async def _watch_shards(app: TwinApp, health: Health) -> None:
@@ -153,6 +160,7 @@ def run(
             return 1
         return 0
 
+    log.info("twin_starting")
     gc.set_threshold(ALLOCATIONS_PER_COLLECTION, 20, 100)
     return asyncio.run(main())
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from schemas import TOPICS
+from streams.acls import topics_of
 from streams.embedded_broker import EmbeddedBroker
 from streams.role_processes import RoleProcesses
 from streams.settings import Settings
@@ -46,8 +46,8 @@ def run_up(settings: Settings, *, embedded: bool, stop: threading.Event, console
         _keep_up(settings.kafka, settings, roles, stop, console)
         return
     with EmbeddedBroker() as broker:
-        for topic in TOPICS:
-            broker.create_topic(settings.topic_prefix + topic)
+        for topic in topics_of(settings):
+            broker.create_topic(topic)
         console.print(
             f"Embedded broker on {broker.bootstrap_servers}: volatile, all is gone when it stops. "
             "To keep things: foresite up --kafka HOST:PORT",

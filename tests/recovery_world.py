@@ -86,9 +86,17 @@ class RecoveryWorld:
         producer.produce(self.topics.prefix + OUTPUT_TOPIC, key="k", value=b"{}", headers=headers)
         assert 0 == producer.flush(10)
 
-    def taken_over(self, kind: FoldKind = TOY) -> Shard:
+    def taken_over(self, kind: FoldKind = TOY, kept: int = 14) -> Shard:
         """A new owner."""
-        shard = Shard(0, self.client, self.transactional_id, self.topics, kind, lambda _p, _o: True)
+        shard = Shard(
+            0,
+            self.client,
+            self.transactional_id,
+            self.topics,
+            kind,
+            lambda _p, _o: True,
+            checkpoints_kept=kept,
+        )
         shard.take_over()
         return shard
 

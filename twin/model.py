@@ -51,6 +51,7 @@ class Model:
         self.graph = PlantGraph(self.store)
         self.links = Links(self)
         self.lines: dict[SiteKey, Line] = {}
+        self._line_counts: dict[str, int] = {}  # no line is ever dropped
         self.runs: dict[SiteKey, Run] = {}
         self.line_of_run: dict[SiteKey, Line] = {}
         self.feeders: dict[SiteKey, dict[SiteKey, None]] = {}  # run -> runs that feed it
@@ -88,8 +89,13 @@ class Model:
         if line is None:
             line = Line(site_id, line_id, LineState(), join_key(site_id, "line_state", line_id))
             self.lines[site_id, line_id] = line
+            self._line_counts[site_id] = self._line_counts.get(site_id, 0) + 1
             self.graph.set_node("line", site_id, line_id, line_id)
         return line
+
+    def line_count(self, site_id: str) -> int:
+        """Lines of a site."""
+        return self._line_counts.get(site_id, 0)
 
     def put_line(self, event: LineUpserted) -> Line:
         """Take over what a line is; its edges follow."""

@@ -10,8 +10,8 @@ import structlog
 from confluent_kafka import Consumer, KafkaException, Message
 from pydantic import ValidationError
 
-from schemas import Card, ForesiteError, UsageError
-from schemas.topics import CARDS
+from schemas import Card, ForesiteError, SiteStatus, UsageError
+from schemas.topics import CARDS, SITES
 from streams.admin import Health
 
 log = structlog.get_logger(__name__)
@@ -91,6 +91,22 @@ def read_card(value: bytes, partition: int, offset: int) -> Card:
         raise CardUnreadable(
             f"{CARDS}/{partition} at {offset}: {'.'.join(map(str, first['loc']))}: {first['msg']}. A newer twin wrote "
             "it: start the same version of notify"
+        ) from None
+
+
+def read_status(value: bytes) -> SiteStatus:
+    """How a site stands, from a record.
+
+    Raises:
+        CardUnreadable: this version does not know it.
+    """
+    try:
+        return SiteStatus.model_validate_json(value)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise CardUnreadable(
+            f"{SITES}: {where}: {first['msg']}. A newer twin wrote it: start the same version of notify"
         ) from None
 
 

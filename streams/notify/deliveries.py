@@ -13,6 +13,7 @@ from uuid import uuid4
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from schemas import CardNotices, ForesiteError
+from streams.faults import fault_point
 from streams.notify.pages import NoticeChange
 from streams.partition_reader import read_to_end, reader, watermarks
 
@@ -89,6 +90,7 @@ class DeliveriesWriter:
                 partition=partition,
                 headers=None if notices is None else _headers(notices),
             )
+        fault_point("during_note")
         if offsets:
             self._call(lambda: producer.send_offsets_to_transaction(offsets, group, BROKER_WAIT_S))
         self._call(lambda: producer.commit_transaction(BROKER_WAIT_S))

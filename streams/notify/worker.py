@@ -13,17 +13,18 @@ from datetime import UTC, datetime, timedelta
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from schemas.topics import CARDS, DELIVERIES
+from schemas.topics import CARDS, DELIVERIES, SITES
 from streams.admin import Health
 from streams.faults import fault_point
 from streams.ingest_setup import kafka_logger
 from streams.metrics import Metrics
-from streams.notify.cards_topic import published_at, read_card, wait_for_topics
+from streams.notify.cards_topic import published_at, read_card, read_status, wait_for_topics
 from streams.notify.config import NotifyConfig
 from streams.notify.deliveries import DeliveriesWriter, load_notices
 from streams.notify.desk import Desk
 from streams.notify.sinks import Sink
 from streams.settings import Settings
+from streams.topic_follower import topic_follower
 
 log = structlog.get_logger(__name__)
 
@@ -74,7 +75,9 @@ class NotifyWorker:
         self._client = settings.client_config()
         self._cards_topic = settings.topic_prefix + CARDS
         self._deliveries_topic = settings.topic_prefix + DELIVERIES
+        self._sites_topic = settings.topic_prefix + SITES
         self._settings = settings
+        self._clock = clock
         self._sinks = sinks
         self._stop = stop
         self._metrics = metrics
@@ -86,7 +89,9 @@ class NotifyWorker:
             clock=clock,
             plant_now=(lambda card: card.as_of) if settings.clock == "events" else (lambda _: clock()),
             max_age=timedelta(hours=settings.notify_max_age_h),
+            is_wall_clock=settings.clock == "wall",
         )
+        self._sites: Consumer | None = None
         self._next_offsets: dict[int, int] = {}
         self._is_behind = False  # offsets are read and not committed
         self._is_paused = self._is_embedded = self._is_ended = False
@@ -121,6 +126,9 @@ class NotifyWorker:
             if found is None:
                 return
             self._is_embedded = found.is_embedded
+            if wait_for_topics(self._consumer, [self._sites_topic], self._stop, self._health) is None:
+                return
+            self._sites = topic_follower(self._settings, SITES)
             self._writer = DeliveriesWriter(
                 self._client,
                 self._deliveries_topic,
@@ -141,15 +149,21 @@ class NotifyWorker:
                 sink.stop(0.0)
             self._is_ended = True  # nothing more is noted while leaving the group
             self._consumer.close()
+            if self._sites is not None:
+                self._sites.close()
 
     def _turn(self) -> None:
         self._health.beat()
         for message in self._consumer.consume(READ_CARDS_MAX, READ_WAIT_S):  # 1 read
             self._take(message)
+            fault_point("after_cards")
+        self._hear_sites()
         if self._desk.take_attempts():  # 2 take what was tried
             fault_point("after_send")
         self._note()  # 3 note
         self._desk.dispatch()  # 4 hand over
+        if self._desk.flying_count:
+            fault_point("after_dispatch")
         self._pause_or_resume()
         self._look()
 
@@ -159,15 +173,38 @@ class NotifyWorker:
             self._broken(error)
             return
         assert partition is not None
+        assert offset is not None
         if error is not None:
             self._desk.caught_up(partition)
+            self._desk.old_news.read(partition, offset)  # markers of transactions stand behind the last card
             return
-        assert offset is not None
         value = message.value()
         if value is not None:
             self._desk.card_changed(partition, read_card(value, partition, offset), published_at(message))
         self._next_offsets[partition] = offset + 1
+        self._desk.old_news.read(partition, offset + 1)
         self._is_behind = True
+
+    def _hear_sites(self) -> None:
+        """Learn from twin.sites.v1 where the twin has caught up, and how far the cards must be read then."""
+        assert self._sites is not None
+        old_news = self._desk.old_news
+        for message in self._sites.consume(READ_CARDS_MAX, 0.0):
+            value = message.value()
+            if message.error() is not None or value is None:
+                continue  # it reconnects by itself
+            status = read_status(value)
+            if old_news.status(status, published_at(message)):
+                old_news.read_up_to(status.site_id, self._ends())
+        for site_id in old_news.settle(self._clock()):
+            log.info("caught_up", site_id=site_id)
+
+    def _ends(self) -> dict[int, int]:
+        """Where the cards of each partition end now."""
+        return {
+            here.partition: self._consumer.get_watermark_offsets(here, timeout=BROKER_WAIT_S)[1]
+            for here in self._consumer.assignment()
+        }
 
     def _broken(self, error: KafkaError) -> None:
         if error.fatal():
@@ -238,7 +275,8 @@ class NotifyWorker:
 
     def _pause_or_resume(self) -> None:
         # Not while catching up: nothing leaves before that, so it would never be less.
-        is_full = self._desk.waiting_count >= WAITING_MAX and not self._desk.is_catching_up
+        is_reading_on = self._desk.is_catching_up or bool(self._desk.old_news.sites)
+        is_full = self._desk.waiting_count >= WAITING_MAX and not is_reading_on
         if is_full == self._is_paused:
             return
         assigned = self._consumer.assignment()

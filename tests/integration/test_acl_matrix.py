@@ -327,9 +327,8 @@ def topic_administration(admin: AdminClient) -> dict[str, dict[str, bool]]:
         "Alter": admin.create_partitions([NewPartitions(topic, 5) for topic in topics], validate_only=True),
         "DescribeConfigs": admin.describe_configs(configs),
         "AlterConfigs": admin.incremental_alter_configs(changes, validate_only=True),
-        "Delete": admin.delete_topics(topics),  # for real: nobody may
     }
-    return {
+    rights = {
         operation: {
             getattr(key, "name", key): is_done(
                 future, KafkaError.TOPIC_ALREADY_EXISTS, KafkaError.INVALID_PARTITIONS
@@ -338,6 +337,18 @@ def topic_administration(admin: AdminClient) -> dict[str, dict[str, bool]]:
         }
         for operation, futures in asked.items()
     }
+    return {**rights, "Delete": deletes(admin, topics)}
+
+
+def deletes(admin: AdminClient, topics: list[str]) -> dict[str, bool]:
+    """Whether records may be deleted, asked for none of them; and whether a whole topic may, for real."""
+    asked = admin.delete_records([TopicPartition(topic, 0, 0) for topic in topics])
+    allowed = {
+        place.topic: is_done(future, KafkaError.POLICY_VIOLATION, KafkaError.OFFSET_OUT_OF_RANGE)
+        for place, future in asked.items()
+    }
+    denied = [topic for topic, is_allowed in allowed.items() if not is_allowed]
+    return allowed | {topic: is_done(future) for topic, future in admin.delete_topics(denied).items()}
 
 
 def group_rights(admin: AdminClient, group: str) -> dict[str, bool]:
