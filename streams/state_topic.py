@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import msgspec
 import orjson
 from confluent_kafka import Consumer
 
@@ -46,8 +47,7 @@ def unsealed(value: bytes) -> dict[str, Any]:
     fields = orjson.loads(value)
     if not isinstance(fields, dict):
         raise ValueError("it is no JSON object")
-    check = fields.pop("check", None)
-    if check != zlib.crc32(orjson.dumps(fields)):
+    if "check" in fields and fields.pop("check") != zlib.crc32(orjson.dumps(fields)):  # early versions wrote none
         raise ValueError("its checksum does not fit")
     return fields
 
@@ -86,8 +86,9 @@ class Manifest:
             StateCorrupt: it is not a manifest.
         """
         try:
-            return cls(**unsealed(value))
-        except (ValueError, TypeError) as error:
+            # What a newer version has added is its own affair.
+            return msgspec.convert(unsealed(value), type=cls)
+        except (ValueError, msgspec.ValidationError) as error:
             raise StateCorrupt(
                 f"manifest of {len(value)} bytes cannot be read ({error}): {HINT_REBUILD}"
             ) from error

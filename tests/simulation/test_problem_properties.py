@@ -8,7 +8,7 @@ from hypothesis import given
 from solvers.problem import Problem, ProblemInvalid
 from tests.folding import Folded
 from tests.hold_by_hand import hold, ready_at, ships_at
-from tests.simulation.test_twin_properties import STEPS, Step, begun, histories, take
+from tests.living_plant import STEPS, Step, begun, histories, take
 from twin import Twin
 from twin.circles import circles
 from twin.lookahead import assess_order, project_line

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twin.calendar import CalendarDescription, DatedSpan, WeekSpan, WorkCalendar
+from twin.calendar import (
+    HORIZON_WEEKS,
+    CalendarDescription,
+    DatedSpan,
+    Interval,
+    WeekSpan,
+    WorkCalendar,
+)
+from twin.shifts import WeeklyPattern
 
 BERLIN = "Europe/Berlin"
 HOUR = 3600.0
@@ -272,6 +280,26 @@ def test_years_of_work_are_walked_exactly() -> None:
     assert monday + 521 * 7 * DAY + HOUR == calendar.add_work(monday, 521 * 80 * HOUR + HOUR)
     assert monday == calendar.subtract_work(monday + 521 * 7 * DAY + HOUR, 521 * 80 * HOUR + HOUR)
     assert 521 * 80 * HOUR == calendar.work_between(monday, monday + 521 * 7 * DAY)
+
+
+def test_decades_are_laid_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run planned with a trillion pieces ends in forty years, and each event of its line asks when."""
+    calendar = WorkCalendar(TWO_SHIFTS)
+    laid_out: list[int] = []
+    lay_out = WeeklyPattern.intervals_of_week
+
+    def counting(pattern: WeeklyPattern, week: int) -> list[Interval]:
+        laid_out.append(week)
+        return lay_out(pattern, week)
+
+    monkeypatch.setattr(WeeklyPattern, "intervals_of_week", counting)
+    start = at("2026-03-02T06:00")
+    first = calendar.add_work(start, 40 * 52 * 80 * HOUR)
+    once = len(laid_out)
+
+    assert first == calendar.add_work(start, 40 * 52 * 80 * HOUR)
+    assert 2_000 < once < 2_600
+    assert len(laid_out) - once <= 3 * HORIZON_WEEKS
 
 
 @pytest.mark.parametrize(
