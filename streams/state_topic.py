@@ -47,7 +47,9 @@ def unsealed(value: bytes) -> dict[str, Any]:
     fields = orjson.loads(value)
     if not isinstance(fields, dict):
         raise ValueError("it is no JSON object")
-    if "check" in fields and fields.pop("check") != zlib.crc32(orjson.dumps(fields)):  # early versions wrote none
+    if "check" in fields and fields.pop("check") != zlib.crc32(
+        orjson.dumps(fields)
+    ):  # early versions wrote none
         raise ValueError("its checksum does not fit")
     return fields
 
