@@ -24,6 +24,10 @@ UNCOMMITTED_RECORDS_MAX = 256
 """Folding waits when a shard is so many facts records ahead of its last commit. Too small: a slow commit stops the
 fold. Too large: an outage of the broker fills the memory (a record holds up to 500 events)."""
 
+STALLED_S = 10.0
+"""What was folded and waits for its commit so long makes the worker not ready. Too small: a broker that restarts shows;
+too large: so long nobody is told that cards are late."""
+
 RELEASE_TIMEOUT_S = 15.0
 """How long a shard may take for its last commit before it is let go as it is. Must be well below both the group's
 rebalance timeout and the 30 s a container gets to stop."""
@@ -112,7 +116,13 @@ class ShardKeeper:
         if not assigned:
             return "no partition of the facts is assigned to this worker"
         loading = [partition for partition in assigned if partition not in self._kept]
-        return f"partitions {loading} are being loaded" if loading else None
+        if loading:
+            return f"partitions {loading} are being loaded"
+        for partition in assigned:
+            kept = self._kept[partition]
+            if (waiting_s := kept.uncommitted_s()) > STALLED_S:
+                return f"partition {partition} could not commit for {waiting_s:.0f} s: {kept.shard.trouble}"
+        return None
 
     async def take_over(self, partitions: Iterable[int]) -> None:
         """Become the owner of exactly these partitions: fence and load each, then start its commits.

@@ -102,7 +102,11 @@ def _run(lanes: Sequence[Lane], load: Load, report: Report, say: Say, deadline: 
     said = time.monotonic()
     while not all(lane.is_done for lane in lanes):
         for lane in lanes:
+            known = len(lane.deaths)
             lane.step()
+            for death in lane.deaths[known:]:
+                if death.failure:
+                    say(f"FAILED: {death.kill}: {death.failure}")
             if time.monotonic() > deadline and lane.is_longer:
                 report.is_cut_short = True
                 lane.cut_short()

@@ -15,7 +15,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_every_fault_point_is_struck_once_a_round() -> None:
-    planned = {point for points in POINTS_OF_ROLE.values() for point in points}
+    # Web keeps nothing that could be lost with it; its points are struck by tests/integration/test_web_kafka.py.
+    planned = {point for role, points in POINTS_OF_ROLE.items() if role != "web" for point in points}
     struck = {point for points in POINTS.values() for point in points} - {ANYWHERE}
 
     assert planned == struck
