@@ -13,11 +13,14 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from schemas import Facts, SiteStatus, Tick, topics
+from schemas import TOPICS, Facts, SiteStatus, Tick, topics
 from streams.replay import ENDED
 from streams.settings import Settings
 from streams.topic_admin import create_topics
 from streams.twin_app import FETCH_BYTES_MAX, STREAM_BUFFER_RECORDS
+from streams.twin_fold import TWIN
+from streams.twin_worker import shard_topics
+from streams.verify import verify
 from tests.backlog_plant import as_facts, story
 from tests.folding import fold_all
 from tests.notify_plant import SECRET, Receiver, receiver
@@ -155,7 +158,10 @@ def test_hours_of_facts_are_folded_and_told_as_they_stand_at_their_end(kafka: st
     ]
     requests = messages(settings, topics.REPLAN_REQUESTS)
     alone, outputs, _ = fold_all(records)
+    compacted = [name for name, topic in TOPICS.items() if topic.cleanup == "compact"]
+    report = verify(settings.client_config(), shard_topics(settings), TWIN, compacted)
 
+    assert report.is_equal, str(report)
     assert Counter() == told_of_the_past
     assert Counter({("M1", "raised"): 1, ("M3", "raised"): 1}) == at_work.told, at_work.explain()
     assert ["M2"] == [card.card_id.split("/")[3] for card in on_topic.values() if card.state in ENDED]
