@@ -8,6 +8,7 @@ import ast
 import importlib
 import inspect
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
 from typing import Any
 
@@ -86,12 +87,18 @@ LIMITS: dict[str, tuple[Limit, ...]] = {
         Limit("notes that wait to be asked about", "twin.replan_book.MOST_PENDING", "twin_replan_requests", "further ones are not noted: the first ones reach over the same lines"),
         Limit("lines of a problem", "twin.problem_scope.MOST_LINES", "twin_replan_requests", "those further away are left out"),
         Limit("bytes of a request", "twin.replan_requests.MOST_BYTES", "twin_replan_requests", "lines are left out, those hit last", "tests/unit/test_replanning.py"),
+        Limit("a line that alone is more than a request holds", "twin.replan_requests.MOST_BYTES", "twin_replan_refused", "not asked about; a command is refused `too_large`", "tests/unit/test_solver_limits.py"),
+        Limit("requests of a site without an answer", "twin.replan_book.UNANSWERED_FREE", "twin_questions_waiting", "the next ones wait, each twice as long, and are asked together; what is over by then is not", "tests/unit/test_solver_limits.py"),
+        Limit("runs of a request that the solver takes", "FORESITE_SOLVER_RUNS_MAX", "solver_refused", "answered without options and with the reason, `too_large`", "tests/integration/test_solver_worker.py"),
+        Limit("bytes of an answer", "FORESITE_SOLVER_ANSWER_BYTES_MAX", "solver_options_left_out", "options of least value are left out, and the answer says so", "tests/integration/test_solver_worker.py"),
+        Limit("keys of an answer that comes back", "streams.batcher.ANSWER_KEYS_MAX", "ingest_dead_letters", "dead letter `size`"),
         Limit("requests worked on at once", "FORESITE_SOLVER_REQUESTS_MAX", "solver_queue", "no more are read"),
         Limit("superseded requests remembered", "streams.solver_desk.SUPERSEDED_KEPT", "solver_cancelled", "the oldest is forgotten, and solved for nobody where it comes late"),
         Limit("options of an answer", "solvers.board.MOST_OPTIONS", "solver_options", "those of least value are left out"),
     ),
     "What is told": (
         Limit("notices that wait", "streams.notify.worker.WAITING_MAX", "notify_waiting", "no more cards are read"),
+        Limit("time that letters of a site wait while the twin catches up", "streams.notify.old_news.HELD_MAX", "notify_held_sites", "told as it stands", "tests/unit/test_old_news.py"),
         Limit("letters handed to a sink", "streams.notify.sinks.QUEUE_LETTERS", "notify_waiting", "the desk keeps them; other sinks go on"),
         Limit("cards in a digest", "streams.notify.desk.DIGEST_CARDS_MAX", "notify_deliveries", "the rest is the next digest"),
         Limit("outcomes kept of a card", "schemas.notices.OUTCOMES_KEPT", "notify_deliveries", "the oldest goes"),
@@ -208,7 +215,11 @@ def _comment(module: Any, line: int) -> str:
 
 
 def _number(value: Any) -> str:
-    return f"{value:,}" if isinstance(value, int) else f"{value:,g}"
+    if isinstance(value, timedelta):
+        return f"{value.total_seconds():,.0f} s"
+    return (
+        f"{value:,}" if isinstance(value, int) else f"{value:,.0f}" if value == int(value) else f"{value:g}"
+    )
 
 
 @cache

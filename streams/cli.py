@@ -28,9 +28,11 @@ from streams import (
     rules_cli,
     solver_cli,
 )
+from streams.cli_options import AsJson, Kafka
 from streams.notify import cli as notify_cli
 from streams.settings import Settings
 from streams.times import moment
+from streams.web import cli as web_cli
 
 app = typer.Typer(
     name="foresite",
@@ -50,6 +52,7 @@ app.add_typer(topics_app, name="topics")
 app.add_typer(desk_cli.app, name="card")
 app.add_typer(proposal_cli.app, name="proposal")
 app.add_typer(notify_cli.app, name="notify")
+app.add_typer(web_cli.app, name="web")
 picture_cli.register(app)
 ledger_cli.register(app)
 plan_cli.register(app)
@@ -59,10 +62,6 @@ app.add_typer(rules_cli.app, name="rules")
 app.add_typer(acls_cli.app, name="acls")
 app.add_typer(audit_cli.app, name="audit")
 
-Kafka = Annotated[
-    str | None, typer.Option("--kafka", metavar="HOST:PORT", help="Bootstrap servers. [FORESITE_KAFKA]")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print NDJSON for machines.")]
 MappingFile = Annotated[
     Path | None, typer.Option("--mapping", "-m", help="What the columns of tables mean (YAML); for CSV.")
 ]
@@ -262,30 +261,22 @@ def broker() -> None:
 def ingest(kafka: Kafka = None) -> None:
     """Run the ingest role: validate raw events, write facts and dead letters."""
     from streams.ingest import run
+    from streams.logs import configure_role
 
     settings = _settings(kafka)
-    _log_as("ingest", settings)
+    configure_role("ingest", settings)
     raise typer.Exit(run(settings, admin_host=settings.admin_host, admin_port=settings.admin_port))
 
 
 @app.command()
 def twin(kafka: Kafka = None) -> None:
     """Run the twin role: fold facts into the live model, put out cards, signals and projections."""
+    from streams.logs import configure_role
     from streams.twin_role import run
 
     settings = _settings(kafka)
-    _log_as("twin", settings)
+    configure_role("twin", settings)
     raise typer.Exit(run(settings))
-
-
-def _log_as(role: str, settings: Settings) -> None:
-    from importlib.metadata import version
-
-    from streams import logs
-
-    logs.configure(
-        role=role, version=version("foresite"), level=settings.log_level, log_format=settings.log_format
-    )
 
 
 @app.command()

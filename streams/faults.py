@@ -53,11 +53,15 @@ NOTIFY_POINTS = ("after_cards", "during_note", "after_note", "after_dispatch", "
 """After cards were read; inside the transaction that notes what is to be told, and behind it; after it was handed to its
 sink; and between its leaving and noting what became of it."""
 
+WEB_POINTS = ("before_command", "after_command")
+"""Before a posted command is produced, and between its delivery and the answer to whoever posted it."""
+
 POINTS_OF_ROLE = {
     "ingest": (*INGEST_POINTS, *TICK_POINTS),
     "twin": TWIN_POINTS,
     "solver": SOLVER_POINTS,
     "notify": NOTIFY_POINTS,
+    "web": WEB_POINTS,
 }
 """Every point, by the role that passes it."""
 

@@ -21,7 +21,7 @@ PREFIX = "foresite"
 LABELS = frozenset(
     {
         *("role", "site", "topic", "source_topic", "stage", "kind", "reason", "outcome", "severity", "sink"),
-        "trigger",
+        *("trigger", "route"),
     }
 )
 
@@ -45,7 +45,7 @@ _BATCH_BUCKETS = (1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 200.0, 300.0, 400.0, 5
 
 
 class Metrics:
-    """The metrics that every role has, and those of ingest, the twin, its cards, notify and the solver.
+    """The metrics that every role has, and those of ingest, the twin, its cards, notify, the solver and web.
 
     Attributes:
         registry: holds them and nothing else; made here unless one is given.
@@ -61,6 +61,7 @@ class Metrics:
         self._define_cards()
         self._define_notify()
         self._define_solver()
+        self._define_web()
         self.build_info.labels(version("foresite"), "unknown", str(SCHEMA_VERSION)).set(1)
 
     def _define_common(self) -> None:
@@ -267,6 +268,35 @@ class Metrics:
         )
         self.solver_warm_up_seconds = self._gauge(
             "solver_warm_up_seconds", "Time that the last warm-up took; long where nothing was in the cache."
+        )
+
+    def _define_web(self) -> None:
+        self.http_requests = self._counter(
+            "http_requests", "Requests answered, by what became of them.", "route", "outcome"
+        )
+        self.http_request_seconds = self._histogram(
+            "http_request_seconds", "Time of one request, streams left out.", _WAIT_BUCKETS, "route"
+        )
+        self.http_requests_in_progress = self._gauge(
+            "http_requests_in_progress", "Requests that are being answered, streams left out."
+        )
+        self.stream_clients = self._gauge("stream_clients", "Clients of the stream.")
+        self.stream_events = self._counter("stream_events", "Documents put on the stream, each counted once.")
+        self.stream_clients_dropped = self._counter(
+            "stream_clients_dropped", "Clients of the stream that were let go or not taken.", "reason"
+        )
+        self.sign_in_failures = self._counter("sign_in_failures", "Sign-ins that failed.", "reason")
+        self.view_age_seconds = self._gauge(
+            "view_age_seconds", "Age of the picture that web serves: now less the plant's time of it.", "site"
+        )
+        self.view_documents = self._gauge("view_documents", "Documents of a topic that web keeps.", "topic")
+        self.view_documents_dropped = self._gauge(
+            "view_documents_dropped",
+            "Documents that web left out because of its limits, since its start.",
+            "topic",
+        )
+        self.commands = self._counter(
+            "commands", "Commands posted, by what became of them.", "kind", "outcome"
         )
 
     def watch_readiness(self, role: str, is_ready: Callable[[], bool]) -> None:

@@ -138,6 +138,7 @@ def rebuild(
         if writer is not None:
             for first in range(0, len(records), RECORDS_PER_TRANSACTION):
                 writer.write(records[first : first + RECORDS_PER_TRANSACTION])
+            FencedWriter(client, transactional_id)  # returns when what was committed is visible
             again = load_state(consumer, topics.state, partition)
             assert again.manifest is not None
             again.manifest.vouch_for(

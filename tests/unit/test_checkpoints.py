@@ -22,7 +22,7 @@ def broker() -> Iterator[EmbeddedBroker]:
 
 @pytest.fixture
 def world(broker: EmbeddedBroker) -> RecoveryWorld:
-    return RecoveryWorld(broker)
+    return RecoveryWorld.in_memory(broker)
 
 
 def days(stored: list[StoredCheckpoint]) -> list[tuple[int, str | None]]:

@@ -9,10 +9,9 @@ from schemas.errors import StateCorrupt, UsageError
 from streams.checkpoints import checkpoint_records
 from streams.embedded_broker import EmbeddedBroker
 from streams.facts_log import FactsGone
-from streams.fold import FoldKind
-from streams.rebuild import Rebuilt, rebuild
+from streams.rebuild import rebuild
 from tests.recovery_world import DAY_EVENTS, RecoveryWorld, toy
-from tests.toy_fold import OUTPUT_TOPIC, TOY
+from tests.toy_fold import TOY
 
 
 @pytest.fixture(scope="module")
@@ -24,26 +23,11 @@ def broker() -> Iterator[EmbeddedBroker]:
 @pytest.fixture
 def world(broker: EmbeddedBroker) -> RecoveryWorld:
     """Three days, a checkpoint each, the last one at offset 3 of 5."""
-    made = RecoveryWorld(broker)
+    made = RecoveryWorld.in_memory(broker)
     shard = made.taken_over()
     for events in (100, DAY_EVENTS, DAY_EVENTS, 10, 10):
         made.fold(shard, made.log(events))
     return made
-
-
-def mended(
-    world: RecoveryWorld, *, kind: FoldKind = TOY, is_forced: bool = False, is_dry_run: bool = False
-) -> Rebuilt:
-    return rebuild(
-        world.client,
-        world.topics,
-        kind,
-        world.transactional_id,
-        lambda: [world.topics.prefix + OUTPUT_TOPIC],
-        0,
-        is_forced=is_forced,
-        is_dry_run=is_dry_run,
-    )
 
 
 def flipped(world: RecoveryWorld) -> None:
@@ -91,10 +75,10 @@ def test_damage_is_refused_at_the_take_over_and_mended(
     with pytest.raises(StateCorrupt, match="foresite rebuild"):
         world.taken_over()
 
-    planned = mended(world, is_dry_run=True)
+    planned = world.rebuild(is_dry_run=True)
     with pytest.raises(StateCorrupt):
         world.taken_over()
-    done = mended(world)
+    done = world.rebuild()
 
     assert "would be rebuilt" == planned.outcome
     assert ("rebuilt", 3, 5, written, removed) == (
@@ -115,7 +99,7 @@ def test_a_state_that_is_gone_is_rebuilt_as_far_as_outputs_were_published(world:
     before = world.state()
     everything(world)
 
-    done = mended(world)
+    done = world.rebuild()
 
     assert ("it is empty, though outputs were published up to facts offset 5", 5) == (
         done.flaw,
@@ -126,8 +110,8 @@ def test_a_state_that_is_gone_is_rebuilt_as_far_as_outputs_were_published(world:
 
 
 def test_what_is_sound_is_left_alone_unless_it_is_asked_for(world: RecoveryWorld) -> None:
-    assert "sound" == mended(world).outcome
-    done = mended(world, is_forced=True)
+    assert "sound" == world.rebuild().outcome
+    done = world.rebuild(is_forced=True)
     assert ("rebuilt", 0, 0) == (done.outcome, done.written, done.removed)
 
 
@@ -141,7 +125,7 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(world: RecoveryW
     world.put(world.topics.checkpoints, *((record.key, record.value) for record in records))
     flipped(world)
 
-    done = mended(world)
+    done = world.rebuild()
 
     assert 3 == done.began_at
     assert "its manifest (facts offset 3) says" in done.notes[0]
@@ -149,14 +133,14 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(world: RecoveryW
 
 
 def test_without_a_checkpoint_it_is_folded_from_the_first_facts(broker: EmbeddedBroker) -> None:
-    world = RecoveryWorld(broker)
+    world = RecoveryWorld.in_memory(broker)
     world.topics = replace(world.topics, checkpoints="")
     shard = world.taken_over()
     for events in (100, DAY_EVENTS):
         world.fold(shard, world.log(events))
     flipped(world)
 
-    done = mended(world)
+    done = world.rebuild()
 
     assert (0, 2, 1) == (done.began_at, done.facts_offset, done.written)
 
@@ -169,7 +153,7 @@ def test_state_of_another_log_is_not_rebuilt(world: RecoveryWorld) -> None:
     )
 
     with pytest.raises(FactsGone, match="is not the record that the twin has folded"):
-        mended(world)
+        world.rebuild()
     with pytest.raises(UsageError, match="there is no 9"):
         rebuild(world.client, world.topics, TOY, "x", list, 9)
 
@@ -186,7 +170,7 @@ def test_state_of_an_older_schema_is_refused_with_the_command_that_folds_it_agai
         world.taken_over(newer)
     assert before == world.state()
 
-    done = mended(world, kind=newer)
+    done = world.rebuild(newer)
 
     assert ("rebuilt", 0, 5) == (done.outcome, done.began_at, done.facts_offset)
     assert "schema version 1 wrote it, this one reads 2" == done.flaw
@@ -199,10 +183,10 @@ def test_state_of_an_older_schema_is_refused_with_the_command_that_folds_it_agai
 
 
 def test_state_of_a_newer_version_is_not_rebuilt_by_an_older_one(world: RecoveryWorld) -> None:
-    mended(world, kind=toy("toy2", schema_version=2))
+    world.rebuild(toy("toy2", schema_version=2))
 
     for is_forced in (False, True):
         with pytest.raises(StateCorrupt, match="start the version of Foresite that wrote it"):
-            mended(world, is_forced=is_forced)
+            world.rebuild(is_forced=is_forced)
     with pytest.raises(StateCorrupt, match="start the version of Foresite that wrote it"):
         world.taken_over()

@@ -10,7 +10,7 @@ from tests.asking import START, asked, held, running
 from tests.folding import Folded, at, event, order, wire
 from tests.proposing import ask, hold, option, overtime, proposal, reroute, two_lines
 from twin import Twin, replan_requests
-from twin.replan_book import MOST_PENDING
+from twin.replan_book import MOST_PENDING, UNANSWERED_FREE
 
 HALF_HOUR = timedelta(minutes=30)
 
@@ -99,6 +99,7 @@ def test_a_solver_that_does_not_answer_is_asked_less_and_less_often() -> None:
     times = [request.as_of.strftime("%H:%M") for request in asked(folded)]
 
     assert ["08:00", "08:30", "09:00", "09:30", "10:00", "11:00", "13:00", "17:00", "21:00"] == times
+    assert times[:UNANSWERED_FREE] == ["08:00", "08:30", "09:00"]
     assert all(request.supersedes for request in asked(folded)[1:])
 
 
