@@ -10,8 +10,9 @@ from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 import typer
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 from rich.console import Console
 from rich.table import Table
 
@@ -29,6 +30,7 @@ from streams import (
     solver_cli,
 )
 from streams.cli_options import AsJson, Kafka
+from streams.kafka_refusals import explained
 from streams.notify import cli as notify_cli
 from streams.settings import Settings
 from streams.times import moment
@@ -78,8 +80,13 @@ def main() -> None:
         _fail(str(error), 2)
     except ValidationError as error:
         _fail("; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()), 2)
+    except SettingsError as error:
+        _fail(f"{error}: lists and maps are given as JSON, see docs/settings.md", 2)
     except KafkaException as error:
-        _fail(f"Kafka: {error.args[0]}", 1)
+        _fail(
+            f"Kafka: {explained(error.args[0]) if isinstance(error.args[0], KafkaError) else error.args[0]}",
+            1,
+        )
     except ForesiteError as error:
         _fail(str(error), 1)
 
