@@ -11,10 +11,9 @@ for a word about the last one that was written.
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-import msgspec
 import orjson
 from confluent_kafka import Consumer
 
