@@ -118,14 +118,14 @@ def account_for(settings: Settings) -> Account:
         account.failures += [
             line.strip() for line in str(account.report).splitlines() if line.startswith(("  ", "DIFFERENT"))
         ]
-    items = _Items(account, facts, letters, verdicts)
+    items = Items(account, facts, letters, verdicts)
     for place, item in _items(settings):
         items.take(place, item)
     items.close()
     return account
 
 
-class _Items:
+class Items:
     """Puts each item of the input where it belongs."""
 
     def __init__(

@@ -1,7 +1,6 @@
 """The kills, one after the other within a lane, and how long until each role has committed again.
 
-A lane holds roles that wait for each other (ingest feeds the twin): of these one dies at a time, or nobody could say how
-long its recovery took. Lanes run side by side.
+Of the roles of a lane one dies at a time. Lanes run side by side, so whatever a role waits for may be down too.
 """
 
 import signal

@@ -11,6 +11,7 @@ import os
 from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,13 +48,13 @@ def story() -> list[Facts]:
                 event("stock_reported", at(0, minute), item_id="bolt", location_id="A", quantity=100.0)
             )
     for card_id in sorted(folded.cards)[:2]:
-        said = {
+        said: dict[str, Any] = {
             "command_id": f"ack-{card_id}",
             "actor": "sue",
             "expected_revision": folded.cards[card_id].revision,
         }
         folded.tell(event("card_acknowledge", at(0, "11:05"), card_id=card_id, **said))
-    deltas = {"good_delta": -12.0, "scrap_delta": 12.0}
+    deltas: dict[str, Any] = {"good_delta": -12.0, "scrap_delta": 12.0}
     folded.tell(event("count_corrected", at(0, "08:10"), line_id="L1", run_id="R1", **deltas))
     folded.tick(at(0, "12:00"))
     return folded.records
