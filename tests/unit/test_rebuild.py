@@ -189,4 +189,4 @@ def test_state_of_a_newer_version_is_not_rebuilt_by_an_older_one(world: Recovery
         with pytest.raises(StateCorrupt, match="start the version of Foresite that wrote it"):
             world.rebuild(is_forced=is_forced)
     with pytest.raises(StateCorrupt, match="start the version of Foresite that wrote it"):
-        world.rebuild(is_forced=True)
+        world.taken_over()
