@@ -4,7 +4,6 @@ A worker that goes on meanwhile finds out at its next commit: it takes the shard
 becomes visible in between.
 """
 
-import logging
 from collections.abc import Iterable, Mapping
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -48,7 +47,7 @@ class FencedWriter:
                 "partitioner": "murmur2",  # as the twin's, so that a key has one partition
                 "on_delivery": self._on_delivery,
             },
-            logger=logging.getLogger("librdkafka"),
+            logger=kafka_logger(),
         )
         self._refusal: KafkaError | None = None
         self._producer.init_transactions(BROKER_WAIT_S)
