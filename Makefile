@@ -43,9 +43,9 @@ bench: $(VENV)/.dev-stamp  ## run the benchmarks and print their numbers
 audit: $(VENV)/.dev-stamp  ## ask for known vulnerabilities of what is locked; exit 3 inside: nobody could be asked
 	$(BIN)/python deploy/audit.py
 
-chaos: $(VENV)/.dev-stamp  ## kill every role at every fault point: make chaos ROUNDS=20 SEED=1
+chaos: $(VENV)/.dev-stamp  ## kill every role at every fault point: make chaos ROUNDS=20 SEED=1 [SLOW=1]
 	@$(MAKE) --no-print-directory kafka-jars
-	$(BIN)/python -m tests.chaos --rounds $(ROUNDS) --seed $(or $(SEED),1)
+	$(BIN)/python -m tests.chaos --rounds $(ROUNDS) --seed $(or $(SEED),1) $(if $(SLOW),--slow)
 
 simulate: $(VENV)/.dev-stamp  ## run the commit under faults: SEEDS=10000 many seeds, SEED=4711 one again
 	$(BIN)/python -m tests.commit_simulator $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),1000) --first $(or $(FIRST),1))

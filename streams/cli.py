@@ -311,10 +311,17 @@ def bench(
         str | None, typer.Option(metavar="DIR", help="solver: the folder of the problems.")
     ] = None,
     family: Annotated[list[str] | None, typer.Option(help="solver: wtsds, wt, upmsp_sdst, ...")] = None,
-    time: Annotated[float, typer.Option(help="solver: seconds of wall time an instance and seed.")] = 2.0,
+    time: Annotated[float, typer.Option(help="solver: seconds an instance and seed, by --clock.")] = 2.0,
     seeds: Annotated[int, typer.Option(help="solver: how many, from --seed on.")] = 1,
     against: Annotated[
         str | None, typer.Option(help="solver: atcs,cp-sat,pyjobshop (default), some of them, or none.")
+    ] = None,
+    clock: Annotated[
+        str, typer.Option(help="solver: wall, or cpu: processor time, for busy machines.")
+    ] = "wall",
+    every: Annotated[int, typer.Option(min=1, help="solver: of the instances by name, each so many.")] = 1,
+    peer_seeds: Annotated[
+        int | None, typer.Option(min=1, help="solver: seeds that peers are run with; default: all.")
     ] = None,
     entities: Annotated[int, typer.Option(min=1_000, help="recovery: that the twin holds.")] = 100_000,
     rounds: Annotated[int, typer.Option(min=1, help="recovery: kills.")] = 25,
@@ -343,6 +350,8 @@ def bench(
     options += [] if out is None else ["--out", str(out)]
     options += [] if instances is None else ["--instances", instances]
     options += [] if against is None else ["--against", against]
+    options += ["--clock", clock, "--every", str(every)]
+    options += [] if peer_seeds is None else ["--peer-seeds", str(peer_seeds)]
     options += [word for name in family or [] for word in ("--family", name)]
     raise typer.Exit(run_benches([*(names or []), *options]))
 

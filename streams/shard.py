@@ -150,7 +150,7 @@ class Shard:
                 self._facts_mark = ""
                 self.position = 0
             else:
-                manifest.refuse_unknown_version(self._kind.schema_version, where)
+                manifest.refuse_other_version(self._kind.schema_version, where)
                 manifest.refuse_other_partitioning(self._facts_partitions, self._topics.facts)
                 self._fold = self._kind.restore(manifest.header.encode(), stored.documents)
                 manifest.vouch_for(self._fold.document_count, self._fold.digest, where)

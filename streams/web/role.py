@@ -86,7 +86,6 @@ def _serve(settings: Settings, stop: threading.Event, metrics: Metrics, health: 
     view = View(
         documents_max=settings.web_view_documents_max,
         bytes_max=settings.web_view_mb_max * 1_000_000,
-        planning_groups=settings.planning_groups,
     )
     sender = CommandSender(settings, kafka_logger())
     server = _Server(settings, stop, metrics, health, view, sender)
