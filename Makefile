@@ -17,7 +17,7 @@ unexport PYTHONOPTIMIZE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help env demo test check bench chaos simulate fuzz lock kafka-jars clean
+.PHONY: help env demo test check audit bench chaos simulate fuzz lock kafka-jars clean
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,9 +40,12 @@ check: $(VENV)/.dev-stamp  ## check format, lint and types
 bench: $(VENV)/.dev-stamp  ## run the benchmarks and print their numbers
 	$(BIN)/python -m bench
 
-chaos: $(VENV)/.dev-stamp  ## kill every role at every fault point: make chaos ROUNDS=20 SEED=1
+audit: $(VENV)/.dev-stamp  ## ask for known vulnerabilities of what is locked; exit 3 inside: nobody could be asked
+	$(BIN)/python deploy/audit.py
+
+chaos: $(VENV)/.dev-stamp  ## kill every role at every fault point: make chaos ROUNDS=20 SEED=1 [SLOW=1]
 	@$(MAKE) --no-print-directory kafka-jars
-	$(BIN)/python -m tests.chaos --rounds $(ROUNDS) --seed $(or $(SEED),1)
+	$(BIN)/python -m tests.chaos --rounds $(ROUNDS) --seed $(or $(SEED),1) $(if $(SLOW),--slow)
 
 simulate: $(VENV)/.dev-stamp  ## run the commit under faults: SEEDS=10000 many seeds, SEED=4711 one again
 	$(BIN)/python -m tests.commit_simulator $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),1000) --first $(or $(FIRST),1))

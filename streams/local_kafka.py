@@ -39,7 +39,7 @@ CLUSTER_ID = "Zm9yZXNpdGUtbG9jYWwtMQ"
 PORT_RANGE = range(20_000, 32_000)
 
 # Too small: a cold machine under load fails to start a broker. Too large: a broken setup is noticed late.
-START_TIMEOUT_S = 60.0
+START_TIMEOUT_S = 180.0
 
 # Too small: a broker is killed while it closes its logs, and recovers them at the next start. Too large: a hung
 # broker holds up the end of a test run.

@@ -11,10 +11,9 @@ for a word about the last one that was written.
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-import msgspec
 import orjson
 from confluent_kafka import Consumer
 
@@ -48,7 +47,8 @@ def unsealed(value: bytes) -> dict[str, Any]:
     said = orjson.loads(value)
     if not isinstance(said, dict):
         raise ValueError("it is no JSON object")
-    if "check" in said and said.pop("check") != zlib.crc32(orjson.dumps(said)):  # early versions wrote none
+    check = said.pop("check", None)  # early versions wrote none
+    if check is not None and check != zlib.crc32(orjson.dumps(said)):
         raise ValueError("its checksum does not fit")
     return said
 
@@ -87,9 +87,9 @@ class Manifest:
             StateCorrupt: it is not a manifest.
         """
         try:
-            # What a newer version has added is its own affair.
-            return msgspec.convert(unsealed(value), type=cls)
-        except (ValueError, msgspec.ValidationError) as error:
+            said = unsealed(value)
+            return cls(**{each.name: said[each.name] for each in fields(cls)})  # a newer version may say more
+        except (ValueError, TypeError, KeyError) as error:
             raise StateCorrupt(
                 f"manifest of {len(value)} bytes cannot be read ({error}): {HINT_REBUILD}"
             ) from error

@@ -111,19 +111,21 @@ def account_for(settings: Settings) -> Account:
     verdicts: dict[Place, list[str]] = defaultdict(list)
     judging = replaced(TWIN, new=lambda: _Judged(Twin(), verdicts))
     compacted = [name for name, topic in TOPICS.items() if topic.cleanup == "compact"]
-    account.report = verify(settings.client_config(), shard_topics(settings), judging, compacted)
+    account.report = verify(
+        settings.client_config(), shard_topics(settings), judging, compacted, from_beginning=True
+    )
     if not account.report.is_equal:
         account.failures += [
             line.strip() for line in str(account.report).splitlines() if line.startswith(("  ", "DIFFERENT"))
         ]
-    items = _Items(account, facts, letters, verdicts)
+    items = Items(account, facts, letters, verdicts)
     for place, item in _items(settings):
         items.take(place, item)
     items.close()
     return account
 
 
-class _Items:
+class Items:
     """Puts each item of the input where it belongs."""
 
     def __init__(

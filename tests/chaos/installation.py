@@ -5,13 +5,18 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from confluent_kafka import Consumer, KafkaException
+
+from schemas import TOPICS
+from streams.partition_reader import reader, watermarks
 from streams.role_processes import RoleProcesses
 from streams.settings import Settings
-from streams.topic_admin import create_topics
+from streams.topic_admin import create_topics, wanted_partitions
 from tests.chaos.nursery import Child, Nursery
 from tests.chaos.schedule import ANYWHERE, AT_START, Kill
 from tests.notify_plant import SECRET, Receiver
@@ -19,6 +24,9 @@ from tests.notify_plant import SECRET, Receiver
 FACTS_PARTITIONS: Final = 2
 PLANNING_GROUPS: Final = {"mill": ["plant-2"]}
 """By their own names both sites would lie in one facts partition."""
+
+TOPICS_TIMEOUT_S: Final = 180.0
+"""How long a broker on a busy machine may take to lead the partitions that it was told to make."""
 
 OWNER: Final = "okafor"
 NICENESS: Final = 10
@@ -46,7 +54,23 @@ def new_settings(servers: str, name: str, clock: str, replication: int = 1) -> S
         }
     )
     create_topics(settings, replication)
+    with reader(settings.client_config(), "read_committed") as consumer:  # each has a leader, and answers
+        for topic in TOPICS.values():
+            for partition in range(wanted_partitions(topic, settings)):
+                _wait_for(consumer, settings.topic_prefix + topic.name, partition)
     return settings
+
+
+def _wait_for(consumer: Consumer, topic: str, partition: int) -> None:
+    deadline = time.monotonic() + TOPICS_TIMEOUT_S
+    while True:
+        try:
+            watermarks(consumer, topic, partition)
+        except KafkaException:
+            if time.monotonic() > deadline:
+                raise
+        else:
+            return
 
 
 def notify_environment(hook: Receiver, folder: Path) -> dict[str, str]:

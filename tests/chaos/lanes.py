@@ -1,7 +1,6 @@
 """The kills, one after the other within a lane, and how long until each role has committed again.
 
-A lane holds roles that wait for each other (ingest feeds the twin): of these one dies at a time, or nobody could say how
-long its recovery took. Lanes run side by side.
+Of the roles of a lane one dies at a time. Lanes run side by side, so whatever a role waits for may be down too.
 """
 
 import signal
@@ -15,10 +14,10 @@ from tests.chaos.commits import Commits, Offsets
 from tests.chaos.installation import Crew
 from tests.chaos.schedule import ANYWHERE, AT_START, Kill
 
-REACH_TIMEOUT_S: Final = 120.0
+REACH_TIMEOUT_S: Final = 300.0
 """From when a role is armed to its death. Beyond: it does not pass the point, and the case proves nothing."""
 
-RECOVERY_TIMEOUT_S: Final = 120.0
+RECOVERY_TIMEOUT_S: Final = 300.0
 """From a death to the next commit. Generous: times are printed, and only a role that does not come back fails."""
 
 RESTARTS_MAX: Final = 5

@@ -107,8 +107,9 @@ class Living:
                     self.crew.start(
                         role
                     )  # as whatever keeps roles up would: topics are still on their way, as one reason
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"{', '.join(idle)} did not work within {START_TIMEOUT_S:.0f} s")
+            if self.load.failure or time.monotonic() > deadline:
+                why = self.load.failure or f"not within {START_TIMEOUT_S:.0f} s"
+                raise TimeoutError(f"{', '.join(idle)} did not work: {why}")
             time.sleep(0.2)
 
     def progress(self) -> dict[str, Offsets]:

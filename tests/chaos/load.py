@@ -21,8 +21,8 @@ from streams.simulator import CommittedClock, Factory, FactorySettings
 from streams.sources import record_key
 from tests.unit.broken_records import BROKEN_RECORDS
 
-RECORDS_PER_S: Final = 60.0
-"""A working day of the plant in twenty seconds, a weekend in one. Larger: the twin's own work takes the processor from
+RECORDS_PER_S: Final = 30.0
+"""A working day of the plant in forty seconds, a weekend in two. Larger: the twin's own work takes the processor from
 what is measured; smaller: notify waits for something to tell."""
 
 AHEAD_S: Final = 6 * 3_600.0
@@ -109,35 +109,40 @@ class Load:
     def end(self) -> None:
         """Stop between two records, and wait until the broker has all."""
         self._stop.set()
-        self._thread.join()
+        if self._thread.ident is not None:  # it was started
+            self._thread.join()
 
     def _run(self) -> None:
-        clock = CommittedClock(self._settings)
-        began, asked = time.monotonic(), 0.0
         try:
-            self._lay_down_rules()
-            for event in self._factory.events():
-                if self._stop.is_set():
-                    break
-                if isinstance(event, CountReported):
-                    self._go_on(event)
-                self._send(TOPIC_OF_KIND[event.kind], event)
-                if isinstance(event, ClockTicked):
-                    now_s = event.event_time.timestamp()
-                    self._wait(clock, event.site_id, now_s, began + self.sent / RECORDS_PER_S)
-                    if time.monotonic() - asked > ASK_EVERY_S:
-                        asked = time.monotonic()
-                        self._ask(event.event_time)
-                elif isinstance(event, MachineEvent) and self._is_disturbed:
-                    self._disturb(event)
-                    if isinstance(event, CountReported) and self._chance.random() < STOPPED:
-                        self._hold(event)
+            clock = CommittedClock(self._settings)
+            try:
+                self._play(clock)
+            finally:
+                clock.close()
             if self._producer.flush(FLUSH_S):
                 self.failure = f"not every record of the plant was delivered within {FLUSH_S:.0f} s"
         except Exception as error:  # noqa: BLE001 - told at the end of the run, which then fails
             self.failure = f"{type(error).__name__}: {error}"
-        finally:
-            clock.close()
+
+    def _play(self, clock: CommittedClock) -> None:
+        began, asked = time.monotonic(), 0.0
+        self._lay_down_rules()
+        for event in self._factory.events():
+            if self._stop.is_set():
+                break
+            if isinstance(event, CountReported):
+                self._go_on(event)
+            self._send(TOPIC_OF_KIND[event.kind], event)
+            if isinstance(event, ClockTicked):
+                now_s = event.event_time.timestamp()
+                self._wait(clock, event.site_id, now_s, began + self.sent / RECORDS_PER_S)
+                if time.monotonic() - asked > ASK_EVERY_S:
+                    asked = time.monotonic()
+                    self._ask(event.event_time)
+            elif isinstance(event, MachineEvent) and self._is_disturbed:
+                self._disturb(event)
+                if isinstance(event, CountReported) and self._chance.random() < STOPPED:
+                    self._hold(event)
 
     def _lay_down_rules(self) -> None:
         begin = self._factory.settings.start

@@ -118,6 +118,7 @@ class Nursery:
             said = json.loads(line)
             with self._changed:
                 if "pid" in said:
+                    self._ends.pop(said["pid"], None)  # of a process that had this number before
                     self._born.append(said["pid"])
                 else:
                     self._ends[said["ended"]] = said["code"]

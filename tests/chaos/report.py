@@ -1,6 +1,5 @@
 """What came of a run of `make chaos`: a table for people, one JSON object for machines."""
 
-import json
 import os
 import platform
 from collections.abc import Sequence
@@ -9,6 +8,7 @@ from datetime import UTC, datetime
 from statistics import quantiles
 
 from tests.chaos.lanes import Death
+from tests.chaos.rows import RowOutcome
 
 
 @dataclass(slots=True)
@@ -38,26 +38,24 @@ class Report:
         """Nothing lost, nothing doubled, everybody came back."""
         return not self.failures and not any(death.failure for death in self.deaths)
 
-    def as_json(self) -> str:
-        """All of it."""
-        return json.dumps(
-            {
-                "began": self.began.isoformat(timespec="seconds"),
-                "seed": self.seed,
-                "rounds": self.rounds,
-                "machine": machine(),
-                "load": self.load,
-                "passed": self.is_passed,
-                "cold": self.is_cold,
-                "cut_short": self.is_cut_short,
-                "points": [
-                    {"role": role, "point": point, **_figures(deaths)}
-                    for (role, point), deaths in self._by_point().items()
-                ],
-                "counts": self.counts,
-                "failures": [*self.failures, *self._failed_deaths()],
-            }
-        )
+    def as_dict(self) -> dict[str, object]:
+        """All of it, for JSON."""
+        return {
+            "began": self.began.isoformat(timespec="seconds"),
+            "seed": self.seed,
+            "rounds": self.rounds,
+            "machine": machine(),
+            "load": self.load,
+            "passed": self.is_passed,
+            "cold": self.is_cold,
+            "cut_short": self.is_cut_short,
+            "points": [
+                {"role": role, "point": point, **_figures(deaths)}
+                for (role, point), deaths in self._by_point().items()
+            ],
+            "counts": self.counts,
+            "failures": [*self.failures, *self._failed_deaths()],
+        }
 
     def __str__(self) -> str:
         rows: list[tuple[str, ...]] = [("role", "point", "kills", "passed", "median s", "p95 s", "max s")]
@@ -96,6 +94,13 @@ class Report:
 
     def _failed_deaths(self) -> list[str]:
         return [f"{death.kill}: {death.failure}" for death in self.deaths if death.failure]
+
+
+def rows_table(rows: Sequence[RowOutcome]) -> str:
+    """The rows of the table of failure cases, and what came of each."""
+    cells: list[tuple[str, ...]] = [("row", "outcome", "seconds", "tests")]
+    cells += [(each.row, each.outcome, f"{each.seconds:.0f}", each.detail) for each in rows]
+    return "\n".join(_table(cells))
 
 
 def machine() -> str:

@@ -105,8 +105,6 @@ ROWS: Final[dict[str, tuple[str, ...]]] = {
 }
 """Row -> node ids of pytest, and KILL_ROUNDS for what is not among them."""
 
-EXIT_NO_TESTS: Final = 5
-
 
 @dataclass(frozen=True, slots=True)
 class RowOutcome:
@@ -120,6 +118,15 @@ class RowOutcome:
     outcome: str
     seconds: float
     detail: str
+
+    def as_dict(self) -> dict[str, object]:
+        """All of it, for JSON."""
+        return {
+            "row": self.row,
+            "outcome": self.outcome,
+            "seconds": round(self.seconds, 1),
+            "tests": self.detail,
+        }
 
 
 def run_rows(say: Callable[[str], None], *, is_slow: bool, names: Sequence[str] = ()) -> list[RowOutcome]:

@@ -43,7 +43,8 @@ class Counts:
     def end(self) -> None:
         """Stop, and wait until the broker has all."""
         self._stop.set()
-        self._thread.join()
+        if self._thread.ident is not None:  # it was started
+            self._thread.join()
 
     def _run(self) -> None:
         for number in count():
