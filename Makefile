@@ -17,7 +17,7 @@ unexport PYTHONOPTIMIZE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help env demo test check bench chaos simulate fuzz lock kafka-jars clean
+.PHONY: help env demo test check audit bench chaos simulate fuzz lock kafka-jars clean
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ check: $(VENV)/.dev-stamp  ## check format, lint and types
 
 bench: $(VENV)/.dev-stamp  ## run the benchmarks and print their numbers
 	$(BIN)/python -m bench
+
+audit: $(VENV)/.dev-stamp  ## ask for known vulnerabilities of what is locked; exit 3 inside: nobody could be asked
+	$(BIN)/python deploy/audit.py
 
 chaos: $(VENV)/.dev-stamp  ## kill every role at every fault point: make chaos ROUNDS=20 SEED=1 [SLOW=1]
 	@$(MAKE) --no-print-directory kafka-jars

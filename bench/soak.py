@@ -9,18 +9,18 @@ orders, cards, dedupe windows and requests come and go in the hour as they would
 import statistics
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from subprocess import Popen
 from tempfile import TemporaryDirectory
 
-from bench.brokers import Broker, environment_of, installation, role_command
+from bench.brokers import BenchFailed, Broker, environment_of, installation, role_command
 from bench.results import Machine, Result, result, rounded
 from bench.soak_load import Load
 from bench.soak_plot import draw
-from bench.soak_samples import Sample, Sampler
+from bench.soak_samples import Sample, Sampler, is_ready
 from bench.trend import percentile, trend
 from bench.watching import Manifests
 from schemas import TOPICS
@@ -33,7 +33,12 @@ from streams.twin_worker import shard_topics
 from streams.verify import verify
 
 MINUTES = 60.0
-CLOSED_LOOP_S = 60.0
+CLOSED_LOOP_S = (30.0, 60.0)
+"""Warm-up, and the minute that is measured."""
+
+READY_S = 600.0
+"""Longest wait until all roles are ready: the solver compiles its code first."""
+
 SHARE_OF_MAXIMUM = 0.5
 ROLES = ("ingest", "twin", "solver")
 SITE = "plant-1"
@@ -67,7 +72,7 @@ def measure(
         rate: events a second; None: half of the maximum.
         out: folder for the samples (soak.ndjson) and the plot (soak.svg); None: they are not kept.
     """
-    closed_s, minutes = (10.0, 0.5) if quick else (CLOSED_LOOP_S, minutes)
+    closed_s, minutes = ((5.0, 10.0), 0.5) if quick else (CLOSED_LOOP_S, minutes)
     with (
         installation(on, facts_partitions=1) as settings,
         TemporaryDirectory(prefix="foresite-bench-") as logs,
@@ -77,8 +82,9 @@ def measure(
             started = {name: _start(processes, name, port) for name, port in ports.items()}
             partition = facts_partition(SITE, settings.facts_partitions)
             with Manifests(settings, partition) as manifests:
+                _wait_until_ready(ports, processes)
                 load = Load(settings, seed, manifests, started["twin"])
-                maximum = load.as_fast_as_committed(closed_s)
+                maximum = load.as_fast_as_committed(*closed_s)
                 yield result("soak", "maximum", "events/s", [maximum], machine)
                 even = SHARE_OF_MAXIMUM * maximum if rate is None else rate
                 with Sampler(settings, load, manifests, started, ports) as sampler:
@@ -102,6 +108,16 @@ def measure(
 
 def _start(processes: RoleProcesses, name: str, port: int) -> Popen[bytes]:
     return processes.start(name, role_command(name), environment={"FORESITE_ADMIN_PORT": str(port)})
+
+
+def _wait_until_ready(ports: Mapping[str, int], processes: RoleProcesses) -> None:
+    deadline = time.monotonic() + READY_S
+    for role, port in ports.items():
+        while not is_ready(port):
+            processes.check()
+            if time.monotonic() > deadline:
+                raise BenchFailed(f"{role} is not ready within {READY_S:.0f} s")
+            time.sleep(1.0)
 
 
 def _load_rows(load: Load, rate: float, machine: Machine) -> Iterator[Result]:

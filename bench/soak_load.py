@@ -19,12 +19,13 @@ from streams.simulator import Factory, FactorySettings
 from streams.sources import record_key
 
 LINES = 30
-COUNT_STEP_S = 60.0
+COUNT_STEP_S = 300.0
+"""Between two counts of a line, plant time, as the simulator has it. Smaller: more events and less of everything else."""
 RETENTION_DAYS = 2.0
 """Of plant time, so that what is completed also goes within the run."""
 
 DAYS_MAX = 400
-WINDOW_EVENTS = 1_500
+WINDOW_EVENTS = 500
 """Sent and not yet committed, in the closed loop. Too small: ingest and the twin wait for each other; too large: the
 maximum has a queue at its end that nobody has worked off."""
 
@@ -76,27 +77,28 @@ class Load:
             return 0.0
         return (self._last_tick - self._first_tick).total_seconds() / 86_400.0
 
-    def as_fast_as_committed(self, seconds: float) -> float:
-        """Send in a closed loop, after the first events are through.
+    def as_fast_as_committed(self, warm_up_s: float, seconds: float) -> float:
+        """Send in a closed loop.
 
         Returns:
-            Events committed a second.
+            Events committed a second, the warm-up left out.
         """
-        deadline = time.monotonic() + STALL_S
-        self._send(next(self._events))
-        while self._committed == 0:
-            self._pause(deadline)
+        self._closed_loop(warm_up_s)
         before, began = self._committed, time.monotonic()
-        while time.monotonic() - began < seconds:
-            deadline = time.monotonic() + STALL_S
-            while self.in_flight >= WINDOW_EVENTS:
-                self._pause(deadline)
-            self._send(next(self._events))
+        self._closed_loop(seconds)
         rate = (self._committed - before) / (time.monotonic() - began)
         deadline = time.monotonic() + STALL_S
         while self.in_flight:
             self._pause(deadline)
         return rate
+
+    def _closed_loop(self, seconds: float) -> None:
+        began = time.monotonic()
+        while time.monotonic() - began < seconds:
+            deadline = time.monotonic() + STALL_S
+            while self.in_flight >= WINDOW_EVENTS:
+                self._pause(deadline)
+            self._send(next(self._events))
 
     def evenly(self, rate: float, seconds: float, check: Callable[[], None]) -> None:
         """Send so many events a second; what is behind is made up for at once."""

@@ -146,3 +146,12 @@ def _scrape(port: int) -> dict[str, float]:
             name, _, value = line.rpartition(" ")
             sums[name.partition("{")[0]] = sums.get(name.partition("{")[0], 0.0) + float(value)
     return sums
+
+
+def is_ready(port: int) -> bool:
+    """Whether the role on this admin port says that it is ready."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5.0) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False

@@ -55,11 +55,11 @@ LIMITS: dict[str, tuple[Limit, ...]] = {
     "What the twin holds": (
         Limit("sites of a shard", "twin.limits.SITES_MAX", "twin_events_rejected", "rejected `too_many_sites`", "tests/unit/test_twin_limits.py"),
         Limit("entities of a site", "rule entities_max", "twin_entities", "new ones are rejected `too_many_entities`; what changes or ends known ones is taken", "tests/unit/test_twin_limits.py"),
-        Limit("what ends entities, of a full site", "twin.limits.FOLLOWING_ROOM", "twin_entities", "rejected `too_many_entities`"),
+        Limit("what ends entities, of a full site", "twin.limits.FOLLOWING_ROOM", "twin_entities", "rejected `too_many_entities`", "tests/unit/test_twin_limits.py"),
         Limit("lines of a site", "rule lines_max", "twin_entities", "rejected `too_many_lines`", "tests/unit/test_twin_limits.py"),
         Limit("runs of a line", "twin.limits.RUNS_PER_LINE_MAX", "twin_events_rejected", "rejected `too_many_runs`", "tests/unit/test_twin_limits.py"),
         Limit("completed runs, closed orders, departures, work orders, receipts", "rule retention_days", "twin_entities", "forgotten at midnight, with tombstones"),
-        Limit("cards of orders and runs that are gone", "twin.retention.CARDS_KEPT_S", "cards_closed", "forgotten at midnight, with tombstones"),
+        Limit("cards of orders and runs that are gone", "twin.retention.CARDS_KEPT_S", "cards_closed", "forgotten at midnight, with tombstones", "tests/unit/test_twin_limits.py"),
         Limit("open cards of a site", "rule open_cards_max", "cards_set_aside", "a new one opens only where it outranks an open one; others are set aside: counted with their money on `twin.sites.v1`, and raised when there is room", "tests/unit/test_crowd.py"),
         Limit("open cards of a site that outrank others", "twin.crowd.CROWD", "cards_set_aside", "set aside, whatever they rank"),
         Limit("commands known, to tell one sent twice", "twin.retention.COMMANDS_KEPT_S", "twin_duplicates", "forgotten at midnight"),
@@ -67,7 +67,7 @@ LIMITS: dict[str, tuple[Limit, ...]] = {
         Limit("gaps in the numbers of a source", "twin.dedupe.RANGES_PER_SOURCE", "twin_duplicates", "the oldest gap is given up: what comes for it counts as a repeat", "tests/unit/test_dedupe.py"),
         Limit("numbering sources of a line", "twin.limits.SOURCES_PER_LINE_MAX", "twin_duplicates", "repeats of a further one are told by event id", "tests/unit/test_twin_limits.py"),
         Limit("systems with a view of one order or run", "twin.plant.CLAIMS_MAX", "data_conflicts", "a further one's view is the last word and no claim", "tests/unit/test_twin_limits.py"),
-        Limit("series of bad pieces of a line", "twin.limits.SERIES_PER_LINE_MAX", "twin_events_applied", "pieces count for the run; nobody watches their share"),
+        Limit("series of bad pieces of a line", "twin.limits.SERIES_PER_LINE_MAX", "twin_events_applied", "pieces count for the run; nobody watches their share", "tests/unit/test_twin_limits.py"),
         Limit("buckets of production of a line", "twin.progress.BUCKETS_KEPT", "twin_late_events", "the oldest goes"),
         Limit("buckets of a quality series", "twin.quality_series.BUCKETS_KEPT", "twin_late_events", "the oldest goes into the base rate"),
         Limit("stops remembered of a line", "twin.stops.STOPS_KEPT", "twin_events_applied", "the oldest goes"),
@@ -77,9 +77,9 @@ LIMITS: dict[str, tuple[Limit, ...]] = {
         Limit("projections of a line in one evaluation", "twin.evaluation.MOST_PASSES", "twin_apply_seconds", "a circle of routings ends there"),
     ),
     "What the twin has under way": (
-        Limit("facts read ahead", "streams.twin_app.STREAM_BUFFER_RECORDS", "twin_behind_seconds", "the reader waits for the fold"),
-        Limit("bytes of facts in one fetch", "streams.twin_app.FETCH_BYTES_MAX", "twin_behind_seconds", "the rest is the next fetch"),
-        Limit("facts records folded and not committed", "streams.shard_keeper.UNCOMMITTED_RECORDS_MAX", "twin_uncommitted_seconds", "folding waits for the commit"),
+        Limit("facts read ahead", "streams.twin_app.STREAM_BUFFER_RECORDS", "twin_behind_seconds", "the reader waits for the fold", "tests/integration/test_backlog.py"),
+        Limit("bytes of facts in one fetch", "streams.twin_app.FETCH_BYTES_MAX", "twin_behind_seconds", "the rest is the next fetch", "tests/integration/test_backlog.py"),
+        Limit("facts records folded and not committed", "streams.shard_keeper.UNCOMMITTED_RECORDS_MAX", "twin_uncommitted_seconds", "folding waits for the commit", "tests/unit/test_shard.py"),
         Limit("partitions of a worker", "streams.shard_keeper.SHARDS_MAX", "assigned_partitions", "further ones wait for a thread: start another worker"),
         Limit("time that cards wait while ingest is behind", "twin.session.CARDS_HELD_S", "twin_catching_up", "judged by what is known", "tests/unit/test_catching_up.py"),
     ),
@@ -99,12 +99,23 @@ LIMITS: dict[str, tuple[Limit, ...]] = {
     "What is told": (
         Limit("notices that wait", "streams.notify.worker.WAITING_MAX", "notify_waiting", "no more cards are read"),
         Limit("time that letters of a site wait while the twin catches up", "streams.notify.old_news.HELD_MAX", "notify_held_sites", "told as it stands", "tests/unit/test_old_news.py"),
-        Limit("letters handed to a sink", "streams.notify.sinks.QUEUE_LETTERS", "notify_waiting", "the desk keeps them; other sinks go on"),
+        Limit("letters handed to a sink", "streams.notify.sinks.QUEUE_LETTERS", "notify_waiting", "the desk keeps them; other sinks go on", "tests/unit/test_notify_slow_sink.py"),
         Limit("cards in a digest", "streams.notify.desk.DIGEST_CARDS_MAX", "notify_deliveries", "the rest is the next digest"),
         Limit("outcomes kept of a card", "schemas.notices.OUTCOMES_KEPT", "notify_deliveries", "the oldest goes"),
         Limit("sites with metrics of their own in ingest", "streams.ingest.SITES_MAX", "ingest_source_timestamp_seconds", "called `other`"),
         Limit("seconds of a request to the admin port", "streams.admin.REQUEST_TIMEOUT_S", "ready", "cut off"),
         Limit("restarts of a role within a minute by `foresite up`", "streams.up.RESTARTS_MAX", "ready", "given up, with the end of its log"),
+    ),
+    "What web serves": (
+        Limit("bytes of a request's body", "FORESITE_WEB_BODY_BYTES_MAX", "http_requests", "refused", "tests/unit/test_web_access.py"),
+        Limit("requests a minute of one principal", "FORESITE_WEB_REQUESTS_PER_MIN", "http_requests", "refused, 429", "tests/unit/test_web_access.py"),
+        Limit("requests in progress", "FORESITE_WEB_REQUESTS_MAX", "http_requests_in_progress", "refused, 503"),
+        Limit("seconds of a request", "FORESITE_WEB_REQUEST_TIMEOUT_S", "http_request_seconds", "cut off, 504", "tests/unit/test_web_access.py"),
+        Limit("commands under way", "FORESITE_WEB_COMMANDS_IN_FLIGHT_MAX", "commands", "refused, 503"),
+        Limit("clients of the stream", "FORESITE_WEB_STREAM_CLIENTS_MAX", "stream_clients", "refused; the page asks again", "tests/unit/test_web_stream.py"),
+        Limit("bytes that wait for one client", "FORESITE_WEB_STREAM_CLIENT_BYTES_MAX", "stream_clients_dropped", "let go; it begins again from the picture", "tests/unit/test_web_stream.py"),
+        Limit("documents of a topic", "FORESITE_WEB_VIEW_DOCUMENTS_MAX", "view_documents_dropped", "what has ended goes first, and answers say that they are not complete", "tests/web_plant.py"),
+        Limit("megabytes of a topic's documents", "FORESITE_WEB_VIEW_MB_MAX", "view_documents_dropped", "the same", "tests/web_plant.py"),
     ),
 }  # fmt: skip
 
@@ -115,8 +126,8 @@ def limits() -> str:
         "# Limits",
         (
             "Everything that grows with what comes in, and what bounds it: a setting, a rule of the site, or a number in "
-            "code with its reason. Settings and numbers of the twin's fold are part of neither: what the fold goes by is "
-            "in facts (rules) or in code, so a refold gives the same. The metric shows how near a limit is, or how often "
+            "code with its reason. What the fold goes by is a rule, and so a fact, or a number in code, never a setting of "
+            "a process: a refold gives the same. The metric shows how near a limit is, or how often "
             "it was met; where a test meets the limit itself, it is named."
         ),
     ]

@@ -171,7 +171,7 @@ class Problem:
         put("orders_of", orders_of)
         put("feeders", feeders)
         put("fed", fed)
-        put("must_leave", frozenset(key for key, run in self.runs.items() if self._must_leave(key, run)))
+        put("must_leave", frozenset(key for key, run in self.runs.items() if self._must_leave(run)))
         put(
             "planned_starts",
             {
@@ -270,12 +270,11 @@ class Problem:
             found[home] = EligibleLine(site_id=line.site_id, line_id=line.line_id, rate_pcs_per_h=rate)
         return found
 
-    def _must_leave(self, key: RunKey, run: SchedulingRun) -> bool:
+    def _must_leave(self, run: SchedulingRun) -> bool:
         home = (run.site_id, run.line_id)
         return (
             run.line_id is not None
             and run.freedom in ("firm", "free")
-            and key not in self.fed
             and all((each.site_id, each.line_id) != home for each in run.eligible)
         )
 
@@ -284,7 +283,8 @@ class Problem:
             (
                 place + 1
                 for place, key in enumerate(queue)
-                if self.runs[key].freedom in ("started", "frozen") or key in self.fed
+                if self.runs[key].freedom in ("started", "frozen")
+                or (key in self.fed and key not in self.must_leave)
             ),
             default=0,
         )

@@ -1,8 +1,7 @@
 """Who may do what on Kafka, worked out from the table of topics: nothing here is written by hand twice.
 
-Law: what is not listed is denied (`allow.everyone.if.no.acl.found=false`). Nobody may change a topic's
-settings (a short retention deletes) or write an ACL: that is left to the cluster's own administrator. Only the twin may
-delete, and only checkpoints.
+Law: what is not listed is denied (`allow.everyone.if.no.acl.found=false`). Nobody may delete a topic, change
+its settings (a short retention deletes too) or write an ACL: that is left to the cluster's own administrator.
 """
 
 from collections.abc import Iterable, Iterator

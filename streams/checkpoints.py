@@ -334,13 +334,13 @@ def checkpoint_content(
     """Read a checkpoint and hold it to its manifest.
 
     Raises:
-        StateCorrupt: its documents are not those of its manifest, or a newer version wrote it.
+        StateCorrupt: its documents are not those of its manifest, or another schema version wrote it.
         KafkaException: the broker failed.
     """
     said = stored.said
     assert said is not None, stored.flaw
     where = f"the checkpoint of {topic}/{stored.partition} at facts offset {stored.facts_offset}"
-    said.manifest.refuse_unknown_version(kind.schema_version, where)
+    said.manifest.refuse_other_version(kind.schema_version, where)
     documents: dict[str, bytes] = {}
     skips: dict[int, bytes] = {}
     words: dict[str, dict[str, bytes]] = {}

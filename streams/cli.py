@@ -10,8 +10,9 @@ from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 import typer
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 from rich.console import Console
 from rich.table import Table
 
@@ -29,6 +30,7 @@ from streams import (
     solver_cli,
 )
 from streams.cli_options import AsJson, Kafka
+from streams.kafka_refusals import explained
 from streams.notify import cli as notify_cli
 from streams.settings import Settings
 from streams.times import moment
@@ -78,8 +80,13 @@ def main() -> None:
         _fail(str(error), 2)
     except ValidationError as error:
         _fail("; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()), 2)
+    except SettingsError as error:
+        _fail(f"{error}: lists and maps are given as JSON, see docs/settings.md", 2)
     except KafkaException as error:
-        _fail(f"Kafka: {error.args[0]}", 1)
+        _fail(
+            f"Kafka: {explained(error.args[0]) if isinstance(error.args[0], KafkaError) else error.args[0]}",
+            1,
+        )
     except ForesiteError as error:
         _fail(str(error), 1)
 
@@ -304,10 +311,17 @@ def bench(
         str | None, typer.Option(metavar="DIR", help="solver: the folder of the problems.")
     ] = None,
     family: Annotated[list[str] | None, typer.Option(help="solver: wtsds, wt, upmsp_sdst, ...")] = None,
-    time: Annotated[float, typer.Option(help="solver: seconds of wall time an instance and seed.")] = 2.0,
+    time: Annotated[float, typer.Option(help="solver: seconds an instance and seed, by --clock.")] = 2.0,
     seeds: Annotated[int, typer.Option(help="solver: how many, from --seed on.")] = 1,
     against: Annotated[
         str | None, typer.Option(help="solver: atcs,cp-sat,pyjobshop (default), some of them, or none.")
+    ] = None,
+    clock: Annotated[
+        str, typer.Option(help="solver: wall, or cpu: processor time, for busy machines.")
+    ] = "wall",
+    every: Annotated[int, typer.Option(min=1, help="solver: of the instances by name, each so many.")] = 1,
+    peer_seeds: Annotated[
+        int | None, typer.Option(min=1, help="solver: seeds that peers are run with; default: all.")
     ] = None,
     entities: Annotated[int, typer.Option(min=1_000, help="recovery: that the twin holds.")] = 100_000,
     rounds: Annotated[int, typer.Option(min=1, help="recovery: kills.")] = 25,
@@ -336,6 +350,8 @@ def bench(
     options += [] if out is None else ["--out", str(out)]
     options += [] if instances is None else ["--instances", instances]
     options += [] if against is None else ["--against", against]
+    options += ["--clock", clock, "--every", str(every)]
+    options += [] if peer_seeds is None else ["--peer-seeds", str(peer_seeds)]
     options += [word for name in family or [] for word in ("--family", name)]
     raise typer.Exit(run_benches([*(names or []), *options]))
 

@@ -110,13 +110,18 @@ class CommandSender:
             threading.Thread(target=before.flush, args=(DELIVERY_TIMEOUT_MS / 1000.0,), daemon=True).start()
 
     def _new_producer(self) -> Producer:
-        config: dict[str, object] = {
-            **self._settings.client_config(),
-            "enable.idempotence": True,
-            "partitioner": "murmur2_random",  # as Java clients: commands on one thing stay in one partition
-            "message.timeout.ms": DELIVERY_TIMEOUT_MS,
-            "linger.ms": 0,
-        }
+        config = producer_config(self._settings)
         if self._logger is not None:
             config["logger"] = self._logger
         return Producer(config)
+
+
+def producer_config(settings: Settings) -> dict[str, object]:
+    """Of whatever writes commands."""
+    return {
+        **settings.client_config(),
+        "enable.idempotence": True,
+        "partitioner": "murmur2_random",  # as Java clients: commands on one thing stay in one partition
+        "message.timeout.ms": DELIVERY_TIMEOUT_MS,
+        "linger.ms": 0,
+    }

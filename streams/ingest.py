@@ -28,9 +28,11 @@ from streams.gapless_writer import (
     SourcePartition,
     require_codecs,
 )
-from streams.ingest_setup import IngestSettings, TopicsMissing, check_topics
+from streams.ingest_setup import IngestSettings, KafkaUnreachable, TopicsMissing, check_topics
 from streams.input_progress import InputProgress
 from streams.input_reader import InputReader, MemberFenced
+from streams.kafka_refusals import REASON as REFUSED
+from streams.kafka_refusals import again_when_granted
 from streams.metrics import Metrics
 from streams.routing import EVERYWHERE, Router
 from streams.site_binding import ingested_topics
@@ -83,9 +85,13 @@ def run_ingest(
     """
     metrics, health = metrics or Metrics(), health or Health()
     require_codecs()
-    topic_bytes = _connect(settings, stop, health)
-    if topic_bytes is not None:
-        IngestWorker(settings, stop, metrics, health, topic_bytes=topic_bytes).run()
+
+    def work() -> None:
+        topic_bytes = _connect(settings, stop, health)
+        if topic_bytes is not None:
+            IngestWorker(settings, stop, metrics, health, topic_bytes=topic_bytes).run()
+
+    again_when_granted(work, stop, health)
 
 
 def run(settings: IngestSettings, *, admin_host: str = "127.0.0.1", admin_port: int = 0) -> int:
@@ -125,10 +131,11 @@ def _connect(settings: IngestSettings, stop: threading.Event, health: Health) ->
         health.beat()
         try:
             topic_bytes = check_topics(settings)
-        except KafkaException as error:
+        except KafkaUnreachable as error:
             log.warning("kafka_unreachable", error=str(error))
             health.not_ready("kafka", f"not connected: {error}")
             deadline = time.monotonic() + NEW_TOPICS_WAIT_S
+            stop.wait(1.0)
         except TopicsMissing as error:
             health.not_ready("kafka", str(error))
             if time.monotonic() > deadline:
@@ -347,6 +354,8 @@ class IngestWorker:
             self._metrics.consumer_lag_records.labels(topic=topic.removeprefix(self._prefix)).set(records)
         self._metrics.ingest_in_flight_bytes.set(self._writer.in_flight_bytes)
         steps = self._metrics.ingest_step_seconds.labels(stage="deliver")
+        if self._writer.ack_seconds:
+            self._health.ready(REFUSED)  # what Kafka refused before, it takes now
         for seconds in self._writer.ack_seconds:
             steps.observe(seconds)
         self._writer.ack_seconds.clear()

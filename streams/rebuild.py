@@ -171,7 +171,12 @@ def _judged(raw: RawState, kind: FoldKind, where: str) -> tuple[Manifest | None,
         manifest = Manifest.decode(raw.manifest)
     except StateCorrupt:
         return None, "its manifest cannot be read"
-    manifest.refuse_unknown_version(kind.schema_version, where)
+    manifest.refuse_newer_version(kind.schema_version, where)
+    if manifest.schema_version < kind.schema_version:
+        return (
+            manifest,
+            f"schema version {manifest.schema_version} wrote it, this one reads {kind.schema_version}",
+        )
     try:
         manifest.vouch_for(*kind.count_and_digest(manifest.header.encode(), raw.documents), where)
     except (StateCorrupt, ValueError) as error:

@@ -250,7 +250,7 @@ class Settings(BaseSettings):
     large: they all time out together when the broker is away."""
 
     web_url: Annotated[str, Field(pattern=r"^https?://[^/\s]+$")] | None = None
-    """The web role that `foresite card` and `foresite proposal` send their commands through, instead of writing them to
+    """The web role that commands on cards and proposals go through when they are given on the command line, instead of to
     Kafka: required where only web may write them."""
 
     web_token: SecretStr | None = None

@@ -26,6 +26,7 @@ from streams.facts_position import position_header
 from streams.faults import fault_point
 from streams.fold import Fold, FoldKind, Output
 from streams.kafka_clients import KAFKA_ITSELF, KafkaClients
+from streams.kafka_refusals import DENIED, explained
 from streams.state_topic import MANIFEST_KEY, Manifest, load_state
 
 log = structlog.get_logger(__name__)
@@ -116,6 +117,8 @@ class Shard:
         self._producer: Producer | None = None
         self._refusals: list[KafkaError] = []
         self._is_hurried = threading.Event()
+        self.trouble = "Kafka has not answered"
+        """What the last attempt at a transaction met, and what helps."""
         self._checkpoints = CheckpointWriter(partition, client, topics, kind, checkpoints_kept)
 
     # Taking over --------------------------------------------------------------------------------------------------
@@ -147,7 +150,7 @@ class Shard:
                 self._facts_mark = ""
                 self.position = 0
             else:
-                manifest.refuse_unknown_version(self._kind.schema_version, where)
+                manifest.refuse_other_version(self._kind.schema_version, where)
                 manifest.refuse_other_partitioning(self._facts_partitions, self._topics.facts)
                 self._fold = self._kind.restore(manifest.header.encode(), stored.documents)
                 manifest.vouch_for(self._fold.document_count, self._fold.digest, where)
@@ -280,7 +283,7 @@ class Shard:
             self._transact(batch)
         except KafkaException as error:
             self._refuse_hopeless(error)
-            log.warning("transaction_failed", partition=self.partition, error=str(error))
+            log.warning("transaction_failed", partition=self.partition, error=self._told(error))
             self._retry("settle", lambda: self._settle(batch))
         self.committed_position = batch.manifest.facts_offset
         self._checkpoints.committed(batch)
@@ -374,10 +377,17 @@ class Shard:
                 return
             except (KafkaException, _NotConfirmed) as error:
                 self._refuse_hopeless(error)
-                log.warning("shard_waits", step=step, partition=self.partition, error=str(error))
+                log.warning("shard_waits", step=step, partition=self.partition, error=self._told(error))
             self._clients.wait(self._is_hurried, wait_s)
             wait_s = min(2 * wait_s, longest_s)
         raise ShardClosed(f"shard {self.partition} was told to wait no longer during {step}")
+
+    def _told(self, error: Exception) -> str:
+        """An error as people should read it; where Kafka refused single records, that says more."""
+        refused = next((each for each in self._refusals if each.code() in DENIED), None)
+        reason = refused or error.args[0]
+        self.trouble = explained(reason) if isinstance(reason, KafkaError) else str(error)
+        return self.trouble
 
     def _refuse_hopeless(self, error: Exception) -> None:
         """Raise for what the same batch would meet again for ever."""

@@ -39,6 +39,8 @@ class Outbox:
         self._answer_bytes = settings.solver_answer_bytes_max
         self._failure: KafkaError | None = None
         self._in_flight = 0
+        self.delivered = 0
+        """Proposals that the broker has taken."""
         self._producer: Any = new_producer(
             {
                 **settings.client_config(),
@@ -71,8 +73,10 @@ class Outbox:
             self._in_flight -= 1
             if error is not None:
                 self._failure = error
-            elif then is not None:
-                then()
+            else:
+                self.delivered += 1
+                if then is not None:
+                    then()
 
         proposal, value, left_out = fitted(proposal, self._answer_bytes)
         while True:
@@ -113,7 +117,7 @@ class Outbox:
 
     def _raise_failure(self) -> None:
         if self._failure is not None:
-            raise ProposalNotSent(f"{self._topic}: {self._failure.str()}")
+            raise ProposalNotSent(f"{self._topic}: {self._failure.str()}") from KafkaException(self._failure)
 
 
 def _told(proposal: Proposal, size: int, error: KafkaError) -> str:

@@ -17,6 +17,8 @@ from schemas.topics import REPLAN_REQUESTS
 from streams.admin import Health
 from streams.faults import fault_point
 from streams.ingest_setup import kafka_logger
+from streams.kafka_refusals import DENIED, LastTrouble, explained, refuse_hidden
+from streams.kafka_refusals import REASON as REFUSED
 from streams.metrics import Metrics
 from streams.settings import Settings
 from streams.solver_answers import Unreadable, read_request, refusal
@@ -83,6 +85,7 @@ class SolverWorker:
         self._progress = SolverProgress()
         self._outbox = Outbox(settings)
         self._is_paused = False
+        self._trouble = LastTrouble()
         self._next_commit = self._next_look = 0.0
         self._consumer = Consumer(
             {
@@ -96,6 +99,7 @@ class SolverWorker:
                 "session.timeout.ms": SESSION_TIMEOUT_MS,
                 "fetch.wait.max.ms": 50,  # the embedded broker answers only when it is over
                 "fetch.queue.backoff.ms": 10,
+                "error_cb": self._on_error,
             },
             logger=kafka_logger(),
         )
@@ -192,13 +196,21 @@ class SolverWorker:
         else:
             self._outbox.send(answer, lambda: self._progress.done(partition, offset))
 
+    def _on_error(self, error: KafkaError) -> None:
+        """What the client itself met, as while connecting."""
+        self._trouble.note(error)
+        self._broken(error)
+
     def _broken(self, error: KafkaError) -> None:
         self._metrics.kafka_errors.labels(reason=error.name()).inc()
         if error.fatal():
             raise KafkaException(error)
-        log.warning("kafka_error", error=error.str())
+        log.warning("kafka_error", error=explained(error))
+        if error.code() in DENIED:
+            self._health.not_ready("input", explained(error))
         if error.code() == KafkaError._ALL_BROKERS_DOWN:  # the client reconnects by itself
-            self._health.not_ready("kafka", "no broker answers")
+            why = self._trouble.why(KafkaException(error))
+            self._health.not_ready("kafka", f"no broker answers; the last try ended with: {why}")
 
     # 2 work, 3 send ---------------------------------------------------------------------------------------------------
 
@@ -324,9 +336,17 @@ class SolverWorker:
             _, end = self._consumer.get_watermark_offsets(TopicPartition(self._topic, partition), cached=True)
             behind += max(0, end - (self._progress.position(partition) or end))
         self._metrics.consumer_lag_records.labels(topic=REPLAN_REQUESTS).set(behind)
-        if "kafka" in self._health.reasons:
-            try:
-                self._consumer.list_topics(self._topic, timeout=0.5)
-            except KafkaException:
-                return
+        if self._outbox.delivered:
+            self._health.ready(REFUSED)  # what Kafka refused before, it takes now
+        if {"kafka", "input"} & self._health.reasons.keys():
+            self._ask_again()
+
+    def _ask_again(self) -> None:
+        """Whether a broker answers, and lets us read."""
+        try:
+            refuse_hidden(self._consumer, [self._topic])
             self._health.ready("kafka")
+            self._consumer.committed([TopicPartition(self._topic, 0)], timeout=0.5)
+        except KafkaException:
+            return
+        self._health.ready("input")

@@ -11,10 +11,9 @@ for a word about the last one that was written.
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-import msgspec
 import orjson
 from confluent_kafka import Consumer
 
@@ -30,12 +29,13 @@ HINT_REBUILD = (
     "`foresite verify` names what differs"
 )
 HINT_PARTITIONS = "the way to migrate is a new facts topic under a new FORESITE_TOPIC_PREFIX, filled by `foresite ingest` from the inputs"
+HINT_MIGRATE = "stop the twins and run `foresite rebuild`, which folds the facts again; docs/operations.md, 'Upgrade', says how"
 HINT_UPGRADE = "start the version of Foresite that wrote it, or a newer one"
 
 
-def sealed(fields: Mapping[str, Any]) -> bytes:
+def sealed(said: Mapping[str, Any]) -> bytes:
     """JSON with a checksum over it, for what no digest covers."""
-    return orjson.dumps({**fields, "check": zlib.crc32(orjson.dumps(fields))})
+    return orjson.dumps({**said, "check": zlib.crc32(orjson.dumps(said))})
 
 
 def unsealed(value: bytes) -> dict[str, Any]:
@@ -44,14 +44,13 @@ def unsealed(value: bytes) -> dict[str, Any]:
     Raises:
         ValueError: it is not what was written.
     """
-    fields = orjson.loads(value)
-    if not isinstance(fields, dict):
+    said = orjson.loads(value)
+    if not isinstance(said, dict):
         raise ValueError("it is no JSON object")
-    if "check" in fields and fields.pop("check") != zlib.crc32(
-        orjson.dumps(fields)
-    ):  # early versions wrote none
+    check = said.pop("check", None)  # early versions wrote none
+    if check is not None and check != zlib.crc32(orjson.dumps(said)):
         raise ValueError("its checksum does not fit")
-    return fields
+    return said
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +87,9 @@ class Manifest:
             StateCorrupt: it is not a manifest.
         """
         try:
-            # What a newer version has added is its own affair.
-            return msgspec.convert(unsealed(value), type=cls)
-        except (ValueError, msgspec.ValidationError) as error:
+            said = unsealed(value)
+            return cls(**{each.name: said[each.name] for each in fields(cls)})  # a newer version may say more
+        except (ValueError, TypeError, KeyError) as error:
             raise StateCorrupt(
                 f"manifest of {len(value)} bytes cannot be read ({error}): {HINT_REBUILD}"
             ) from error
@@ -107,7 +106,7 @@ class Manifest:
                 f"(facts offset {self.facts_offset}) says {self.document_count} with {self.digest}: {HINT_REBUILD}"
             )
 
-    def refuse_unknown_version(self, schema_version: int, where: str) -> None:
+    def refuse_newer_version(self, schema_version: int, where: str) -> None:
         """Refuse state that a newer version wrote.
 
         Raises:
@@ -117,6 +116,19 @@ class Manifest:
             raise StateCorrupt(
                 f"{where} was written with schema version {self.schema_version} by Foresite {self.code_version}, "
                 f"this one knows up to {schema_version}: {HINT_UPGRADE}"
+            )
+
+    def refuse_other_version(self, schema_version: int, where: str) -> None:
+        """Refuse state whose documents mean something else, or might: nothing is converted, all is folded again.
+
+        Raises:
+            StateCorrupt: a newer version wrote it, or an older one.
+        """
+        self.refuse_newer_version(schema_version, where)
+        if self.schema_version < schema_version:
+            raise StateCorrupt(
+                f"{where} was written with schema version {self.schema_version} by Foresite {self.code_version}, "
+                f"this one reads {schema_version}: {HINT_MIGRATE}"
             )
 
     def refuse_other_partitioning(self, facts_partitions: int, facts_topic: str) -> None:

@@ -11,13 +11,15 @@ from functools import partial
 import aiokafka
 import aiokafka.codec
 import structlog
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from faust.exceptions import ConsumerNotStarted
 
 from schemas.errors import UsageError
 from streams.admin import Health
 from streams.facts_log import partition_count
 from streams.fold import FoldKind
+from streams.kafka_refusals import REASON as REFUSED
+from streams.kafka_refusals import LastTrouble, explained
 from streams.partition_reader import reader
 from streams.settings import Settings
 from streams.shard_keeper import ShardMetrics
@@ -69,7 +71,7 @@ async def serve(
     beating = asyncio.create_task(_beat(health, metrics or ShardMetrics()), name="twin-beat")
     try:
         health.not_ready("kafka", "Kafka has not answered yet")
-        if not await _topics_ready(settings, stop):
+        if not await _topics_ready(settings, stop, health):
             return
         health.ready("kafka")
         await _serve(build_app(settings, kind, metrics), stop, on_failure, health)
@@ -115,6 +117,10 @@ async def _watch_shards(app: TwinApp, health: Health) -> None:
     """Say each second whether all partitions given to this worker are folded."""
     health.started()
     while True:
+        if app.refusal is None:
+            health.ready(REFUSED)
+        else:
+            health.not_ready(REFUSED, app.refusal)
         missing = app.shards.missing(_assigned(app))
         if missing is None:
             health.ready("shards")
@@ -192,7 +198,7 @@ def _require_codecs() -> None:
         raise UsageError(f"cannot decompress {', '.join(missing)}: install cramjam (`make env` does)")
 
 
-async def _topics_ready(settings: Settings, stop: asyncio.Event) -> bool:
+async def _topics_ready(settings: Settings, stop: asyncio.Event, health: Health) -> bool:
     """Wait for Kafka, then check the two topics. False when asked to stop meanwhile.
 
     Raises:
@@ -203,7 +209,11 @@ async def _topics_ready(settings: Settings, stop: asyncio.Event) -> bool:
         try:
             counts = await asyncio.to_thread(_partition_counts, settings.client_config(), facts, state)
         except KafkaException as error:
-            log.warning("kafka_unreachable", error=str(error))
+            # The consumer's own words, or those of its constructor: certificates that cannot be used.
+            why = explained(error.args[0]) if isinstance(error.args[0], KafkaError) else str(error)
+            log.warning("kafka_unreachable", error=why)
+            health.not_ready("kafka", f"not connected: {why}")
+            await asyncio.sleep(1.0)
             continue
         if 0 in counts:
             raise UsageError(f"{facts} or {state} does not exist: run `foresite topics create`")
@@ -216,5 +226,10 @@ async def _topics_ready(settings: Settings, stop: asyncio.Event) -> bool:
 
 
 def _partition_counts(client: Mapping[str, object], facts: str, state: str) -> tuple[int, int]:
-    with reader(client, "read_committed") as consumer:
-        return partition_count(consumer, facts), partition_count(consumer, state)
+    trouble = LastTrouble()
+    with reader({**client, "error_cb": trouble.note}, "read_committed") as consumer:
+        try:
+            return partition_count(consumer, facts), partition_count(consumer, state)
+        except KafkaException as error:
+            consumer.poll(0.0)  # lets the client say why
+            raise KafkaException(trouble.error or error.args[0]) from None

@@ -134,12 +134,12 @@ class RecoveryWorld:
         with reader(self.client, "read_committed") as consumer:
             return read_state(consumer, self.topics.state, 0)
 
-    def rebuild(self, *, is_forced: bool = False, is_dry_run: bool = False) -> Rebuilt:
+    def rebuild(self, kind: FoldKind = TOY, *, is_forced: bool = False, is_dry_run: bool = False) -> Rebuilt:
         """What rebuild does."""
         return rebuild(
             self.client,
             self.topics,
-            TOY,
+            kind,
             self.transactional_id,
             lambda: [self.topics.prefix + OUTPUT_TOPIC],
             0,

@@ -44,7 +44,6 @@ class WebPlant:
         self.view = View(
             documents_max=settings.web_view_documents_max,
             bytes_max=settings.web_view_mb_max * 1_000_000,
-            planning_groups=settings.planning_groups,
         )
         for topic in FOLLOWED:
             self.view.begin(topic, {0: 0, 1: 0})

@@ -85,7 +85,7 @@ class ReplanMemory(msgspec.Struct):
     Attributes:
         pending: what waits; asked: requests of late.
         exposures: card -> the money on it when it was last noted, while it is live.
-        unanswered: requests in a row to which no answer came; asked_at: when the last of them was made.
+        unanswered: requests in a row to which no answer came, repeats not counted; asked_at: when the last of them was made.
     """
 
     pending: list[Note] = msgspec.field(default_factory=list)
@@ -166,8 +166,9 @@ class ReplanBook:
         """A site made a request."""
         memory = self._sites.setdefault(site_id, ReplanMemory())
         memory.asked.append(msgspec.structs.replace(asked, site_id=site_id))
-        memory.unanswered += 1
-        memory.asked_at = asked.at
+        if not asked.is_repeat:
+            memory.unanswered += 1
+            memory.asked_at = asked.at
         self.save(site_id)
 
     def heard(self, site_id: str) -> None:

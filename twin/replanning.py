@@ -50,7 +50,10 @@ class Replanning:
         for asked in self._book.asked():
             within_s = self._session.model.plant.rules(asked.site_id).replan_answer_within_min * 60.0
             if within_s and not asked.is_repeat and now >= asked.at + within_s and self._is_unanswered(asked):
-                self._ask_again(asked)
+                try:
+                    self._ask_again(asked)
+                except Refused as refused:  # it has grown beyond what a request holds
+                    self._session.counters["replan_refused", refused.reason] += 1
 
     def _is_unanswered(self, asked: Asked) -> bool:
         """Whether its proposal waits for a first answer. Under a planner's locks it is theirs to ask again."""

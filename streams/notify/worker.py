@@ -17,8 +17,10 @@ from schemas.topics import CARDS, DELIVERIES, SITES
 from streams.admin import Health
 from streams.faults import fault_point
 from streams.ingest_setup import kafka_logger
+from streams.kafka_refusals import DENIED, LastTrouble, explained, refuse_hidden
+from streams.kafka_refusals import REASON as REFUSED
 from streams.metrics import Metrics
-from streams.notify.cards_topic import published_at, read_card, read_status, wait_for_topics
+from streams.notify.cards_topic import Cluster, published_at, read_card, read_status, wait_for_topics
 from streams.notify.config import NotifyConfig
 from streams.notify.deliveries import DeliveriesWriter, load_notices
 from streams.notify.desk import Desk
@@ -73,6 +75,7 @@ class NotifyWorker:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._client = settings.client_config()
+        self._trouble = LastTrouble()
         self._cards_topic = settings.topic_prefix + CARDS
         self._deliveries_topic = settings.topic_prefix + DELIVERIES
         self._sites_topic = settings.topic_prefix + SITES
@@ -106,6 +109,7 @@ class NotifyWorker:
                 "isolation.level": "read_committed",
                 "auto.offset.reset": "earliest",
                 "fetch.wait.max.ms": 50,
+                "error_cb": self._on_error,
             },
             logger=kafka_logger(),
         )
@@ -120,13 +124,11 @@ class NotifyWorker:
             KafkaException: the client cannot go on.
         """
         try:
-            found = wait_for_topics(
-                self._consumer, [self._cards_topic, self._deliveries_topic], self._stop, self._health
-            )
+            found = self._wait_for(self._cards_topic, self._deliveries_topic)
             if found is None:
                 return
             self._is_embedded = found.is_embedded
-            if wait_for_topics(self._consumer, [self._sites_topic], self._stop, self._health) is None:
+            if self._wait_for(self._sites_topic) is None:
                 return
             self._sites = topic_follower(self._settings, SITES)
             self._writer = DeliveriesWriter(
@@ -151,6 +153,9 @@ class NotifyWorker:
             self._consumer.close()
             if self._sites is not None:
                 self._sites.close()
+
+    def _wait_for(self, *topics: str) -> Cluster | None:
+        return wait_for_topics(self._consumer, topics, self._stop, self._health, self._trouble)
 
     def _turn(self) -> None:
         self._health.beat()
@@ -185,6 +190,11 @@ class NotifyWorker:
         self._desk.old_news.read(partition, offset + 1)
         self._is_behind = True
 
+    def _on_error(self, error: KafkaError) -> None:
+        """What the client itself met, as while connecting."""
+        self._trouble.note(error)
+        self._broken(error)
+
     def _hear_sites(self) -> None:
         """Learn from twin.sites.v1 where the twin has caught up, and how far the cards must be read then."""
         assert self._sites is not None
@@ -209,10 +219,13 @@ class NotifyWorker:
     def _broken(self, error: KafkaError) -> None:
         if error.fatal():
             raise KafkaException(error)
-        log.warning("kafka_error", error=error.str())
+        log.warning("kafka_error", error=explained(error))
         self._metrics.kafka_errors.labels(error.name()).inc()
+        if error.code() in DENIED:
+            self._health.not_ready("input", explained(error))
         if error.code() == KafkaError._ALL_BROKERS_DOWN:  # the client reconnects by itself
-            self._health.not_ready("kafka", "no broker answers")
+            why = self._trouble.why(KafkaException(error))
+            self._health.not_ready("kafka", f"no broker answers; the last try ended with: {why}")
 
     def _note(self, *, must_commit: bool = False) -> None:
         """3: what changed and how far the cards were read, in one transaction."""
@@ -228,6 +241,7 @@ class NotifyWorker:
         if self._is_embedded and offsets:
             self._consumer.commit(offsets=offsets, asynchronous=False)  # it forgets those of transactions
         self._is_behind = False
+        self._health.ready(REFUSED)  # what Kafka refused before, it takes now
         self._next_commit = time.monotonic() + COMMIT_EVERY_S
         if changes:
             fault_point("after_note")
@@ -294,10 +308,12 @@ class NotifyWorker:
             return
         self._next_look = time.monotonic() + LOOK_EVERY_S
         self._desk.look()
-        if "kafka" in self._health.reasons:
+        if {"kafka", "input"} & self._health.reasons.keys():
             with suppress(KafkaException):
-                self._consumer.list_topics(self._cards_topic, timeout=0.5)
+                refuse_hidden(self._consumer, [self._cards_topic])
                 self._health.ready("kafka")
+                self._consumer.committed([TopicPartition(self._cards_topic, 0)], timeout=0.5)
+                self._health.ready("input")
         behind = 0
         for here in self._consumer.assignment():
             _, end = self._consumer.get_watermark_offsets(here, cached=True)

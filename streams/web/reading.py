@@ -274,4 +274,5 @@ _ORDER: Final[dict[str, Callable[[Document], tuple[Any, ...]]]] = {
     "plan": _newest_first,
     "proposal": _newest_first,
     "ledger": _by_key,
+    "site": _by_key,
 }

@@ -18,8 +18,10 @@ from streams.admin import LIVENESS_LIMIT_S, AdminServer, Health
 from streams.command_sender import CommandSender
 from streams.ingest import tune_garbage_collection
 from streams.ingest_setup import kafka_logger
+from streams.kafka_refusals import LastTrouble
 from streams.metrics import Metrics
 from streams.notify.cards_topic import wait_for_topics
+from streams.partition_reader import READER_GROUP
 from streams.settings import Settings
 from streams.watchdog import Watchdog
 from streams.web.app import WebApp
@@ -69,10 +71,14 @@ def run(settings: Settings) -> int:
 
 
 def _serve(settings: Settings, stop: threading.Event, metrics: Metrics, health: Health) -> int:
-    client = Consumer({**settings.client_config(), "group.id": "foresite-reader"}, logger=kafka_logger())
+    trouble = LastTrouble()
+    client = Consumer(
+        {**settings.client_config(), "group.id": READER_GROUP, "error_cb": trouble.note},
+        logger=kafka_logger(),
+    )
     try:
         wanted = [settings.topic_prefix + topic for topic in (*FOLLOWED, topics.COMMANDS)]
-        found = wait_for_topics(client, wanted, stop, health, need_equal=False)
+        found = wait_for_topics(client, wanted, stop, health, trouble, need_equal=False)
     finally:
         client.close()
     if found is None:
@@ -80,7 +86,6 @@ def _serve(settings: Settings, stop: threading.Event, metrics: Metrics, health: 
     view = View(
         documents_max=settings.web_view_documents_max,
         bytes_max=settings.web_view_mb_max * 1_000_000,
-        planning_groups=settings.planning_groups,
     )
     sender = CommandSender(settings, kafka_logger())
     server = _Server(settings, stop, metrics, health, view, sender)

@@ -228,12 +228,13 @@ def add_reading(app: FastAPI, reading: Reading) -> None:
     ) -> Response:
         """Who decided what, on what revision and why, newest first."""
         reading.require()
+        begin = None if since is None else _zoned(since)
 
         def is_wanted(record: AuditRecord) -> bool:
             return (
                 target in (None, record.target_id)
                 and actor in (None, record.actor)
-                and (since is None or record.at >= _zoned(since))
+                and (begin is None or record.at >= begin)
             )
 
         return reading.decisions(is_wanted, limit, offset)

@@ -6,13 +6,12 @@ and the answers say that they are not complete.
 
 import threading
 from collections import Counter, OrderedDict, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
-import orjson
 import structlog
 from pydantic import BaseModel, ValidationError
 
@@ -28,11 +27,10 @@ from schemas import (
     PlanState,
     Proposal,
     Signal,
+    SiteStatus,
     topics,
 )
 from streams.latest_plans import COMMITTED
-from streams.routing import facts_partition
-from streams.state_topic import MANIFEST_KEY
 from streams.web.documents import Document, Shelf
 from streams.web.neighbourhood import GraphView
 from twin.card_life import LIVE_STATES
@@ -46,14 +44,15 @@ STREAMED: Final[Mapping[str, str]] = {
     topics.LINES: "line",
     topics.ORDER_PROJECTIONS: "order",
     topics.PLANS: "plan",
+    topics.SITES: "site",
 }
 """Topic -> name of its documents and of their events on the stream."""
 
 TAILS: Final = (topics.SIGNALS, topics.REJECTIONS, topics.DEAD_LETTERS, topics.COMMAND_RESULTS, topics.AUDIT)
 """Topics of which the newest records are enough."""
 
-FOLLOWED: Final = (*STREAMED, topics.GRAPH, topics.LEDGER, *TAILS, topics.STATE)
-"""Everything that the view reads; of the state only its clock."""
+FOLLOWED: Final = (*STREAMED, topics.GRAPH, topics.LEDGER, *TAILS)
+"""Everything that the view reads."""
 
 HISTORY_KEPT: Final = 50
 """Revisions of one card that are remembered. Too small: the morning is forgotten at noon. Too large: memory."""
@@ -79,6 +78,7 @@ MODELS: Final[Mapping[str, type[BaseModel]]] = {
     topics.ORDER_PROJECTIONS: OrderProjection,
     topics.PLANS: PlanState,
     topics.LEDGER: LedgerEntry,
+    topics.SITES: SiteStatus,
 }
 
 
@@ -119,12 +119,9 @@ class View:
     Args:
         documents_max: of each topic; the graph may have four times as many nodes and as many edges.
         bytes_max: of each topic's documents.
-        planning_groups: as the settings say; they tell which clock is a site's.
     """
 
-    def __init__(
-        self, *, documents_max: int, bytes_max: int, planning_groups: Mapping[str, Sequence[str]]
-    ) -> None:
+    def __init__(self, *, documents_max: int, bytes_max: int) -> None:
         self.lock = threading.RLock()
         self.shelves = {topic: Shelf(name, documents_max, bytes_max) for topic, name in STREAMED.items()}
         self.ledger = Shelf("ledger", documents_max, bytes_max)
@@ -137,10 +134,7 @@ class View:
         self.unreadable: Counter[str] = Counter()
         self._proposals: dict[str, dict[int, Document]] = {}
         self._history: dict[str, deque[Revision]] = {}
-        self._clocks: dict[int, datetime] = {}
         self._newest: dict[str, datetime] = {}
-        self._state_partitions = 0
-        self._group_of = {site: group for group, sites in planning_groups.items() for site in sites}
 
     @contextmanager
     def reading(self) -> Iterator["View"]:
@@ -161,8 +155,6 @@ class View:
             shelf = self.shelves.get(topic)
             if shelf is not None:
                 shelf.positions.update(positions)
-            elif topic == topics.STATE:
-                self._state_partitions = len(positions)
 
     def take(self, records: Iterable[Record]) -> bool:
         """Take records in the order of their topics; says whether there is news for the stream."""
@@ -192,8 +184,6 @@ class View:
             self._shelve(self.ledger, record)
         elif record.topic == topics.GRAPH:
             self.graph.take(record.key, record.value)
-        elif record.topic == topics.STATE:
-            self._take_clock(record)
         elif record.value is not None:
             self._take_note(record.topic, record.value)
         return False
@@ -241,12 +231,6 @@ class View:
         if len(self._history) > len(shelf.documents):
             self._history = {key: seen for key, seen in self._history.items() if key in shelf.documents}
 
-    def _take_clock(self, record: Record) -> None:
-        if record.key == MANIFEST_KEY and record.value is not None:
-            now_s = orjson.loads(orjson.loads(record.value)["header"]).get("now")
-            if now_s is not None:
-                self._clocks[record.partition] = datetime.fromtimestamp(now_s, UTC)
-
     def _take_note(self, topic: str, value: bytes) -> None:
         if topic == topics.COMMAND_RESULTS:
             result = CommandResult.model_validate_json(value)
@@ -274,15 +258,8 @@ class View:
     # What requests ask
 
     def as_of(self) -> dict[str, datetime]:
-        """Site -> how far the twin's clock was at its last commit; where that is not known, its newest document."""
-        found = {}
-        for site, newest in sorted(self._newest.items()):
-            clock = None
-            if self._state_partitions:
-                group = self._group_of.get(site, site)
-                clock = self._clocks.get(facts_partition(group, self._state_partitions))
-            found[site] = max(newest, clock or newest)
-        return found
+        """Site -> the plant's time of its newest document; twin.sites.v1 has a new one every ten seconds of the clock."""
+        return dict(sorted(self._newest.items()))
 
     def history(self, card_id: str) -> list[Revision]:
         """Versions of a card that this view has seen, oldest first."""

@@ -27,9 +27,6 @@ TAIL_RECORDS: Final = 5_000
 """Of each partition of a topic of which the newest records are enough. Too small: the causes of this morning's dead
 letters are gone. Too large: a start that reads a month."""
 
-CLOCK_RECORDS: Final = 200
-"""Of each state partition, enough to find the last commit's manifest in most."""
-
 LOOK_EVERY_S: Final = 2.0
 """Between two looks at lag and broker."""
 
@@ -91,7 +88,7 @@ class ViewReader:
     def _begin_at(self, consumer: Consumer, topic: str, partitions: Sequence[int]) -> dict[int, int]:
         """Offset at which each partition is begun: compacted topics at their first record, others near their end."""
         name = self._prefix + topic
-        tail = {**dict.fromkeys(TAILS, TAIL_RECORDS), topics.STATE: CLOCK_RECORDS}.get(topic)
+        tail = TAIL_RECORDS if topic in TAILS else None
         begun = {}
         for number in partitions:
             low, high = watermarks(consumer, name, number)

@@ -158,9 +158,35 @@ def test_state_of_another_log_is_not_rebuilt(world: RecoveryWorld) -> None:
         rebuild(world.client, world.topics, TOY, "x", list, 9)
 
 
-def test_state_of_a_newer_version_is_not_rebuilt_by_an_older_one(world: RecoveryWorld) -> None:
-    shard = world.taken_over(toy("toy2", schema_version=2))
-    world.fold(shard, world.log(10))
+def test_state_of_an_older_schema_is_refused_with_the_command_that_folds_it_again(
+    world: RecoveryWorld,
+) -> None:
+    """The way to migrate: nothing is converted. Checkpoints of the older schema are passed over, for nobody can read them."""
+    newer = toy("toy2", schema_version=2)
+    before = world.state()
+    with pytest.raises(
+        StateCorrupt, match=r"schema version 1 by Foresite toy, this one reads 2: .*`foresite rebuild`"
+    ):
+        world.taken_over(newer)
+    assert before == world.state()
 
+    done = world.rebuild(newer)
+
+    assert ("rebuilt", 0, 5) == (done.outcome, done.began_at, done.facts_offset)
+    assert "schema version 1 wrote it, this one reads 2" == done.flaw
+    manifest = world.state().manifest
+    assert manifest is not None
+    assert (2, "toy2", 5) == (manifest.schema_version, manifest.code_version, manifest.facts_offset)
+    shard = world.taken_over(newer)
+    world.fold(shard, world.log(10))
+    assert world.verify(newer, from_beginning=True).partitions[0].differences == ()
+
+
+def test_state_of_a_newer_version_is_not_rebuilt_by_an_older_one(world: RecoveryWorld) -> None:
+    world.rebuild(toy("toy2", schema_version=2))
+
+    for is_forced in (False, True):
+        with pytest.raises(StateCorrupt, match="start the version of Foresite that wrote it"):
+            world.rebuild(is_forced=is_forced)
     with pytest.raises(StateCorrupt, match="start the version of Foresite that wrote it"):
-        world.rebuild(is_forced=True)
+        world.taken_over()

@@ -7,6 +7,7 @@ import pytest
 from schemas import Event, topics
 from tests.folding import Folded, at, count, event, order, run, small_plant
 from twin import Twin, limits, plant
+from twin.retention import CARDS_KEPT_S
 
 EARLY = at(0, "01:00")
 
@@ -151,3 +152,45 @@ def test_a_restored_twin_counts_what_it_holds() -> None:
     assert {("rejected", "too_many_entities"): 1, ("rejected", "too_many_lines"): 1} == {
         key: value for key, value in restored.counters.items() if key[0] == "rejected"
     }
+
+
+def test_what_ends_entities_has_the_room_that_is_said() -> None:
+    assert 2 == limits.FOLLOWING_ROOM
+
+
+def test_pieces_of_a_series_too_many_count_for_the_run_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SERIES_PER_LINE_MAX is one: the second station's pieces are made all the same."""
+    monkeypatch.setattr("twin.inspection.SERIES_PER_LINE_MAX", 1)
+    folded = Folded()
+    folded.tell(*small_plant(), run("R1", "L1", at(0, "06:00"), at(0, "14:00")))
+    for number in (1, 2):
+        folded.tell(
+            count("L1", "R1", at(0, f"06:0{number}"), 10.0, scrap_count=1.0, station_id=f"ST{number}")
+        )
+
+    assert [("count", "ST1", "red")] == list(folded.twin.model.lines["S1", "L1"].quality.series)
+    assert 20.0 == folded.twin.model.runs["S1", "R1"].progress.good_pcs
+
+
+def test_the_card_of_an_order_that_is_gone_goes_too() -> None:
+    """Order 9 has no run and a card; shipped on Tuesday, it goes after its 35 days, and so does the card (CARDS_KEPT_S),
+    with a tombstone. The card of a line would stay: lines stay."""
+    folded = Folded()
+    pegged = [order("1", at(1, "12:00")), run("R1", "L1", at(0, "06:00"), at(0, "14:00"), pegs=["1"])]
+    folded.tell(*small_plant(), *pegged, order("9", at(1, "12:00")))
+    folded.tick(at(0, "06:00"))
+    folded.tick(at(0, "06:16"))
+    card_id = next(iter(folded.cards))
+    folded.tick(at(1, "10:00"))
+    folded.tell(event("order_shipped", at(1, "10:00"), order_id="9", shipped_pcs=800.0))
+    folded.tick(at(1, "11:01"))  # a card goes when its cause was gone for an hour
+    state = folded.cards[card_id].state
+    for day in range(2, 40):
+        folded.tick(at(day, "00:01"))
+    gone = [output for output in folded.outputs if output.topic == topics.CARDS and output.body is None]
+    restored = Twin.restore(folded.twin.header(), folded.documents)
+
+    assert ("plan_infeasible/S1/order/9/1", "cleared") == (card_id, state)
+    assert [card_id] == [output.key for output in gone]
+    assert at(1, "11:01") + timedelta(seconds=CARDS_KEPT_S) < at(37, "00:01")
+    assert [] == [root for root in restored.model.cards if root[3] == "9"]

@@ -43,6 +43,7 @@ def test_a_snapshot_holds_what_needs_somebody_and_the_stream_goes_on_behind_it()
             "order": ["S1/4471"],
             "plan": ["P1"],
             "proposal": ["P1"],
+            "site": [],
         }
         assert snapshot["as_of"] == {"S1": NOON.isoformat()}
         with client.stream("GET", "/api/v1/stream", params={"after": snapshot["cursor"]}) as stream:
@@ -122,7 +123,7 @@ def test_a_cursor_holds_over_a_restart_of_the_server() -> None:
 )  # fmt: skip
 def test_a_client_whose_place_is_lost_is_told_to_begin_anew(running: WebPlant, spoiled: object) -> None:
     running.card("A1")
-    good = {name: {0: 0, 1: 0} for name in ("card", "line", "order", "plan", "proposal")}
+    good = {name: {0: 0, 1: 0} for name in ("card", "line", "order", "plan", "proposal", "site")}
     assert callable(spoiled)
 
     with running.client() as client:
