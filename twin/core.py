@@ -197,7 +197,7 @@ class Twin:
         elif isinstance(event, Command):
             self._desk.on_command(event)
             return
-        self._session.was_rejected = False
+        self._session.was_rejected = self._session.was_repeated = False
         if handler is not None:
             handler(event)
         else:
@@ -214,11 +214,11 @@ class Twin:
         self._handlers[event.kind](event)
 
     def _followed(self, first: Callable[[Any], None], then: Callable[[Any], None]) -> Callable[[Any], None]:
-        """What folds an event for the office, and then for the stockroom if the office took it."""
+        """What folds an event for the office, and then for the stockroom if it was news to the office."""
 
         def fold(event: Any) -> None:
             first(event)
-            if not self._session.was_rejected:
+            if not (self._session.was_rejected or self._session.was_repeated):
                 then(event)
 
         return fold

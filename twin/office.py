@@ -78,6 +78,7 @@ class Office:
         if word is Word.SUPERSEDED:
             self._session.reject(event, "superseded", "a later word on the same entity is known")
         elif word is Word.REPEATED:
+            self._session.was_repeated = True
             self._session.counters["duplicate", "content"] += 1
         return word
 

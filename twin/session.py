@@ -45,7 +45,7 @@ class Session:
             not.
         outputs: what follows from the record, in order.
         position: topic, partition, offset and index of the event.
-        was_rejected: the event was found to be impossible here.
+        was_rejected: the event was found to be impossible here; was_repeated: it says what was known already.
         latest: site -> how far ahead of the clock an event may lie, seconds; a cache of the rules.
     """
 
@@ -58,7 +58,7 @@ class Session:
         self.outputs: list[Output] = []
         self.position: tuple[str, int, int, int] = ("", 0, 0, 0)
         self._tick = ""
-        self.was_rejected = False
+        self.was_rejected = self.was_repeated = False
         self.latest: dict[str, float] = {}
 
     @property

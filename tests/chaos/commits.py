@@ -85,7 +85,7 @@ class Commits:
                 "isolation.level": "read_committed",
                 "auto.offset.reset": "earliest",
                 "fetch.wait.max.ms": 50,
-                "log_level": 2,
+                "log_level": 0,
             }
         )
 

@@ -97,7 +97,7 @@ class Load:
                 "message.timeout.ms": 0,
                 "partitioner": "murmur2_random",
                 "linger.ms": 2,
-                "log_level": 2,
+                "log_level": 0,
             }
         )
         self._thread = threading.Thread(target=self._run, name="load", daemon=True)

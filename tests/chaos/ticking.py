@@ -32,7 +32,7 @@ class Counts:
         self._stop = threading.Event()
         self._topic = settings.topic_prefix + MACHINE_EVENTS
         self._producer = Producer(
-            {**settings.client_config(), "enable.idempotence": True, "message.timeout.ms": 0, "log_level": 2}
+            {**settings.client_config(), "enable.idempotence": True, "message.timeout.ms": 0, "log_level": 0}
         )
         self._thread = threading.Thread(target=self._run, name="counts", daemon=True)
 

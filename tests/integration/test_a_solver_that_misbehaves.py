@@ -93,7 +93,7 @@ def test_nonsense_is_refused_and_its_request_is_made_once_more(settings: Setting
         "event_id": "forged/2",
         "revision": 2,
     }
-    producer = Producer(settings.client_config())
+    producer = Producer({**settings.client_config(), "log_level": 0})
     topic = settings.topic_prefix + PROPOSALS
     for value in (b"{", Proposal.model_validate(wrong).model_dump_json().encode()):
         producer.produce(topic, value, key=asked.proposal_id)

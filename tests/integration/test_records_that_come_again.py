@@ -81,7 +81,7 @@ def test_a_whole_range_that_is_replayed_changes_nothing_and_is_counted(
     before = documents(settings)
     first = living.account()
     said = {topic: messages(settings, topic) for topic in INPUT_TOPICS}
-    producer = Producer({**settings.client_config(), "enable.idempotence": True})
+    producer = Producer({**settings.client_config(), "enable.idempotence": True, "log_level": 0})
     for _ in range(2):
         for found in said.values():
             for message in found:
@@ -117,7 +117,7 @@ def test_what_comes_an_hour_or_a_month_late_is_in_its_place_or_rejected_by_name(
     )
     line = {name: value for name, value in last.items() if not name.startswith("source_")} | {"good_count": 1}
     now = datetime.fromisoformat(last["event_time"])
-    producer = Producer(settings.client_config())
+    producer = Producer({**settings.client_config(), "log_level": 0})
 
     def send(event_id: str, days: float) -> None:
         body = line | {"event_id": event_id, "event_time": (now - timedelta(days=days)).isoformat()}
@@ -156,7 +156,7 @@ def test_huge_and_deep_records_are_refused_before_they_are_parsed(settings: Sett
         "depth": b"[" * 100_000 + b"]" * 100_000,
         "keys": b"{" + b",".join(b'"k%d":0' % number for number in range(700_000)) + b"}",
     }
-    producer = Producer({**settings.client_config(), "message.max.bytes": 2 * LARGE})
+    producer = Producer({**settings.client_config(), "message.max.bytes": 2 * LARGE, "log_level": 0})
     # Brokers refuse what is beyond a topic's limit: what is left to us is what they let pass.
     living_topic(settings, "max.message.bytes", str(2 * LARGE))
     for _ in range(10):
