@@ -46,30 +46,23 @@ _ADVICE: dict[int, str] = {
 DENIED = frozenset(_ADVICE)
 """Codes with which Kafka says no; trying the same again helps only when somebody has changed that."""
 
-# What OpenSSL and librdkafka say of a handshake that failed -> what helps.
+# What librdkafka says of a handshake that failed -> what helps. It has one text for an unknown authority, another host
+# and a certificate that has ended.
 _TLS_ADVICE: tuple[tuple[str, str], ...] = (
-    (
-        "mismatch",
-        (
-            "the broker's certificate is for another host: its subjectAltName must have the name that FORESITE_KAFKA and the "
-            "brokers' advertised.listeners use"
-        ),
-    ),
-    ("has expired", "the broker's certificate has ended: renew it"),
-    (
-        "alert certificate expired",
-        "our certificate (ssl.certificate.location) has ended: renew it and start again",
-    ),
     (
         "alert",
         (
-            "the broker does not take our certificate: see that ssl.certificate.location is signed by an authority it "
-            "trusts and has not ended"
+            "the broker does not take our certificate: see that ssl.certificate.location has not ended and is signed by an "
+            "authority that the broker trusts"
         ),
     ),
     (
         "verify",
-        "the broker's certificate is of an authority that we do not know: name that authority's file in ssl.ca.location",
+        (
+            "the broker's certificate is of an authority that ssl.ca.location does not name, or for another host than "
+            "FORESITE_KAFKA and advertised.listeners say (its subjectAltName), or has ended; `openssl s_client -connect "
+            "HOST:PORT -CAfile FILE -verify_hostname HOST` tells which"
+        ),
     ),
 )
 _TLS_ANY = "see that FORESITE_KAFKA names a TLS listener and security.protocol in FORESITE_KAFKA_CONFIG is its protocol"
@@ -77,8 +70,10 @@ _TLS_ANY = "see that FORESITE_KAFKA names a TLS listener and security.protocol i
 
 def advice(error: KafkaError) -> str | None:
     """What to do about an error; None where it is none of rights, signing in or TLS."""
-    if error.code() == KafkaError._SSL:
-        text = error.str()
+    text = error.str()
+    if (
+        error.code() == KafkaError._SSL or "SSL routines" in text
+    ):  # a certificate of ours is refused behind the handshake
         return next((helps for part, helps in _TLS_ADVICE if part in text), _TLS_ANY)
     return _ADVICE.get(error.code())
 
@@ -125,11 +120,13 @@ class LastTrouble:
 
     def __init__(self) -> None:
         self.error: KafkaError | None = None
-        """The last complaint that tells what to do."""
+        """The last complaint that tells what to do, or the last one at all."""
 
     def note(self, error: KafkaError) -> None:
-        """Remember what tells more than that no broker can be reached."""
-        if advice(error) is not None:
+        """Remember what tells more than that no broker can be reached, best of all what helps."""
+        if error.code() == KafkaError._ALL_BROKERS_DOWN:
+            return
+        if advice(error) is not None or self.error is None or advice(self.error) is None:
             self.error = error
 
     def why(self, failed: KafkaException) -> str:

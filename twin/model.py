@@ -18,6 +18,7 @@ from twin.card_book import CardBook
 from twin.dedupe import SequenceWindow
 from twin.drift import Bucket
 from twin.entities import (
+    LEAST_RATE_PCS_PER_H,
     BucketHour,
     DriftDocument,
     Line,
@@ -390,7 +391,8 @@ class Model:
             elif line.event is not None:
                 rate = line.event.rate_pcs_per_h
         # Planned wholly outside working time and nobody knows a speed: the plan's own duration is all there is.
-        run.rate_pcs_per_h = rate or plan.quantity_pcs / (run.planned_end - run.planned_start) * 3600.0
+        rate = rate or plan.quantity_pcs / (run.planned_end - run.planned_start) * 3600.0
+        run.rate_pcs_per_h = max(rate, LEAST_RATE_PCS_PER_H)
         item = self.plant.item(run.site_id, plan.item_id)
         run.expected_yield = max(0.01, 1.0 - item.expected_scrap) if item is not None else 1.0
 

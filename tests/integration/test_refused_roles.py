@@ -62,6 +62,8 @@ class At:
                 return dict(json.load(answer)["reasons"])
         except HTTPError as error:
             return dict(json.load(error)["reasons"])
+        except OSError as error:  # a machine under load cuts a slow question off
+            return {"unreachable": str(error)}
 
     def wait_until_it_says(self, words: str) -> None:
         wait_until(
