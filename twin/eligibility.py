@@ -32,8 +32,8 @@ def places_of(model: Model, run: Run) -> list[Place]:
     for site_id, line_id, rate in named:
         line = model.lines.get((site_id, line_id))
         if line is not None and (site_id, line_id) not in found:
-            known = rate or _own_rate(line) or run.rate_pcs_per_h
-            found[site_id, line_id] = line, max(known, LEAST_RATE_PCS_PER_H)
+            known_rate = rate or _own_rate(line) or run.rate_pcs_per_h
+            found[site_id, line_id] = line, max(known_rate, LEAST_RATE_PCS_PER_H)
     first, *others = found.values()
     return [first, *sorted(others, key=lambda place: (place[0].site_id, place[0].line_id))]
 

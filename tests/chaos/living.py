@@ -24,6 +24,9 @@ DRAIN_TIMEOUT_S: Final = 300.0
 STOP_TIMEOUT_S: Final = 30.0
 """What a container is given."""
 
+AT_WORK: Final = '"event": "admin_listening"'
+"""What a role logs when it listens to signals."""
+
 STILL_S: Final = 3.0
 """At rest is: every role has committed the end of its input, and so it stays for this long; answers become facts, and
 facts may ask again."""
@@ -93,6 +96,21 @@ class Living:
         for role in roles:
             self.crew.start(role)
         self.wait_until_at_work()
+
+    def start(self, role: str) -> None:
+        """Start one more, and return when it is so far that it can be asked to stop.
+
+        Raises:
+            TimeoutError: it is not.
+        """
+        log = self.log_dir / f"{role}.log"
+        times = self.logged(role).count(AT_WORK) if log.exists() else 0
+        self.crew.start(role)
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while self.logged(role).count(AT_WORK) == times:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{role} did not start within {START_TIMEOUT_S:.0f} s")
+            time.sleep(0.1)
 
     def wait_until_at_work(self, before: Mapping[str, Offsets] | None = None) -> None:
         """Until every role has committed something, beyond what it had committed before if that is given.

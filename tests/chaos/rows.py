@@ -19,6 +19,7 @@ _AGAIN: Final = "tests/integration/test_records_that_come_again.py"
 _SOLVER: Final = "tests/integration/test_a_solver_that_misbehaves.py"
 _TWIN: Final = "tests/integration/test_twin_worker.py"
 _INGEST: Final = "tests/integration/test_ingest.py"
+_RECOVERY: Final = "tests/integration/test_recovery.py"
 _NOTIFY: Final = "tests/integration/test_notify_kafka.py"
 
 KILL_ROUNDS: Final = "make chaos"
@@ -87,13 +88,24 @@ ROWS: Final[dict[str, tuple[str, ...]]] = {
         f"{_TWIN}::test_facts_that_retention_took_stop_the_worker",
         f"{_TWIN}::test_a_facts_topic_created_anew_stops_the_worker",
     ),
+    "state topic: damaged, half a commit, another version": (
+        f"{_RECOVERY}::test_damaged_state_is_found_and_mended",
+        f"{_RECOVERY}::test_a_worker_on_damaged_state_stops_and_names_the_command",
+        f"{_RECOVERY}::test_half_a_checkpoint_is_not_seen_before_its_commit",
+        f"{_RECOVERY}::test_another_version_leaves_a_checkpoint_before_it_folds_and_an_older_one_is_refused",
+    ),
     "a record that crashes our own code": (
         f"{_TWIN}::test_a_record_that_our_own_code_cannot_fold_stops_the_worker",
+        f"{_RECOVERY}::test_a_record_that_crashes_our_code_is_quarantined",
+        f"{_RECOVERY}::test_a_twin_at_work_is_fenced_by_a_quarantine",
     ),
     "disk full at the broker": (
         f"{_BROKERS}::test_a_full_disk_holds_everything_up_says_so_and_is_over_when_there_is_room",
     ),
-    "an ACL denied": ("tests/integration/test_acl_matrix.py",),
+    "an ACL denied; a password or certificate that does not hold": (
+        "tests/integration/test_acl_matrix.py",
+        "tests/integration/test_refused_roles.py",
+    ),
     "the solver hangs, dies, is late or talks nonsense": (
         f"{_SOLVER}::test_one_that_hangs_is_replaced_and_what_it_says_when_it_wakes_counts_for_nothing",
         f"{_SOLVER}::test_nonsense_is_refused_and_its_request_is_made_once_more",
@@ -101,6 +113,7 @@ ROWS: Final[dict[str, tuple[str, ...]]] = {
         "tests/unit/test_unanswered_requests.py",
         "tests/unit/test_watchdog.py",
     ),
+    "a backlog of a day": ("tests/integration/test_backlog.py",),
     "slow consumers": ("tests/integration/test_notify_sinks.py",),
 }
 """Row -> node ids of pytest, and KILL_ROUNDS for what is not among them."""

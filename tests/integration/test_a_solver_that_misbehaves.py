@@ -45,13 +45,13 @@ def test_one_that_hangs_is_replaced_and_what_it_says_when_it_wakes_counts_for_no
     settings: Settings, living: Living
 ) -> None:
     living.begin("ingest", "twin")
-    living.crew.start("solver")
+    living.start("solver")
     wait_until(lambda: bool(living.commits.of("solver")), PATIENCE_S, lambda: living.logged("solver"))
     living.crew.signal("solver", signal.SIGSTOP)
     asleep_at, before = len(requests(settings)), living.commits.of("twin")
     wait_until(lambda: len(requests(settings)) > asleep_at, PATIENCE_S)  # the twin goes on, and asks
     assert all(offset > before[place] for place, offset in living.commits.of("twin").items())
-    living.crew.start("solver-2")
+    living.start("solver-2")
     done = living.commits.of("solver")
     wait_until(lambda: living.commits.of("solver") != done, PATIENCE_S, lambda: living.logged("solver-2"))
     living.crew.signal("solver", signal.SIGCONT)

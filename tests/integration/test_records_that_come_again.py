@@ -90,8 +90,8 @@ def test_a_whole_range_that_is_replayed_changes_nothing_and_is_counted(
                 )
                 producer.poll(0)
     assert 0 == producer.flush(60)
-    living.crew.start("ingest")
-    living.crew.start("twin")
+    living.start("ingest")
+    living.start("twin")
     assert [] == living.come_to_rest()
     after, again = documents(settings), living.account()
 

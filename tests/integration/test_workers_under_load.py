@@ -51,13 +51,13 @@ def test_every_role_drains_under_load_and_exits_with_0_within_30_s(
     with receiver() as hook:
         living.crew.environment |= notify_environment(hook, living.log_dir)
         living.begin("ingest", "twin", "notify")
-        living.crew.start("solver")
+        living.start("solver")
         wait_until(lambda: bool(living.commits.of("solver")), 300.0, lambda: living.logged("solver"))
         for role in ("solver", "notify", "twin", "ingest"):  # the load goes on
             began = time.monotonic()
             assert 0 == living.crew.stop(role, STOP_TIMEOUT_S), living.logged(role)[-3000:]
             print(f"{role} stopped in {time.monotonic() - began:.1f} s")
-            living.crew.start(role)
+            living.start(role)
         assert_nothing_lost(living)
 
 
@@ -68,7 +68,7 @@ def test_workers_that_join_and_leave_all_the_time_change_nothing(living: Living)
     until, number = time.monotonic() + lasting(quick_s=25.0, slow_s=120.0), 0
     while time.monotonic() < until:
         for role in ("ingest-2", "twin-2"):
-            living.crew.start(role)
+            living.start(role)
         time.sleep(lasting(quick_s=6.0, slow_s=10.0))
         for role in ("ingest-2", "twin-2"):
             if number % 2:
@@ -84,7 +84,7 @@ def test_workers_that_join_and_leave_all_the_time_change_nothing(living: Living)
 def test_a_sleeping_twin_is_replaced_and_fenced_when_it_wakes(living: Living) -> None:
     living.begin("ingest", "twin")
     living.crew.signal("twin", signal.SIGSTOP)
-    living.crew.start("twin-2")
+    living.start("twin-2")
     before = living.commits.of("twin")
     wait_until(
         lambda: all(offset > before[place] for place, offset in living.commits.of("twin").items()),
@@ -101,7 +101,7 @@ def test_two_ingest_workers_tick_one_clock_that_never_runs_back(settings: Settin
     """The one that ticks falls asleep, the other one takes its partition and ticks, and then the first one wakes up."""
     with Living(settings, Counts(settings)) as living:
         living.begin("ingest")
-        living.crew.start("ingest-2")
+        living.start("ingest-2")
         time.sleep(lasting(quick_s=5.0, slow_s=20.0))
         living.crew.signal("ingest", signal.SIGSTOP)
         before = living.progress()["ingest"]
@@ -114,8 +114,8 @@ def test_two_ingest_workers_tick_one_clock_that_never_runs_back(settings: Settin
         living.load.end()
         for role in ("ingest", "ingest-2"):
             assert 0 == living.crew.stop(role, STOP_TIMEOUT_S), living.logged(role)[-3000:]
-        living.crew.start("ingest")  # whatever they left
-        living.crew.start("twin")
+        living.start("ingest")  # whatever they left
+        living.start("twin")
         wait_until(lambda: not living.commits.unread("ingest"), PATIENCE_S)
         assert 0 == living.crew.stop("ingest", STOP_TIMEOUT_S)
         assert [] == living.come_to_rest()
