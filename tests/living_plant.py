@@ -98,7 +98,7 @@ def histories(draw: st.DrawFn) -> list[Step]:
             when = now + timedelta(minutes=draw(st.integers(-180, 10)))
             run_id = draw(st.sampled_from(sorted(RUNS)))
             made = draw(st.sampled_from(MADE))
-            events.append(_event(draw, made, f"e{number}", when, run_id))
+            events.append(drawn_event(draw, made, f"e{number}", when, run_id))
         if draw(st.booleans()):  # a steady stretch, or one with many bad pieces
             bad = draw(st.sampled_from([0.0, 1.0, 25.0]))
             for minutes in (18, 12, 6, 0):
@@ -115,7 +115,7 @@ def histories(draw: st.DrawFn) -> list[Step]:
     return steps
 
 
-def _event(draw: st.DrawFn, made: str, event_id: str, when: datetime, run_id: str) -> Event:
+def drawn_event(draw: st.DrawFn, made: str, event_id: str, when: datetime, run_id: str) -> Event:
     line_id = RUNS[run_id]
     if made == "count":
         good, scrap = float(draw(st.integers(0, 60))), float(draw(st.integers(0, 5)))
