@@ -111,11 +111,12 @@ LIMITS: dict[str, tuple[Limit, ...]] = {
         Limit("requests a minute of one principal", "FORESITE_WEB_REQUESTS_PER_MIN", "http_requests", "refused, 429", "tests/unit/test_web_access.py"),
         Limit("requests in progress", "FORESITE_WEB_REQUESTS_MAX", "http_requests_in_progress", "refused, 503"),
         Limit("seconds of a request", "FORESITE_WEB_REQUEST_TIMEOUT_S", "http_request_seconds", "cut off, 504", "tests/unit/test_web_access.py"),
-        Limit("commands under way", "FORESITE_WEB_COMMANDS_IN_FLIGHT_MAX", "commands", "refused, 503"),
+        Limit("commands under way", "FORESITE_WEB_COMMANDS_IN_FLIGHT_MAX", "commands", "refused, 503", "tests/unit/test_web_commands.py"),
+        Limit("seconds of a question that folds facts", "FORESITE_WEB_FOLD_TIMEOUT_S", "http_request_seconds", "its process is ended, 504; one at a time, others are refused, 503"),
         Limit("clients of the stream", "FORESITE_WEB_STREAM_CLIENTS_MAX", "stream_clients", "refused; the page asks again", "tests/unit/test_web_stream.py"),
         Limit("bytes that wait for one client", "FORESITE_WEB_STREAM_CLIENT_BYTES_MAX", "stream_clients_dropped", "let go; it begins again from the picture", "tests/unit/test_web_stream.py"),
-        Limit("documents of a topic", "FORESITE_WEB_VIEW_DOCUMENTS_MAX", "view_documents_dropped", "what has ended goes first, and answers say that they are not complete", "tests/web_plant.py"),
-        Limit("megabytes of a topic's documents", "FORESITE_WEB_VIEW_MB_MAX", "view_documents_dropped", "the same", "tests/web_plant.py"),
+        Limit("documents of a topic", "FORESITE_WEB_VIEW_DOCUMENTS_MAX", "view_documents_dropped", "what has ended goes first, and answers say that they are not complete", "tests/unit/test_web_reading.py"),
+        Limit("megabytes of a topic's documents", "FORESITE_WEB_VIEW_MB_MAX", "view_documents_dropped", "the same"),
     ),
 }  # fmt: skip
 

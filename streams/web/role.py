@@ -18,7 +18,7 @@ from streams.admin import LIVENESS_LIMIT_S, AdminServer, Health
 from streams.command_sender import CommandSender
 from streams.ingest import tune_garbage_collection
 from streams.ingest_setup import kafka_logger
-from streams.kafka_refusals import LastTrouble
+from streams.kafka_refusals import LastTrouble, again_when_granted
 from streams.metrics import Metrics
 from streams.notify.cards_topic import wait_for_topics
 from streams.partition_reader import READER_GROUP
@@ -62,15 +62,16 @@ def run(settings: Settings) -> int:
         Watchdog(health),
     ):
         try:
-            return _serve(settings, stop, metrics, health)
+            again_when_granted(lambda: _serve(settings, stop, metrics, health), stop, health)
         except UsageError:
             raise
         except (ForesiteError, KafkaException, OSError) as error:
             log.critical("web_failed", error_type=type(error).__name__, error=str(error), exc_info=True)
             return 1
+    return 0
 
 
-def _serve(settings: Settings, stop: threading.Event, metrics: Metrics, health: Health) -> int:
+def _serve(settings: Settings, stop: threading.Event, metrics: Metrics, health: Health) -> None:
     trouble = LastTrouble()
     client = Consumer(
         {**settings.client_config(), "group.id": READER_GROUP, "error_cb": trouble.note},
@@ -82,7 +83,7 @@ def _serve(settings: Settings, stop: threading.Event, metrics: Metrics, health: 
     finally:
         client.close()
     if found is None:
-        return 0
+        return
     view = View(
         documents_max=settings.web_view_documents_max,
         bytes_max=settings.web_view_mb_max * 1_000_000,
@@ -96,7 +97,6 @@ def _serve(settings: Settings, stop: threading.Event, metrics: Metrics, health: 
         sender.stop()
     if server.reader.failed is not None:
         raise ForesiteError(f"the view cannot be read on: {server.reader.failed}") from server.reader.failed
-    return 0
 
 
 class _Server:

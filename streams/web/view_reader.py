@@ -11,6 +11,8 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from schemas import topics
 from streams.admin import Health
 from streams.ingest_setup import kafka_logger
+from streams.kafka_refusals import DENIED, advice, explained
+from streams.kafka_refusals import REASON as REFUSED
 from streams.metrics import Metrics
 from streams.partition_reader import watermarks
 from streams.settings import Settings
@@ -32,6 +34,9 @@ LOOK_EVERY_S: Final = 2.0
 
 BROKER_WAIT_S: Final = 5.0
 
+GRANTED_AFTER_S: Final = 10.0
+"""Without another refusal for so long, Kafka lets us in again: the client asks every second or so."""
+
 
 class ViewReader:
     """Reads the topics of the view in a thread, from `start` to `stop`.
@@ -52,6 +57,7 @@ class ViewReader:
         self._stop = threading.Event()
         self._prefix = settings.topic_prefix
         self._behind: set[tuple[str, int]] = set()
+        self._denied_at = 0.0
         self.turns = 0
         self.failed: BaseException | None = None
         """Why it ended by itself."""
@@ -124,8 +130,10 @@ class ViewReader:
             if error.code() == KafkaError._PARTITION_EOF:
                 self._behind.discard((topic, partition))
                 self._health.ready("kafka")
-            elif not error.retriable():
-                raise KafkaException(error)
+            else:
+                self._on_error(error)
+                if error.fatal():
+                    raise KafkaException(error)
             return None
         assert offset is not None
         key, value = message.key(), message.value()
@@ -147,6 +155,9 @@ class ViewReader:
             self._on_error(error.args[0])
             return
         self._health.ready("kafka")
+        if self._denied_at and time.monotonic() - self._denied_at > GRANTED_AFTER_S:
+            self._denied_at = 0.0
+            self._health.ready(REFUSED)
         lag: dict[str, int] = {}
         for place in consumer.position(consumer.assignment()):
             _, high = consumer.get_watermark_offsets(
@@ -159,8 +170,14 @@ class ViewReader:
             self._metrics.consumer_lag_records.labels(name).set(records)
 
     def _on_error(self, error: KafkaError) -> None:
+        """Note what the client complains of; it tries again by itself, and what was read stays good."""
         self._metrics.kafka_errors.labels(error.name()).inc()
-        if error.code() in (KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._TIMED_OUT):
+        if error.code() in DENIED or advice(error) is not None:
+            if not self._denied_at:
+                log.error("kafka_refuses", error=explained(error))
+            self._denied_at = time.monotonic()
+            self._health.not_ready(REFUSED, explained(error))
+        elif error.code() in (KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._TIMED_OUT):
             self._health.not_ready("kafka", f"the picture stands still: {error.str()}")
 
 
