@@ -88,7 +88,9 @@ class Manifest:
             StateCorrupt: it is not a manifest.
         """
         try:
-            return msgspec.convert(unsealed(value), type=cls)  # what a newer version has added is its own affair
+            return msgspec.convert(
+                unsealed(value), type=cls
+            )  # what a newer version has added is its own affair
         except (ValueError, msgspec.ValidationError) as error:
             raise StateCorrupt(
                 f"manifest of {len(value)} bytes cannot be read ({error}): {HINT_REBUILD}"
