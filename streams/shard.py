@@ -290,8 +290,7 @@ class Shard:
         batch.counters.update(self._checkpoints.take_counters())
 
     def _transact(self, batch: Batch) -> None:
-        producer = self._producer
-        assert producer is not None, "take_over comes first"
+        producer = self._kept_producer()
         producer.begin_transaction()  # 1 begin
         fault_point("after_begin")
         for output, cause in zip(batch.outputs, batch.causes, strict=True):  # 2 outputs
@@ -328,12 +327,17 @@ class Shard:
 
     def _write_records(self, records: Sequence[StateRecord]) -> None:
         """Records by themselves, before there is anything to commit."""
-        producer = self._producer
-        assert producer is not None
+        producer = self._kept_producer()
         producer.begin_transaction()
         for record in records:
             self._produce(producer, **record._asdict())
         producer.commit_transaction(BROKER_WAIT_S)
+
+    def _kept_producer(self) -> Producer:
+        """The producer of the take-over; a shard that was let go while it was asleep has none any more."""
+        if self._producer is None:
+            raise ShardClosed(f"shard {self.partition} was closed before it could write")
+        return self._producer
 
     def _produce(self, producer: Producer, **record: Any) -> None:
         while True:

@@ -11,9 +11,10 @@ for a word about the last one that was written.
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
+import msgspec
 import orjson
 from confluent_kafka import Consumer
 
@@ -87,9 +88,10 @@ class Manifest:
             StateCorrupt: it is not a manifest.
         """
         try:
-            said = unsealed(value)
-            return cls(**{each.name: said[each.name] for each in fields(cls)})  # a newer version may say more
-        except (ValueError, TypeError, KeyError) as error:
+            return msgspec.convert(
+                unsealed(value), type=cls
+            )  # what a newer version has added is its own affair
+        except (ValueError, msgspec.ValidationError) as error:
             raise StateCorrupt(
                 f"manifest of {len(value)} bytes cannot be read ({error}): {HINT_REBUILD}"
             ) from error

@@ -138,6 +138,7 @@ class Items:
         self._account, self._facts, self._letters, self._verdicts = account, facts, letters, verdicts
         self._wrong: dict[str, list[Any]] = defaultdict(list)
         self._applied: dict[Any, Place] = {}
+        self._rejected: dict[Any, Place] = {}
         self._repeats: list[tuple[Any, Place]] = []
 
     def take(self, place: Place, item: Any) -> None:
@@ -174,11 +175,14 @@ class Items:
             if identity in self._applied:
                 self._wrong["events were applied twice"].append((self._applied[identity], place))
             self._applied[identity] = place
+        else:  # it was news, and impossible; a gateway that repeats it repeats what was judged
+            self._rejected[identity] = place
 
     def close(self) -> None:
         """All items were taken: say what is wrong."""
-        orphans = [place for identity, place in self._repeats if identity not in self._applied]
-        self._wrong["items were taken for repeats of what was never applied"] = orphans
+        judged = self._applied.keys() | self._rejected.keys()
+        orphans = [place for identity, place in self._repeats if identity not in judged]
+        self._wrong["items were taken for repeats of what was never there"] = orphans
         for what, places in self._wrong.items():
             self._account.fail(what, places)
 

@@ -16,9 +16,13 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="of all of them (default: 1)")
     arguments = parser.parse_args()
     began = said = time.monotonic()
+    shown = 0
 
     def tell(report: Report) -> None:
-        nonlocal said
+        nonlocal said, shown
+        for failure in report.failures[shown:]:
+            shown += 1
+            print(failure, flush=True)
         if time.monotonic() - said > PROGRESS_S:
             said = time.monotonic()
             rate = report.records / (said - began)

@@ -114,7 +114,15 @@ def expired_certificate(secure: SecureKafka, user: str, _folder: Path) -> dict[s
     return secure.mtls(user, lasts=timedelta(hours=-1))
 
 
-@pytest.mark.parametrize("name", ["ingest", "twin", "solver"])
+def to_tell(folder: Path) -> dict[str, object]:
+    """Whom notify would tell, if it came so far."""
+    file = folder / "notify.yaml"
+    hooks = {"hook": {"url": "http://127.0.0.1:9/", "allow_http": True}}
+    people = {"roy": {"name": "O. Roy", "webhook": "hook"}}
+    file.write_text(json.dumps({"webhooks": hooks, "people": people, "default": "roy"}), encoding="utf-8")
+    return {"notify_config": str(file), "notify_webhook_secrets": {"hook": "hunter2-for-the-hook"}}
+
+
 @pytest.mark.parametrize(
     ("wrong", "helps"),
     [
@@ -127,15 +135,19 @@ def expired_certificate(secure: SecureKafka, user: str, _folder: Path) -> dict[s
 def test_a_sign_in_that_cannot_work_says_what_to_do(
     secure: SecureKafka,
     tmp_path: Path,
-    name: str,
     wrong: Callable[[SecureKafka, str, Path], dict[str, object]],
     helps: str,
 ) -> None:
-    at = At(secure, name, wrong(secure, name, tmp_path))
+    running = [
+        At(secure, name, {**wrong(secure, name, tmp_path), **to_tell(tmp_path)})
+        for name in ("ingest", "twin", "solver", "notify", "web")
+    ]
     try:
-        at.wait_until_it_says(helps)
+        for at in running:
+            at.wait_until_it_says(helps)
     finally:
-        at.end()
+        for at in running:
+            at.end()
 
 
 # In the middle ----------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from tests.commit_simulator.simulation import simulate
 
 SEEDS = int(os.environ.get("SIMULATED_SEEDS", "400"))
 CHUNKS = 8
-MUTANT_SEEDS = 100
+MUTANT_SEEDS = 400
 
 
 @pytest.mark.parametrize("chunk", range(CHUNKS))

@@ -143,6 +143,15 @@ def test_a_local_time_that_comes_twice_means_the_first() -> None:
     assert expected == calendar.intervals(at("2026-10-25T00:00"), at("2026-10-25T12:00"))
 
 
+def test_a_start_at_24_00_is_the_midnight_of_the_next_day() -> None:
+    """Ingest takes "24:00" for any time of day, and the twin stopped at a shift that begins then."""
+    calendar = WorkCalendar(CalendarDescription(zone=BERLIN, shifts=(WeekSpan(6, "24:00", "06:00"),)))
+
+    expected = at("2026-11-16T00:00"), at("2026-11-16T06:00")
+    assert [expected] == calendar.intervals(at("2026-11-15T00:00"), at("2026-11-18T00:00"))
+    assert "2026-11-16" == calendar.shift_at(at("2026-11-16T03:00")).day
+
+
 def test_an_end_at_24_00_joins_the_next_day() -> None:
     spans = (WeekSpan(0, "14:00", "24:00"), WeekSpan(1, "00:00", "06:00"), WeekSpan(1, "05:00", "08:00"))
     calendar = WorkCalendar(CalendarDescription(zone=BERLIN, shifts=spans))
@@ -307,7 +316,6 @@ def test_decades_are_laid_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         CalendarDescription(zone="Europe/Nowhere"),
         CalendarDescription(shifts=(WeekSpan(7, "06:00", "14:00"),)),
-        CalendarDescription(shifts=(WeekSpan(0, "24:00", "14:00"),)),
         CalendarDescription(shifts=(WeekSpan(0, "6:00", "14:00"),)),
         CalendarDescription(breaks=(WeekSpan(0, "06:00", "24:01"),)),
         CalendarDescription(exceptions=(DatedSpan(5.0, 5.0, True),)),

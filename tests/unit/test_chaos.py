@@ -89,7 +89,7 @@ def test_each_item_in_one_place_is_as_it_must_be() -> None:
             {PLACE: [APPLIED, REPEAT]},
             "1 facts were not in one of applied, rejected, repeat",
         ),
-        ({PLACE: GOOD}, {}, {PLACE: [REPEAT]}, "1 items were taken for repeats of what was never applied"),
+        ({PLACE: GOOD}, {}, {PLACE: [REPEAT]}, "1 items were taken for repeats of what was never there"),
     ],
 )
 def test_what_is_lost_double_altered_or_unaccounted_for_is_found(
