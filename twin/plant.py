@@ -8,6 +8,7 @@ from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from schemas import (
+    MODEL_OF_KIND,
     BillOfMaterialUpserted,
     CalendarUpserted,
     CustomerUpserted,
@@ -74,6 +75,8 @@ def upsert_key(event: Event) -> PlantKey:
     return (event.site_id, event.kind, *ids)
 
 
+_NOTHING: dict[PlantKey, Event] = {}
+
 CLAIMED_KINDS = frozenset({"order_upserted", "run_planned"})
 """Of what two systems may hold different views that both matter."""
 
@@ -88,7 +91,8 @@ class Plant:
 
     def __init__(self, store: DocumentStore) -> None:
         self._store = store
-        self._events: dict[PlantKey, Event] = {}
+        self._events: dict[str, dict[PlantKey, Event]] = {}  # by kind
+        self._unread: dict[str, dict[PlantKey, bytes]] = {}  # by kind: restored, and not asked for yet
         self._claims: dict[PlantKey, dict[str, Event]] = {}  # what each system says, where several speak
         self._calendars: dict[CalendarDescription, WorkCalendar] = {}
         self._routes: dict[PlantKey, Route] = {}
@@ -98,7 +102,7 @@ class Plant:
     def upsert(self, event: Event) -> Word:
         """Take an upsert as the last word on its entity, unless a later one is known."""
         key = upsert_key(event)
-        known = self._events.get(key)
+        known = self._event(*key)
         if known is not None:
             if event.event_time < known.event_time:
                 return Word.SUPERSEDED
@@ -133,12 +137,18 @@ class Plant:
 
     def adopt(self, key: PlantKey, event: Event) -> None:
         """Hold an event that is already written."""
-        self._events[key] = event
+        self._events.setdefault(key[1], {})[key] = event
         self._routes.pop(key, None)
         if event.kind in ("customer_upserted", "rules_updated"):
             self._customers.clear()
         elif event.kind == "transfer_lane_upserted":
             self._lane_origins[event.site_id] = None
+
+    def restore(self, key: PlantKey, document: bytes) -> None:
+        """Hold an event that is written as this document. It is read when it is asked for, which most never are."""
+        self._unread.setdefault(key[1], {})[key] = document
+        if key[1] == "transfer_lane_upserted":
+            self._lane_origins[key[0]] = None
 
     def amend(self, event: Event) -> None:
         """Put an upsert right after what really happened."""
@@ -148,14 +158,18 @@ class Plant:
 
     def forget(self, *key: str) -> None:
         """Drop what retention no longer keeps: site_id, kind, ids."""
-        if self._events.pop(key, None) is not None:
+        if self._event(*key) is not None:
+            del self._events[key[1]][key]
             self._store.remove(join_key(*key))
         for source_id in sorted(self._claims.pop(key, {})):
             self._store.remove(_claim_key(key, source_id))
 
     def of_type(self, model: type[SomeEvent]) -> list[SomeEvent]:
         """All upserts of a kind, by key."""
-        return [event for _, event in sorted(self._events.items()) if isinstance(event, model)]
+        kind = model.model_fields["kind"].default
+        for key in list(self._unread.get(kind, {})):
+            self._event(*key)
+        return [event for _, event in sorted(self._events.get(kind, {}).items()) if isinstance(event, model)]
 
     def rules(self, site_id: str) -> Rules:
         """Rules of the site, else those of every site, else the defaults."""
@@ -164,7 +178,7 @@ class Plant:
 
     def site(self, site_id: str) -> SiteUpserted | None:
         """The site as described."""
-        event = self._events.get((site_id, "site_upserted", site_id))
+        event = self._event(site_id, "site_upserted", site_id)
         return event if isinstance(event, SiteUpserted) else None
 
     def zone(self, site_id: str) -> ZoneInfo:
@@ -212,7 +226,7 @@ class Plant:
 
     def station(self, site_id: str, station_id: str) -> StationUpserted | None:
         """A station of the site."""
-        event = self._events.get((site_id, "station_upserted", station_id))
+        event = self._event(site_id, "station_upserted", station_id)
         return event if isinstance(event, StationUpserted) else None
 
     def item(self, site_id: str, item_id: str) -> ItemUpserted | None:
@@ -223,7 +237,12 @@ class Plant:
     def item_ids(self, site_id: str) -> list[str]:
         """Items of the site and of every site, by id."""
         return sorted(
-            {key[2] for key in self._events if key[1] == "item_upserted" and key[0] in (site_id, EVERYWHERE)}
+            {
+                key[2]
+                for known in (self._events, self._unread)
+                for key in known.get("item_upserted", {})
+                if key[0] in (site_id, EVERYWHERE)
+            }
         )
 
     def bill(self, site_id: str, item_id: str) -> BillOfMaterialUpserted | None:
@@ -241,7 +260,7 @@ class Plant:
         key = (site_id, "shipment_slots_upserted", route_id)
         route = self._routes.get(key)
         if route is None:
-            event = self._events.get(key)
+            event = self._event(*key)
             if not isinstance(event, ShipmentSlotsUpserted):
                 return None
             route = self._routes[key] = Route(event, self.zone(site_id))
@@ -270,8 +289,8 @@ class Plant:
 
     def overtime_price(self, site_id: str, line_id: str) -> float | None:
         """Money an hour of overtime where a window names none."""
-        event = self._events.get((site_id, "overtime_rate_upserted", line_id)) or self._events.get(
-            (site_id, "overtime_rate_upserted")
+        event = self._event(site_id, "overtime_rate_upserted", line_id) or self._event(
+            site_id, "overtime_rate_upserted"
         )
         return event.cost_per_h if isinstance(event, OvertimeRateUpserted) else None
 
@@ -282,8 +301,8 @@ class Plant:
 
     def work_order_closed(self, site_id: str, work_order_id: str) -> WorkOrderClosed | None:
         """ERP's word that a work order is finished, unless it has spoken of it as open after that."""
-        closed = self._events.get((site_id, "work_order_closed", work_order_id))
-        opened = self._events.get((site_id, "work_order_upserted", work_order_id))
+        closed = self._event(site_id, "work_order_closed", work_order_id)
+        opened = self._event(site_id, "work_order_upserted", work_order_id)
         if not isinstance(closed, WorkOrderClosed):
             return None
         return None if opened is not None and opened.event_time > closed.event_time else closed
@@ -295,7 +314,7 @@ class Plant:
 
     def lane(self, from_site: str, to_site: str) -> TransferLaneUpserted | None:
         """How goods made at one site get to another, withdrawn or not."""
-        event = self._events.get((from_site, "transfer_lane_upserted", to_site))
+        event = self._event(from_site, "transfer_lane_upserted", to_site)
         return event if isinstance(event, TransferLaneUpserted) else None
 
     def lane_origins(self) -> list[str]:
@@ -304,8 +323,8 @@ class Plant:
 
     def setup_matrix(self, site_id: str, line_id: str) -> SetupMatrixUpserted | None:
         """The setups of a line: its own, else those of its site."""
-        matrix = self._events.get((site_id, "setup_matrix_upserted", line_id)) or self._events.get(
-            (site_id, "setup_matrix_upserted")
+        matrix = self._event(site_id, "setup_matrix_upserted", line_id) or self._event(
+            site_id, "setup_matrix_upserted"
         )
         return matrix if isinstance(matrix, SetupMatrixUpserted) else None
 
@@ -325,7 +344,7 @@ class Plant:
             for window in overtime
             if window.committed and not window.withdrawn
         )
-        event = None if calendar_id is None else self._events.get((site_id, "calendar_upserted", calendar_id))
+        event = None if calendar_id is None else self._event(site_id, "calendar_upserted", calendar_id)
         if isinstance(event, CalendarUpserted):
             description = CalendarDescription(
                 zone=self.zone(site_id).key,
@@ -345,5 +364,20 @@ class Plant:
             calendar = self._calendars[description] = WorkCalendar(description)
         return calendar
 
+    def _event(self, *key: str) -> Event | None:
+        """The last upsert of what the key names; read from its document where that was not done yet."""
+        event = self._events.get(key[1], _NOTHING).get(key)
+        if event is None and self._unread:
+            document = self._unread.get(key[1], {}).pop(key, None)
+            if document is not None:
+                event = self._events.setdefault(key[1], {})[key] = _read(key[1], document)
+        return event
+
     def _local_or_shared(self, kind: str, site_id: str, entity_id: str) -> Event | None:
-        return self._events.get((site_id, kind, entity_id)) or self._events.get((EVERYWHERE, kind, entity_id))
+        return self._event(site_id, kind, entity_id) or self._event(EVERYWHERE, kind, entity_id)
+
+
+def _read(kind: str, document: bytes) -> Event:
+    event = MODEL_OF_KIND[kind].model_validate_json(document)
+    assert isinstance(event, Event)
+    return event
