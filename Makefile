@@ -6,6 +6,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 # `make lock UPGRADE=--upgrade` moves to the newest versions; without it, only what pyproject.toml asks for changes.
 UPGRADE ?=
+# `make chaos`: how often each point is struck, what the plant and the kills follow from, and the rows that take minutes.
+ROUNDS ?= 20
+SLOW ?=
 UV_COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --python-version 3.11 \
               --no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(UPGRADE) --quiet
 
@@ -14,7 +17,7 @@ unexport PYTHONOPTIMIZE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help env demo test check bench lock kafka-jars clean
+.PHONY: help env demo test check audit bench chaos simulate fuzz lock kafka-jars clean
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +39,19 @@ check: $(VENV)/.dev-stamp  ## check format, lint and types
 
 bench: $(VENV)/.dev-stamp  ## run the benchmarks and print their numbers
 	$(BIN)/python -m bench
+
+audit: $(VENV)/.dev-stamp  ## ask for known vulnerabilities of what is locked; exit 3 inside: nobody could be asked
+	$(BIN)/python deploy/audit.py
+
+chaos: $(VENV)/.dev-stamp  ## kill every role at every fault point: make chaos ROUNDS=20 SEED=1 [SLOW=1]
+	@$(MAKE) --no-print-directory kafka-jars
+	$(BIN)/python -m tests.chaos --rounds $(ROUNDS) --seed $(or $(SEED),1) $(if $(SLOW),--slow)
+
+simulate: $(VENV)/.dev-stamp  ## run the commit under faults: SEEDS=10000 many seeds, SEED=4711 one again
+	$(BIN)/python -m tests.commit_simulator $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),1000) --first $(or $(FIRST),1))
+
+fuzz: $(VENV)/.dev-stamp  ## send mutated records through ingest and fold: RECORDS=1000000 SEED=1
+	$(BIN)/python -m tests.fuzzing --records $(or $(RECORDS),100000) --seed $(or $(SEED),1)
 
 lock: $(VENV)/.dev-stamp  ## write both lock files again from pyproject.toml
 	$(UV_COMPILE) --group build --output-file requirements.lock

@@ -137,7 +137,14 @@ def _rows(name: str, on: Broker | None, options: argparse.Namespace) -> Iterator
 
 def _solver_rows(options: argparse.Namespace) -> Iterator[Result]:
     chosen = solver.options_of(
-        options.instances, options.family or [], options.time, options.seeds, options.against
+        options.instances,
+        options.family or [],
+        options.time,
+        options.seeds,
+        options.against,
+        peer_seeds=options.peer_seeds,
+        clock=options.clock,
+        every=options.every,
     )
     return solver.measure(this_machine(), quick=options.quick, seed=options.seed, options=chosen)
 
@@ -163,12 +170,17 @@ def _parser() -> argparse.ArgumentParser:
     of_solver.add_argument(
         "--family", action="append", help=f"{', '.join(FAMILIES)}; default: all that are there"
     )
+    of_solver.add_argument("--time", type=float, default=2.0, help="seconds an instance and seed, by --clock")
     of_solver.add_argument(
-        "--time", type=float, default=2.0, help="seconds of wall time an instance and seed"
+        "--clock", choices=["wall", "cpu"], default="wall", help="cpu: processor time, for busy machines"
     )
+    of_solver.add_argument(
+        "--every", type=int, default=1, help="of the instances in order of name, the first of each so many"
+    )
+    of_solver.add_argument("--peer-seeds", type=int, help="seeds that peers are run with; default: all")
     of_solver.add_argument("--seeds", type=int, default=1, help="how many, from --seed on; medians over them")
     of_solver.add_argument(
-        "--against", help=f"{','.join(solver.PEERS)} (default), some of them, or none; at the same wall time"
+        "--against", help=f"{','.join(solver.PEERS)} (default), some of them, or none; at the same time"
     )
     of_recovery = parser.add_argument_group("recovery")
     of_recovery.add_argument("--entities", type=int, default=recovery.ENTITIES, help="that the twin holds")

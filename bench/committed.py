@@ -8,6 +8,8 @@ group and the plant's master data are not in it.
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
+from statistics import median
 from subprocess import Popen
 
 from confluent_kafka import Consumer, TopicPartition
@@ -23,10 +25,11 @@ from bench.brokers import (
     roles,
     send,
 )
-from bench.plant import SITE, BenchPlant, facts_values
+from bench.plant import PIECES_A_SECOND, SITE, BenchPlant, FactsOf, facts_values
 from bench.results import Machine, Result, result
+from schemas import Facts, Tick
 from schemas.topics import FACTS, STATE
-from streams.routing import facts_partition
+from streams.routing import EVERYWHERE, facts_partition
 from streams.settings import Settings
 from streams.state_topic import MANIFEST_KEY, Manifest
 
@@ -41,8 +44,8 @@ class _Commit:
 
 
 def measure(on: Broker, machine: Machine, *, quick: bool) -> Iterator[Result]:
-    """The two loads of the pure fold's benchmark, now with Kafka around them."""
-    runs = 1 if quick else 3
+    """The two loads of the pure fold's benchmark, now with Kafka around them, and a day that was missed."""
+    runs, steady = 1 if quick else 3, 0.0
     for name, each_s, events in (("burst", 0.1, 60_000), ("steady", 1.0, 20_000)):
         plant = BenchPlant()
         seconds = (events // 10 if quick else events) * each_s / plant.lines
@@ -55,10 +58,35 @@ def measure(on: Broker, machine: Machine, *, quick: bool) -> Iterator[Result]:
             values = _fitting(values, EMBEDDED_BYTES - sum(map(len, before)))
         rates = [_twin(on, before, values, a_record) for _ in range(1 + runs)][1:]
         walls = [wall for wall, _ in rates]
+        steady = median(walls)  # the last of the two
         cpus = [cpu for _, cpu in rates if cpu is not None]
         yield result("twin", f"{name}/events_per_s", "events/s", walls, machine)
         if cpus:
             yield result("twin", f"{name}/events_per_cpu_s", "events/CPU s", cpus, machine)
+    yield from _backlog(on, machine, steady, quick=quick)
+
+
+def _backlog(on: Broker, machine: Machine, steady: float, *, quick: bool) -> Iterator[Result]:
+    """A day that the twin missed: a tick a second as ingest writes them, each a record, and a count a line and minute."""
+    plant, facts_of = BenchPlant(), FactsOf()
+    before = facts_of(plant.model())
+    minutes, values, events = 30 if quick else 24 * 60, list[bytes](), 0
+    for minute in range(minutes):
+        begin = plant.start + timedelta(minutes=minute)
+        ticks = (Tick(now=begin + timedelta(seconds=second)) for second in range(1, 61))
+        values += [Facts(group_id=EVERYWHERE, tick=tick).encode() for tick in ticks]
+        counts = [
+            plant.count(line, minute + 1, begin + timedelta(minutes=1), 60.0 * PIECES_A_SECOND)
+            for line in range(plant.lines)
+        ]
+        values += facts_of(counts)
+        events += 60 + plant.lines
+    rate, cpu = _twin(on, before, values, events / len(values))
+    yield result("twin", "backlog/hours_per_s", "h/s", [rate / events * minutes / 60.0], machine)
+    yield result("twin", "backlog/events_per_s", "events/s", [rate], machine)
+    yield result("twin", "backlog/share_of_steady", "ratio", [rate / steady], machine)
+    if cpu is not None:
+        yield result("twin", "backlog/events_per_cpu_s", "events/CPU s", [cpu], machine)
 
 
 def _fitting(values: Sequence[bytes], room: int) -> list[bytes]:

@@ -4,12 +4,14 @@ Both take the kernel's instance as far as it is always open and has no steps, ta
 families have.
 """
 
-import time
+from dataclasses import dataclass
 
 from ortools.sat.python import cp_model
 from pyjobshop import Model
 from pyjobshop import Solution as ShopSolution
 
+from bench.solver_clock import SolverClock
+from schemas import ForesiteError
 from solvers.construct import evaluate
 from solvers.instance import Instance, Sequences
 from solvers.job_shop import JobShop
@@ -18,13 +20,36 @@ NEVER_DUE = 2**40
 """PyJobShop wants a due date of every job."""
 
 
-def cp_sat_cost(instance: Instance, hint: Sequences, seconds: float, seed: int) -> int | None:
-    """Cost of what CP-SAT finds on the whole plan from a complete hint, or None where it finds nothing.
+HINT_WORD = "The solution hint is "
+HINT_IS_COMPLETE = "The solution hint is complete and is feasible"
+"""What CP-SAT logs of its hint, and what it must log; a run that ends before it is loaded logs nothing."""
+
+
+class HintIncomplete(ForesiteError):
+    """CP-SAT was given a hint that it did not take for a whole plan: the comparison would be worth nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class CpSatFound:
+    """What CP-SAT found: cost is None where nothing; has_read_hint is false where its time ended before."""
+
+    cost: int | None
+    has_read_hint: bool
+
+
+def cp_sat_cost(
+    instance: Instance, hint: Sequences, seconds: float, seed: int, clock: SolverClock | None = None
+) -> CpSatFound:
+    """What CP-SAT finds on the whole plan from a complete hint.
 
     One optional interval per task and eligible line, and a circuit per line that carries its setups: every variable of
     it is hinted. Building the model is within the time.
+
+    Raises:
+        HintIncomplete: CP-SAT's log says of the hint that it is not complete and feasible.
     """
-    until = time.monotonic() + seconds
+    clock = clock or SolverClock()
+    until = clock.now() + seconds
     model = cp_model.CpModel()
     m, n = instance.work.shape
     planned = evaluate(instance, hint)
@@ -64,8 +89,8 @@ def cp_sat_cost(instance: Instance, hint: Sequences, seconds: float, seed: int) 
                     free = int(instance.available[i]) if a < 0 else end[a]
                     ticks = int(instance.setup[i, row, instance.family[b]])
                     model.add(start[b] >= free + ticks).only_enforce_if(arc)
-            if time.monotonic() > until:
-                return None
+            if clock.now() > until:
+                return CpSatFound(None, has_read_hint=False)
         model.add_circuit(arcs)
     terms = []
     for j in range(n):
@@ -80,20 +105,30 @@ def cp_sat_cost(instance: Instance, hint: Sequences, seconds: float, seed: int) 
         model.add_hint(last, planned.makespan)
         terms.append(instance.makespan_weight * last)
     model.minimize(sum(terms))
-    solver = cp_model.CpSolver()
+    solver = clock.solver(until - clock.now())
     solver.parameters.num_workers = 1
     solver.parameters.random_seed = seed
-    solver.parameters.max_time_in_seconds = max(0.01, until - time.monotonic())
+    solver.parameters.log_search_progress = True
+    solver.parameters.log_to_stdout = False
+    log: list[str] = []
+    solver.log_callback = log.append
     status = solver.solve(model)
-    return int(solver.objective_value) if status in (cp_model.OPTIMAL, cp_model.FEASIBLE) else None
+    of_hint = [line for line in "\n".join(log).splitlines() if HINT_WORD in line]
+    if any(HINT_IS_COMPLETE not in line for line in of_hint):
+        raise HintIncomplete(f"CP-SAT's hint is not complete: {of_hint}")
+    found = status in (cp_model.OPTIMAL, cp_model.FEASIBLE)
+    return CpSatFound(int(solver.objective_value) if found else None, has_read_hint=bool(of_hint))
 
 
-def shop_cost(problem: Instance | JobShop, seconds: float, seed: int) -> int | None:
+def shop_cost(
+    problem: Instance | JobShop, seconds: float, seed: int, clock: SolverClock | None = None
+) -> int | None:
     """Cost of what PyJobShop finds, one thread, or None where it finds nothing. Building is within the time."""
-    until = time.monotonic() + seconds
+    clock = clock or SolverClock()
+    until = clock.now() + seconds
     model = _job_shop_model(problem) if isinstance(problem, JobShop) else _lines_model(problem)
-    left = max(0.01, until - time.monotonic())
-    found = model.solve(time_limit=left, display=False, num_workers=1, random_seed=seed)
+    with clock.pyjobshop(until - clock.now()) as limit:
+        found = model.solve(time_limit=limit, display=False, num_workers=1, random_seed=seed)
     best: ShopSolution = found.best
     if not best.tasks or found.objective == float("inf"):
         return None

@@ -16,6 +16,7 @@ import typer
 from prometheus_client.metrics import MetricWrapperBase
 
 from docs.event_reference import events
+from docs.limit_table import limits
 from docs.markdown import anchor, table, wrapped
 from schemas import TOPICS, CustomerRule, OwnerCondition, OwnerRule, Rules, Topic
 from schemas.field_words import field_words
@@ -40,6 +41,7 @@ def generated() -> dict[Path, str]:
         "metrics.md": _metrics(),
         "commands.md": _commands(),
         "rules-reference.md": _rules(),
+        "limits.md": limits(),
     }
     return {
         **{DOCS / name: f"{_NOTE}\n\n{text.strip()}\n" for name, text in documents.items()},
@@ -182,9 +184,7 @@ def _metrics() -> str:
             continue
         described = next(iter(metric.describe()))
         name = described.name + ("_total" if described.type == "counter" else "")
-        is_set = any(
-            re.search(rf"\.{attribute}\b", text) for path, text in source.items() if path.name != "metrics.py"
-        )
+        is_set = any(re.search(rf"\.{attribute}\b(?! =)", text) for path, text in source.items())
         labels = ", ".join(f"`{label}`" for label in metric._labelnames)
         words = described.documentation + ("" if is_set else " **Not set yet.**")
         rows.append([f"`{name}`", described.type, labels, words])

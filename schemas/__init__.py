@@ -116,6 +116,7 @@ from schemas.orders import (
 )
 from schemas.outputs import (
     AuditRecord,
+    CardCount,
     CommandResult,
     CommittedOutcome,
     DeadLetter,
@@ -129,6 +130,7 @@ from schemas.outputs import (
     Measures,
     OrderProjection,
     Signal,
+    SiteStatus,
 )
 from schemas.plans import (
     ChangeStatus,
@@ -218,6 +220,7 @@ __all__ = [
     "CardAcknowledged",
     "CardAssigned",
     "CardCommand",
+    "CardCount",
     "CardDismissed",
     "CardKind",
     "CardNotices",
@@ -348,6 +351,7 @@ __all__ = [
     "ShipmentSlotsUpserted",
     "Shortage",
     "Signal",
+    "SiteStatus",
     "SiteUpserted",
     "StateChanged",
     "StateCorrupt",

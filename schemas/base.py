@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 EARLIEST_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST_TIME = datetime(2100, 1, 1, tzinfo=UTC)
 
@@ -69,6 +69,9 @@ Count = Annotated[int, Field(strict=True, ge=0, le=2**53)]
 
 ClockText = Annotated[str, Field(strict=True, pattern=r"^([01]\d|2[0-3]):[0-5]\d$|^24:00$")]
 """Time of day in the site's zone, "HH:MM"; "24:00" is the end of the day."""
+
+StartText = Annotated[str, Field(strict=True, pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+"""The same of a beginning: what begins at the end of a day begins at "00:00" of the next."""
 
 
 class WireModel(BaseModel):

@@ -12,6 +12,7 @@ from schemas.base import Time
 from schemas.commands import AnyCommand, PlanAcknowledged
 from schemas.errors import FactsCorrupt
 from schemas.inventory import AnyInventoryEvent
+from schemas.json_text import clip
 from schemas.machine_events import AnyMachineEvent
 from schemas.master_data import AnyMasterDataEvent
 from schemas.orders import AnyOrderEvent
@@ -95,6 +96,8 @@ def decode_facts(value: bytes) -> Facts:
     try:
         return _facts_adapter().validate_json(value)
     except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        path = ".".join(map(str, first["loc"]))
         raise FactsCorrupt(
-            f"facts record of {len(value)} bytes: {error.errors(include_input=False)[0]}"
+            f"facts record of {len(value)} bytes, at '{clip(path)}': {clip(first['msg'], 200)}"
         ) from None

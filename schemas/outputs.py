@@ -160,6 +160,55 @@ class LineStatus(OutputModel):
     day: Measures | None = None
 
 
+class CardCount(OutputModel):
+    """How many cards of a kind and severity need somebody."""
+
+    kind: str
+    severity: str
+    count: int
+
+
+class SiteStatus(OutputModel):
+    """twin.sites.v1: a site as a whole, every ten seconds of the clock; its age is the age of the picture.
+
+    Attributes:
+        as_of: the clock. Where the wall clock drives, a record that came to the topic much later than that was said by a
+            twin that is catching up with facts.
+        is_catching_up: ingest is more than a minute behind: nothing is raised for silence, and cards wait.
+        behind_s: how far.
+        cards_open, cards_exposure: cards that need somebody, and the money on them; cards: the same by kind and severity.
+        unacknowledged_since: since when the oldest card that nobody has acknowledged is open.
+        cards_set_aside, set_aside_exposure: risks that have no card because there are as many as open_cards_max of the
+            rules allows.
+        questions_waiting: things that happened and wait to be asked about, as while the solver does not answer.
+        cards_waiting: risks to be looked at when ingest has caught up; lines_waiting: lines to be projected anew.
+        lines_stale: lines that are silent or have a hole in their messages; data_conflicts: systems that contradict each
+            other; of those with open cards.
+        entities: things that the site's systems have told of, by the kind of event, as entities_max of the rules counts
+            them.
+    """
+
+    output_id: str
+    site_id: str
+    as_of: datetime
+    is_catching_up: bool
+    behind_s: float
+    currency: str
+    cards_open: int
+    cards_exposure: float
+    cards: list[CardCount]
+    unacknowledged_since: datetime | None = None
+    cards_set_aside: int
+    set_aside_exposure: float
+    cards_waiting: int
+    questions_waiting: int
+    lines: int
+    lines_waiting: int
+    lines_stale: int
+    data_conflicts: int
+    entities: dict[str, int]
+
+
 class GraphNode(OutputModel):
     """twin.graph.v1: a node; the key is its id, a tombstone removes it."""
 
@@ -191,7 +240,7 @@ class EventRejected(OutputModel):
 
     Attributes:
         reason: unknown_run, unknown_line, unknown_order, illegal_transition, in_future, too_late, superseded,
-            wrong_line, below_zero; docs/rejections.md says what each means.
+            wrong_line, below_zero, too_many_sites, too_many_lines, too_many_runs, too_many_entities, ...; docs/rejections.md says what each means.
     """
 
     output_id: str
@@ -225,7 +274,13 @@ class CommandResult(OutputModel):
 
 
 class AuditRecord(OutputModel):
-    """twin.audit.v1: who did what, on what revision, why."""
+    """twin.audit.v1: who did what, on what revision, why.
+
+    Attributes:
+        writer: whose chain it stands in; None in records of versions without chains.
+        sequence: its number there, from 1 without a gap.
+        previous: hash of the record before it; hash: of this one (schemas/audit_chain.py).
+    """
 
     output_id: str
     target_id: str
@@ -236,6 +291,10 @@ class AuditRecord(OutputModel):
     reason: str | None = None
     at: datetime
     details: dict[str, Any]
+    writer: str | None = None
+    sequence: int | None = None
+    previous: str | None = None
+    hash: str | None = None
 
 
 class LedgerRun(OutputModel):

@@ -125,9 +125,15 @@ class Rules(WireModel):
         replan_move_cost: money that moving a run to another line or place must save at least.
         replan_moves_per_shift: times that committed proposals may move one run in a shift.
         replan_pause_s: after a request further triggers are gathered for so long; the first is never held up.
+        replan_answer_within_min: a request that has no answer for so many minutes is made once more; 0: never.
         plan_four_eyes: who commits a proposal must be another person than who approved it.
         plan_ack_within_min: minutes for ERP and MES to answer a plan change before it counts as unanswered.
         proposal_valid_h: hours after which a proposal that nobody decided on expires.
+        open_cards_max: cards of the site that are open at a time. Beyond it a new one opens only where it outranks the
+            least of them, up to twice as many; the others are counted as set aside, and open when there is room.
+        lines_max: lines of the site; events that would add another one are rejected.
+        entities_max: entities of the site that its systems have told of (orders, runs, items, people, ...); events that
+            would add another one are rejected, those that end one are not.
         customers: customers of whom the plant says more, or other things, than master data.
         owners: whose a card is, before all that is built in: the first rule whose condition holds.
     """
@@ -178,9 +184,13 @@ class Rules(WireModel):
     replan_move_cost: NotNegative = 25.0
     replan_moves_per_shift: Annotated[int, Field(strict=True, ge=0, le=100)] = 1
     replan_pause_s: NotNegative = 60.0
+    replan_answer_within_min: NotNegative = 15.0
     plan_four_eyes: Flag = False
     plan_ack_within_min: Positive = 15.0
     proposal_valid_h: Positive = 8.0
+    open_cards_max: Annotated[int, Field(strict=True, ge=1, le=10_000)] = 300
+    lines_max: Annotated[int, Field(strict=True, ge=1, le=10_000)] = 1_000
+    entities_max: Annotated[int, Field(strict=True, ge=1, le=10_000_000)] = 500_000
     customers: list[CustomerRule] = Field(default_factory=list, max_length=100_000)
     owners: list[OwnerRule] = Field(default_factory=list, max_length=10_000)
 

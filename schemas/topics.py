@@ -29,6 +29,7 @@ from schemas.outputs import (
     LineStatus,
     OrderProjection,
     Signal,
+    SiteStatus,
 )
 from schemas.plans import PlanChange, PlanState, Proposal, ReplanRequested
 from schemas.plant_model import AnyPlantEvent
@@ -66,7 +67,6 @@ class Topic:
         partitions: default number; None: as many as settings.facts_partitions.
         role: input (from outside), internal, or output (for anyone).
         writers, readers: principals that may write and read; `deploy` reads each, named or not.
-        pruners: principals that may delete its oldest records.
         holds: what it is, for people.
     """
 
@@ -80,7 +80,6 @@ class Topic:
     writers: tuple[str, ...]
     readers: tuple[str, ...]
     holds: str
-    pruners: tuple[str, ...] = ()
 
 
 def _members(union: Any) -> tuple[type[BaseModel], ...]:
@@ -102,6 +101,7 @@ CARDS = "twin.cards.v1"
 SIGNALS = "twin.signals.v1"
 ORDER_PROJECTIONS = "twin.order-projections.v1"
 LINES = "twin.lines.v1"
+SITES = "twin.sites.v1"
 GRAPH = "twin.graph.v1"
 REJECTIONS = "twin.rejections.v1"
 COMMAND_RESULTS = "twin.command-results.v1"
@@ -133,13 +133,13 @@ TOPICS: dict[str, Topic] = {
         Topic(PLAN_ACKS, "change_id", (PlanAcknowledged,), "delete", 30, 4, "input",
               ("publisher-erp",), ("ingest",), "what ERP and MES answered to plan changes"),
         Topic(DEAD_LETTERS, "source position", (DeadLetter,), "delete", 30, 4, "output",
-              ("ingest", "twin"), ("reader", "deploy"), "records that could not be read, with the reason and the original bytes"),
+              ("ingest", "twin"), (*_ANYONE, "deploy"), "records that could not be read, with the reason and the original bytes"),
         Topic(FACTS, "planning group", (Facts,), "delete", 365, None, "internal",
-              ("ingest",), ("twin", "ingest", "deploy"), "the one ordered log that the twin folds"),
+              ("ingest",), ("twin", "ingest", "web", "deploy"), "the one ordered log that the twin folds"),
         Topic(STATE, "site/type/id", (), "compact", None, None, "internal",
-              ("twin",), ("twin", "deploy"), "entity documents and the manifest of each partition"),
-        Topic(CHECKPOINTS, "facts offset/part", (), "delete", None, None, "internal",
-              ("twin",), ("twin", "deploy"), "copies of the state as of each day and each change of version; the twin deletes old ones", ("twin",)),
+              ("twin",), ("twin", "web", "deploy"), "entity documents and the manifest of each partition"),
+        Topic(CHECKPOINTS, "facts offset/why/part", (), "compact", None, None, "internal",
+              ("twin",), ("twin", "web", "deploy"), "copies of the state as of each day and each change of version; the twin removes old ones"),
         Topic(CARDS, "card_id", (Card,), "compact", None, 4, "output",
               ("twin",), ("twin", "notify", *_ANYONE), "the risk topic: every card as it now stands"),
         Topic(SIGNALS, "site/line_id or item_id", (Signal,), "delete", 30, 4, "output",
@@ -148,10 +148,12 @@ TOPICS: dict[str, Topic] = {
               ("twin",), ("twin", *_ANYONE), "promised against projected, order by order"),
         Topic(LINES, "site/line_id", (LineStatus,), "compact", None, 4, "output",
               ("twin",), ("twin", *_ANYONE), "state, run, attainment and elements of each line"),
+        Topic(SITES, "site_id", (SiteStatus,), "compact", None, 1, "output",
+              ("twin",), ("notify", *_ANYONE), "each site as a whole: the clock, how far behind, how many cards"),
         Topic(GRAPH, "node or edge id", (GraphNode, GraphEdge), "compact", None, 4, "output",
               ("twin",), _ANYONE, "the live graph, nodes and edges"),
         Topic(REJECTIONS, "source position", (EventRejected,), "delete", 30, 4, "output",
-              ("twin",), ("reader", "deploy"), "valid events that cannot be true here, with the reason"),
+              ("twin",), (*_ANYONE, "deploy"), "valid events that cannot be true here, with the reason"),
         Topic(COMMAND_RESULTS, "command_id", (CommandResult,), "delete", 30, 4, "output",
               ("twin",), _ANYONE, "what became of each command"),
         Topic(REPLAN_REQUESTS, "scope", (ReplanRequested,), "delete", 7, 4, "output",
@@ -191,10 +193,10 @@ MODEL_OF_KIND: dict[str, type[BaseModel]] = {
 """Input kind -> its model."""
 
 LARGE_TOPICS: frozenset[str] = frozenset(
-    {DEAD_LETTERS, FACTS, CHECKPOINTS, REPLAN_REQUESTS, PROPOSALS, PLANS}
+    {DEAD_LETTERS, FACTS, STATE, CHECKPOINTS, REPLAN_REQUESTS, PROPOSALS, PLANS}
 )
-"""Topics whose records may be larger than Kafka's own limit of a megabyte: whole problems and plans, and what they come
-back in as."""
+"""Topics whose records may be larger than Kafka's own limit of a megabyte: whole problems and plans, what they come
+back in as, and what is kept of them."""
 
 LARGE_RECORD_BYTES = 8_000_000
 """What those take. Too small: the plan of a large site cannot be asked about. Too large: one record is a long step."""

@@ -84,7 +84,7 @@ class Board:
         if label == "repair":  # a later repair replaces the earlier one
             kept = next((each for each in self._offered if each.label == "repair"), None)
             if kept is not None:
-                if cost >= kept.worth:
+                if cost > kept.worth or (cost == kept.worth and len(found.moved) >= len(kept.found.moved)):
                     return False
                 self._offered.remove(kept)
         self._offered.append(Offered(label, found, cost))

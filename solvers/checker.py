@@ -35,16 +35,11 @@ class Checker:
             (run for run in problem.runs if run.line_id is not None), key=lambda run: run.position or 0
         )
         self._queues: dict[Key, list[Key]] = {key: [] for key in self._lines}
+        queues: dict[Key, list[Placed]] = {key: [] for key in self._lines}
         for run in committed:
-            self._queues[run.site_id, run.line_id or ""].append((run.site_id, run.run_id))
-        queues = {
-            line: [
-                Placed((run.site_id, run.run_id), run, run.planned_start, run.remaining_pcs)
-                for run in committed
-                if (run.site_id, run.line_id) == line
-            ]
-            for line in self._lines
-        }
+            key, line = (run.site_id, run.run_id), (run.site_id, run.line_id or "")
+            self._queues[line].append(key)
+            queues[line].append(Placed(key, run, run.planned_start, run.remaining_pcs))
         self._hold = simulate(problem, queues, self._queues, {})
         self._hold_figures = self._figures(self._hold, queues, [], [])
 

@@ -6,7 +6,7 @@ what changed is worked out anew.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from math import inf
 
@@ -29,6 +29,8 @@ THROUGHPUT_WINDOW_S = WEEK_S
 """Pieces are counted until so long after as_of. Shorter hides work that was put off a little; longer counts all runs in
 every plan, and says nothing."""
 
+NO_LINE = -1
+
 
 @dataclass(frozen=True, eq=False)
 class Evaluated:
@@ -46,10 +48,16 @@ class Evaluated:
     start: dict[RunKey, float]
     end: dict[RunKey, float]
     orders: dict[OrderKey, OrderOutcome]
-    penalty: float = field(init=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "penalty", round(sum(each.penalty for each in self.orders.values()), 2))
+    @cached_property
+    def penalty(self) -> float:
+        """Money for started days late."""
+        return round(sum(each.penalty for each in self.orders.values()), 2)
+
+    @cached_property
+    def line_of(self) -> dict[RunKey, int]:
+        """The line of each run that has one."""
+        return self.plan.line_of()
 
     @cached_property
     def setup_s(self) -> float:
@@ -162,13 +170,19 @@ def evaluate(problem: Problem, plan: Plan, base: Evaluated | None = None) -> Eva
     for known in results:
         if known is not None:
             ends.update(zip(known.keys, known.ends, strict=True))
-    # Lines of which only the feeders may have changed are looked at again when those have ended.
-    fed = [index for index, known in enumerate(kept) if known is not None and known.is_fed]
     walks = [
         LineWalk(problem, plan, index, sequence, taken)
         for index, sequence in enumerate(plan.sequences)
         if kept[index] is None
     ]
+    # Lines of which only the feeders may have changed are looked at again when those have ended.
+    fed = [index for index, known in enumerate(kept) if known is not None and known.is_fed]
+    if fed and base is not None and not _feeds(problem, walks, base):
+        for index in fed:
+            known = results[index] = kept[index]
+            assert known is not None, f"line {index} is not kept"
+            ends.update(zip(known.keys, known.ends, strict=True))
+        fed = []
     while walks or fed:
         before = len(ends), len(walks), len(fed)
         for walk in walks:
@@ -197,9 +211,18 @@ def evaluate(problem: Problem, plan: Plan, base: Evaluated | None = None) -> Eva
             walks.append(LineWalk(problem, plan, index, plan.sequences[index], taken))
         fed = still
     lines = tuple(line for line in results if line is not None)
-    starts = {key: start for line in lines for key, start in zip(line.keys, line.starts, strict=True)}
+    starts: dict[RunKey, float] = {}
+    for line in lines:
+        starts.update(zip(line.keys, line.starts, strict=True))
     orders = _outcomes(problem, plan, ends, base, lines)
     return Evaluated(problem, plan, lines, starts, ends, orders)
+
+
+def _feeds(problem: Problem, walks: list[LineWalk], base: Evaluated) -> bool:
+    """Whether a run that others wait for is, or was, on one of the lines that are walked."""
+    if not problem.fed:
+        return False
+    return any(key in problem.fed for walk in walks for key in (*walk.sequence, *base.lines[walk.line].keys))
 
 
 def _feeders_end_as_before(
@@ -228,7 +251,7 @@ def _kept(problem: Problem, plan: Plan, base: Evaluated | None) -> list[LineResu
         other = {problem.window(key)[0] for key, _ in bought}
     changed: set[RunKey] = set()
     if plan.starts is not before.starts:
-        changed = {key for key, _ in plan.starts.items() ^ before.starts.items()}
+        changed = _changed_starts(plan.starts, before.starts)
     return [
         known
         if index not in other
@@ -237,6 +260,16 @@ def _kept(problem: Problem, plan: Plan, base: Evaluated | None) -> list[LineResu
         else None
         for index, (sequence, known) in enumerate(zip(plan.sequences, base.lines, strict=True))
     ]
+
+
+def _changed_starts(after: Mapping[RunKey, float], before: Mapping[RunKey, float]) -> set[RunKey]:
+    """Runs whose planned start is not the same."""
+    changed = {key for key, start in after.items() if before.get(key) != start}
+    if len(after) - len(changed) < len(
+        before
+    ):  # fewer in common than there were: some are gone, or other ones
+        changed.update(key for key in before if key not in after)
+    return changed
 
 
 def _outcomes(
@@ -248,16 +281,21 @@ def _outcomes(
 ) -> dict[OrderKey, OrderOutcome]:
     """Outcome of each order; those whose runs are all on lines as before are taken from the base."""
     concerned: list[OrderKey] | None = None
-    if base is not None and base.plan.splits == plan.splits:
+    if base is None or base.plan.splits != plan.splits:
+        line_of = plan.line_of()
+    else:
         touched: dict[OrderKey, None] = {}
-        for before, after in zip(base.lines, results, strict=True):
+        line_of = dict(base.line_of)
+        come: dict[RunKey, int] = {}
+        for index, (before, after) in enumerate(zip(base.lines, results, strict=True)):
             if before is not after:
+                line_of.update(dict.fromkeys(before.keys, NO_LINE))
+                come.update(dict.fromkeys(after.keys, index))
                 for key in (*before.keys, *after.keys):
-                    for peg in problem.run_of(key, plan).pegs:
-                        if (peg.site_id, peg.order_id) in problem.orders:
-                            touched[peg.site_id, peg.order_id] = None
+                    for order_key in problem.orders_of[plan.splits[key].of if key in plan.splits else key]:
+                        touched[order_key] = None
         concerned = list(touched)
-    line_of = plan.line_of()
+        line_of.update(come)
     parts: dict[RunKey, list[RunKey]] = {}
     for key, split in plan.splits.items():
         parts.setdefault(split.of, []).append(key)
@@ -267,8 +305,8 @@ def _outcomes(
         ready: float | None = -inf if order.ready_elsewhere is None else order.ready_elsewhere
         for run_key in problem.runs_of[order_key]:
             for key in (run_key, *parts.get(run_key, ())):
-                line = line_of.get(key)
-                if line is None:
+                line = line_of.get(key, NO_LINE)
+                if line == NO_LINE:
                     ready = None
                 elif ready is not None:
                     eligible = problem.eligible[run_key][line]

@@ -79,12 +79,7 @@ def worth(found: Evaluated, weights: Weights) -> float:
             day = weights.day_late(found.problem.orders[key])
             days = -(-(outcome.slip_s - 1e-4) // DAY_S)
             late += day * (days + GUIDE_SHARE * outcome.slip_s / DAY_S)
-    starts = found.start
-    shifted_s = 0.0
-    for run_key, planned in found.problem.planned_starts.items():
-        start = starts.get(run_key)
-        if start is not None:
-            shifted_s += abs(start - planned)
+    shifted_s = sum(line.shifted_s for line in found.lines)
     missing = len(found.problem.runs) + len(found.plan.splits) - len(found.end)
     return (
         late

@@ -41,21 +41,22 @@ def without(plan: Plan, keys: list[RunKey]) -> Plan:
 
 
 def best_insert(found: Evaluated, key: RunKey, weights: Weights) -> Iterator[Evaluated | None]:
-    """A run, which is on no line, at its best place; yields None now and then, the answer last.
+    """A run, which is on no line or has to leave its own, at its best place; yields None now and then, the answer last.
 
     Places are ranked by the kernel's arrays; the first few are evaluated exactly.
     """
-    problem, plan = found.problem, found.plan
+    problem, plan = found.problem, without(found.plan, [key])
     compiled = compile_problem(found, plan, weights)
     yield None
-    ranked = insertions(compiled.instance, compiled.sequences_of(plan), compiled.task_of[key])
+    placed = compiled.sequences_of(plan)  # without those that have to leave, too
+    ranked = insertions(compiled.instance, placed, compiled.task_of[key])
     best: tuple[float, Evaluated] | None = None
     tried = 0
     for each in ranked:
         sequence = plan.sequences[each.line]
-        trial = plan.with_sequences(
-            {each.line: (*sequence[: each.position], key, *sequence[each.position :])}
-        )
+        after_it = placed[each.line][each.position :][:1]
+        at = sequence.index(compiled.keys[after_it[0]]) if after_it else len(sequence)
+        trial = plan.with_sequences({each.line: (*sequence[:at], key, *sequence[at:])})
         try:
             after = evaluate(problem, trial, found)
         except PlanInvalid:  # before a run that feeds it
@@ -73,7 +74,9 @@ def first_plan(hold: Evaluated, weights: Weights) -> Iterator[Evaluated | None]:
     """The committed plan with every homeless run at its best place; yields None now and then, the answer last."""
     problem = hold.problem
     keys = homeless(problem)
-    found = hold if not keys else evaluate(problem, without(hold.plan, keys), hold)
+    # What feeds another run stays until it has a place: that one would wait for ever.
+    away = [key for key in keys if key not in problem.fed]
+    found = hold if not away else evaluate(problem, without(hold.plan, away), hold)
     for key in keys:
         for after in best_insert(found, key, weights):
             if after is None:

@@ -63,7 +63,13 @@ def dispatched(shop: JobShop) -> JobShopPlan:
 
 
 def solve_job_shop(
-    shop: JobShop, *, seconds: float, seed: int, workers: int = 1, deterministic_limit: float | None = None
+    shop: JobShop,
+    *,
+    seconds: float,
+    seed: int,
+    workers: int = 1,
+    deterministic_limit: float | None = None,
+    solver: cp_model.CpSolver | None = None,
 ) -> JobShopPlan:
     """The shortest plan that CP-SAT finds, begun from the dispatched one as a complete hint; never longer than that.
 
@@ -73,6 +79,7 @@ def solve_job_shop(
         seed: of the search.
         workers: threads.
         deterministic_limit: deterministic time instead of wall time, for the same plan on any machine.
+        solver: with a time limit of its own, instead of `seconds`.
     """
     hint = dispatched(shop)
     model = cp_model.CpModel()
@@ -106,14 +113,15 @@ def solve_job_shop(
         model.add_no_overlap(intervals)
     model.add_hint(makespan, hint.makespan)
     model.minimize(makespan)
-    solver = cp_model.CpSolver()
+    is_timed = solver is not None
+    solver = solver or cp_model.CpSolver()
     solver.parameters.num_workers = workers
     solver.parameters.random_seed = seed
     solver.parameters.hint_conflict_limit = 0  # repairing the hint first costs more than it gives
-    if deterministic_limit is None:
-        solver.parameters.max_time_in_seconds = seconds
-    else:
+    if deterministic_limit is not None:
         solver.parameters.max_deterministic_time = deterministic_limit
+    elif not is_timed:
+        solver.parameters.max_time_in_seconds = seconds
     status = solver.solve(model)
     if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE) or solver.value(makespan) > hint.makespan:
         return hint

@@ -19,6 +19,7 @@ class LineResult:
     Attributes:
         keys: its runs, in order; starts, ends: first and last piece, POSIX seconds.
         setup_s, setup_costs: before each run.
+        shifted_s: seconds by which its runs start off their planned starts, together.
         is_fed: whether a run of it waits for another one of the problem.
     """
 
@@ -27,6 +28,7 @@ class LineResult:
     ends: tuple[float, ...]
     setup_s: tuple[float, ...]
     setup_costs: tuple[float, ...]
+    shifted_s: float
     is_fed: bool
 
 
@@ -86,7 +88,16 @@ class LineWalk:
             tuple(self.ends),
             tuple(self._setup_s),
             tuple(self._setup_costs),
+            self._shifted_s(),
             self._is_fed,
+        )
+
+    def _shifted_s(self) -> float:
+        planned = self._problem.planned_starts
+        return sum(
+            abs(start - planned[key])
+            for key, start in zip(self.sequence, self._starts, strict=True)
+            if key in planned
         )
 
     def _start_of(self, key: RunKey, run: SchedulingRun, place: int, fed_at: float | None) -> float:

@@ -5,6 +5,10 @@ from collections.abc import Sequence
 
 from solvers.problem import Plan, Problem, RunKey
 
+MOST_SEQUENCES = 4096
+"""Sequences whose moved runs are kept. Too few: a plan of many lines is compared anew for each change of one; too many:
+memory."""
+
 
 def moved_runs(problem: Problem, plan: Plan) -> list[RunKey]:
     """Committed runs that are on another line, or at another place in the sequence of theirs.
@@ -14,14 +18,22 @@ def moved_runs(problem: Problem, plan: Plan) -> list[RunKey]:
     """
     moved: list[RunKey] = []
     for line, sequence in enumerate(plan.sequences):
-        committed = problem.committed[line]
-        if sequence == committed:
-            continue
-        place = {key: index for index, key in enumerate(committed)}
-        stayed = [key for key in sequence if key in place]
-        kept = set(keep_most([place[key] for key in stayed]))
-        moved += [key for key in stayed if place[key] not in kept]
-        moved += [key for key in sequence if key not in place and key in problem.committed_line]
+        if sequence != problem.committed[line]:
+            known = problem.moved_in.get((line, sequence))
+            if known is None:
+                if len(problem.moved_in) > MOST_SEQUENCES:
+                    problem.moved_in.clear()
+                known = problem.moved_in[line, sequence] = _moved_on(problem, line, sequence)
+            moved += known
+    return moved
+
+
+def _moved_on(problem: Problem, line: int, sequence: tuple[RunKey, ...]) -> list[RunKey]:
+    place = {key: index for index, key in enumerate(problem.committed[line])}
+    stayed = [key for key in sequence if key in place]
+    kept = set(keep_most([place[key] for key in stayed]))
+    moved = [key for key in stayed if place[key] not in kept]
+    moved += [key for key in sequence if key not in place and key in problem.committed_line]
     return moved
 
 

@@ -61,9 +61,9 @@ class Words:
 
     def why_moved(self, key: RunKey) -> str:
         """Why a run is on another line, at another place, split or new: the order that gains by it, or the setup."""
-        own = [key_ for key_ in self._gaining if key in self._runs_of(key_)]
-        if own:
-            return self._rescue(own[0])
+        own = self._gains_by.get(key)
+        if own is not None:
+            return self._rescue(own)
         run = self._problem.run_of(key, self._found.plan)
         if run.line_id is None and key not in self._found.plan.splits:
             return "it is not planned yet"
@@ -73,7 +73,7 @@ class Words:
             if line is not None
         }
         for order_key in self._gaining:
-            if any(self._touches(other, lines) for other in self._runs_of(order_key)):
+            if not lines.isdisjoint(self._lines_of[order_key]):
                 return f"makes room: {self._rescue(order_key)}"
         saved_s = self._hold.setup_s - self._found.setup_s
         if saved_s >= WORSE_S:
@@ -89,8 +89,8 @@ class Words:
         """Why a run that keeps its place is planned at another time."""
         run = self._problem.runs[key]
         if run.planned_start is not None and start < run.planned_start:
-            own = [each for each in self._gaining if key in self._runs_of(each)]
-            return self._rescue(own[0]) if own else "its line is free earlier"
+            own = self._gains_by.get(key)
+            return self._rescue(own) if own is not None else "its line is free earlier"
         return "the runs before it end later"
 
     @cached_property
@@ -103,12 +103,32 @@ class Words:
                 gains.append((after.penalty - before.penalty, after.slip_s - before.slip_s, key))
         return [key for _, _, key in sorted(gains)]
 
+    @cached_property
+    def _gains_by(self) -> dict[RunKey, OrderKey]:
+        """Of each run that orders gain by, the one that gains most."""
+        gains: dict[RunKey, OrderKey] = {}
+        for order in self._gaining:
+            for key in self._runs_of(order):
+                gains.setdefault(key, order)
+        return gains
+
     def _runs_of(self, order: OrderKey) -> list[RunKey]:
         runs = self._problem.runs_of[order]
         return [*runs, *(key for key, split in self._found.plan.splits.items() if split.of in runs)]
 
-    def _touches(self, key: RunKey, lines: set[int]) -> bool:
-        return self._line_of.get(key) in lines or self._problem.committed_line.get(key) in lines
+    @cached_property
+    def _lines_of(self) -> dict[OrderKey, set[int]]:
+        """The lines of each order that gains, as committed and as planned."""
+        committed = self._problem.committed_line
+        return {
+            order: {
+                line
+                for key in self._runs_of(order)
+                for line in (self._line_of.get(key), committed.get(key))
+                if line is not None
+            }
+            for order in self._gaining
+        }
 
     def _rescue(self, key: OrderKey) -> str:
         """An order that gains: what it would miss if nothing is done, and by how much."""

@@ -214,8 +214,13 @@ def _effects(hold: Evaluated, found: Evaluated) -> list[OrderEffect]:
 
 
 def unplaced(problem: Problem, found: Evaluated) -> list[RunKey]:
-    """Runs that the plan leaves out."""
-    return [key for key in problem.runs if key not in found.end]
+    """Runs that the plan leaves out, or leaves where a lock wants them away."""
+    return [
+        key
+        for key in problem.runs
+        if key not in found.end
+        or (key in problem.must_leave and key in found.plan.sequences[problem.committed_line[key]])
+    ]
 
 
 def _utc(moment: float) -> datetime:

@@ -96,11 +96,12 @@ class Problem:
         must_leave: runs that a planner's lock wants on another line than the one that they are planned on.
         committed: runs of each line in queue order, as committed.
         committed_line: of runs that have a line; planned_starts: of those that have not begun.
-        runs_of: runs of each order.
+        runs_of: runs of each order; orders_of: orders of each run that are still open.
         feeders: runs that must end before a run begins; fed: the runs that wait for one.
         heads: runs at the head of each line that keep line, order and place: up to the last that is started, frozen,
             or feeds another run of the problem; but those that must leave. pinned: how many.
         has_transfers: whether bringing goods to another site costs anything anywhere.
+        moved_in: runs that a sequence of a line moves, as far as it was asked (solvers/moves.py).
         memory: what others have worked out from the problem alone and want to keep.
     """
 
@@ -114,11 +115,13 @@ class Problem:
     committed_line: dict[RunKey, int] = field(init=False)
     planned_starts: dict[RunKey, float] = field(init=False)
     runs_of: dict[OrderKey, list[RunKey]] = field(init=False)
+    orders_of: dict[RunKey, list[OrderKey]] = field(init=False)
     feeders: dict[RunKey, list[RunKey]] = field(init=False)
     fed: dict[RunKey, list[RunKey]] = field(init=False)
     heads: tuple[tuple[RunKey, ...], ...] = field(init=False)
     pinned: tuple[int, ...] = field(init=False)
     has_transfers: bool = field(init=False)
+    moved_in: dict[tuple[int, tuple[RunKey, ...]], list[RunKey]] = field(init=False)
     memory: dict[object, list[tuple[float, float]]] = field(init=False)
     _setups: dict[str, "_Setups"] = field(init=False)
     _offers: dict[WindowKey, tuple[int, OvertimeOffer, list[Span]]] = field(init=False)
@@ -153,19 +156,22 @@ class Problem:
             queues[self.committed_line[key]].append(key)
         put("committed", tuple(tuple(queue) for queue in queues))
         runs_of: dict[OrderKey, list[RunKey]] = {key: [] for key in self.orders}
+        orders_of: dict[RunKey, list[OrderKey]] = {key: [] for key in self.runs}
         feeders: dict[RunKey, list[RunKey]] = {}
         fed: dict[RunKey, list[RunKey]] = {}
         for key, run in self.runs.items():
             for peg in run.pegs:
                 if (peg.site_id, peg.order_id) in runs_of:  # orders that are closed need nothing more
                     runs_of[peg.site_id, peg.order_id].append(key)
+                    orders_of[key].append((peg.site_id, peg.order_id))
             for feeder in run.fed_by:
                 feeders.setdefault(key, []).append(feeder)
                 fed.setdefault(feeder, []).append(key)
         put("runs_of", runs_of)
+        put("orders_of", orders_of)
         put("feeders", feeders)
         put("fed", fed)
-        put("must_leave", frozenset(key for key, run in self.runs.items() if self._must_leave(key, run)))
+        put("must_leave", frozenset(key for key, run in self.runs.items() if self._must_leave(run)))
         put(
             "planned_starts",
             {
@@ -189,6 +195,7 @@ class Problem:
             "has_transfers",
             any(each.transfer_cost > 0.0 for run in wire.runs for each in run.eligible),
         )
+        put("moved_in", {})
         put("memory", {})
         put("_calendars", {})
         check_feeds(self)
@@ -263,12 +270,11 @@ class Problem:
             found[home] = EligibleLine(site_id=line.site_id, line_id=line.line_id, rate_pcs_per_h=rate)
         return found
 
-    def _must_leave(self, key: RunKey, run: SchedulingRun) -> bool:
+    def _must_leave(self, run: SchedulingRun) -> bool:
         home = (run.site_id, run.line_id)
         return (
             run.line_id is not None
             and run.freedom in ("firm", "free")
-            and key not in self.fed
             and all((each.site_id, each.line_id) != home for each in run.eligible)
         )
 
@@ -277,7 +283,8 @@ class Problem:
             (
                 place + 1
                 for place, key in enumerate(queue)
-                if self.runs[key].freedom in ("started", "frozen") or key in self.fed
+                if self.runs[key].freedom in ("started", "frozen")
+                or (key in self.fed and key not in self.must_leave)
             ),
             default=0,
         )
@@ -318,7 +325,7 @@ def check_feeds(problem: Problem) -> None:
     """Refuse runs that wait for each other in a circle, through feeds and queues as committed.
 
     Raises:
-        ProblemInvalid: with a run of the circle.
+        ProblemInvalid: with the runs of a circle, in the order in which they wait.
     """
     waits: dict[RunKey, list[RunKey]] = {key: list(problem.feeders.get(key, ())) for key in problem.runs}
     if not problem.feeders:
@@ -340,5 +347,17 @@ def check_feeds(problem: Problem) -> None:
             if left[follower] == 0:
                 ready.append(follower)
     if left:
-        site_id, run_id = next(iter(left))
-        raise ProblemInvalid(f"run {site_id}/{run_id}: fed_by goes round in a circle with the queues")
+        # Each of them waits for another of them: whoever follows that comes round.
+        seen: dict[RunKey, int] = {}
+        at = next(iter(left))
+        while at not in seen:
+            seen[at] = len(seen)
+            at = next(before for before in waits[at] if before in left)
+        circle = list(seen)[seen[at] :]
+        first = circle.index(min(circle))
+        circle = [*circle[first:], *circle[:first]]
+        steps = ", ".join(f"{key[1]} waits for {after[1]}" for key, after in pairwise([*circle, circle[0]]))
+        site_id, run_id = circle[0]
+        raise ProblemInvalid(
+            f"run {site_id}/{run_id}: fed_by goes round in a circle with the queues: {steps}"
+        )

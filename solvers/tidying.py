@@ -18,23 +18,41 @@ moves nobody misses the best of equals."""
 
 MOST_TRIES = 300
 """Evaluations that taking moves back may take, and as many for starts of single runs: 0.1 s at 200 runs. With fewer,
-needless moves stay in the plans of large plants; with more, a thousand runs wait seconds for their first repair."""
+needless moves stay in the plans of large plants; with more, a thousand runs wait seconds for their second repair."""
+
+FIRST_WORK = 60_000
+"""Tries times runs that a first answer may take: 60 tries of each kind at 1,000 runs, MOST_TRIES at 200, 0.1 s either way.
+With less, the first repair that people see moves runs for nothing; with more, large plants wait for it."""
 
 SAME = 1e-6
 """Money by which two plans may differ and be worth the same: sums of floats."""
 
 
-def tidied(found: Evaluated, weights: Weights) -> Iterator[Evaluated]:
-    """The plan with needless moves taken back and starts put back; yields as it goes on, the last one is the answer."""
-    for each in _moves_back(found, weights):
+def first_tries(problem: Problem) -> int:
+    """Tries for an answer that people wait for; MOST_TRIES where the problem is small."""
+    return min(MOST_TRIES, FIRST_WORK // max(1, len(problem.runs)))
+
+
+def tidied(found: Evaluated, weights: Weights, tries: int = MOST_TRIES) -> Iterator[Evaluated]:
+    """The plan with needless moves taken back and starts put back.
+
+    Args:
+        found: the plan.
+        weights: what costs how much.
+        tries: evaluations that moves may take, and as many that starts may take.
+
+    Yields:
+        Plans as it goes on; the last one is the answer.
+    """
+    for each in _moves_back(found, weights, tries):
         found = each
         yield found
-    for each in _starts_back(found):
+    for each in _starts_back(found, tries):
         found = each
         yield found
 
 
-def _moves_back(found: Evaluated, weights: Weights) -> Iterator[Evaluated]:
+def _moves_back(found: Evaluated, weights: Weights, most: int) -> Iterator[Evaluated]:
     problem = found.problem
     best = worth(found, weights)
     tries = 0
@@ -63,7 +81,7 @@ def _moves_back(found: Evaluated, weights: Weights) -> Iterator[Evaluated]:
     for key in found.moved:
         if key not in found.moved:
             continue
-        if tries >= MOST_TRIES:
+        if tries >= most:
             break
         changed = _taken_back(problem, found.plan, key)
         if changed is not None:
@@ -98,7 +116,7 @@ def _taken_back(problem: Problem, plan: Plan, key: RunKey) -> dict[int, tuple[Ru
     return changed
 
 
-def _starts_back(found: Evaluated) -> Iterator[Evaluated]:
+def _starts_back(found: Evaluated, most: int) -> Iterator[Evaluated]:
     """Committed starts for all that keeps its place, as far as no order ships later by it."""
     problem = found.problem
     moved = set(found.moved)
@@ -110,7 +128,8 @@ def _starts_back(found: Evaluated) -> Iterator[Evaluated]:
 
     def no_later(after: Evaluated | None) -> bool:
         return after is not None and all(
-            outcome.slip_s <= late[key] + 1e-3 for key, outcome in after.orders.items()
+            outcome is found.orders[key] or outcome.slip_s <= late[key] + 1e-3
+            for key, outcome in after.orders.items()
         )
 
     def with_starts(keys: Callable[[RunKey], bool]) -> Evaluated | None:
@@ -133,7 +152,7 @@ def _starts_back(found: Evaluated) -> Iterator[Evaluated]:
             yield found
             continue
         # From the back: what starts late on a line hinders nobody before it.
-        for key in reversed(here[: max(0, MOST_TRIES - tries)]):
+        for key in reversed(here[: max(0, most - tries)]):
             tries += 1
             one = with_starts({key}.__contains__)
             if one is not None and no_later(one):

@@ -13,13 +13,14 @@ from schemas.topics import (
     DEAD_LETTERS,
     DEPLOY,
     FACTS,
-    INPUT_TOPICS,
     PRINCIPALS,
     TOPICS,
     Topic,
 )
 from streams.partition_reader import READER_GROUP
 from streams.settings import Settings
+from streams.site_binding import bound_inputs
+from streams.topic_identity import bookmarks_group
 
 Resource = Literal["topic", "group", "transactional-id", "cluster"]
 Operation = Literal["Create", "Describe", "DescribeConfigs", "Read", "Write"]
@@ -79,13 +80,8 @@ def topics_of(settings: Settings) -> dict[str, Topic]:
     """Full name of every topic of an installation, those bound to sites included -> its row of the table."""
     named = {settings.topic_prefix + name: topic for name, topic in TOPICS.items()}
     for prefix in settings.site_topics:
-        named |= {settings.topic_prefix + prefix + name: TOPICS[name] for name in bound_topics()}
+        named |= {settings.topic_prefix + prefix + name: TOPICS[name] for name in bound_inputs()}
     return named
-
-
-def bound_topics() -> tuple[str, ...]:
-    """Inputs that publishers write: each may have a twin of its own for some sites. Commands are the web's alone."""
-    return tuple(name for name in INPUT_TOPICS if any(_is_publisher(role) for role in TOPICS[name].writers))
 
 
 _Right = tuple[str, Resource, str, bool, Operation]
@@ -95,7 +91,7 @@ def _rights(settings: Settings) -> Iterator[_Right]:
     for name, topic in TOPICS.items():
         yield from _topic_rights(settings.topic_prefix + name, topic.writers, {*topic.readers, DEPLOY})
     for prefix in settings.site_topics:
-        for name in bound_topics():
+        for name in bound_inputs():
             writers = [prefix + role for role in TOPICS[name].writers if _is_publisher(role)]
             yield from _topic_rights(
                 settings.topic_prefix + prefix + name, writers, {*TOPICS[name].readers, DEPLOY}
@@ -121,7 +117,8 @@ def _group_rights(settings: Settings) -> Iterator[_Right]:
     """Groups that are joined or committed to need Read; the one of readers without a group is only looked up."""
     for role in ("ingest", "twin", "solver", "notify"):
         yield role, "group", f"{settings.app_id}-{role}", False, "Read"
-    yield "ingest", "group", f"{settings.app_id}-ingest-topics", False, "Read"
+    for prefix in ("", *settings.site_topics):
+        yield "ingest", "group", bookmarks_group(settings.app_id, prefix), False, "Read"
     for role in ("twin", "solver", "notify", "web", "reader", DEPLOY):
         yield role, "group", READER_GROUP, False, "Describe"
     yield "reader", "group", f"{settings.app_id}-reader-", True, "Read"  # for readers of your own

@@ -8,7 +8,7 @@ they are grouped into, and what is refused becomes a dead letter before anything
 from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import accumulate, pairwise
 from typing import Any, Literal
@@ -28,9 +28,14 @@ from schemas.topics import (
 )
 from streams.dead_letters import RawRecord, dead_letter
 from streams.routing import EVERYWHERE, KINDS_FOR_EVERYWHERE, Router
+from streams.site_binding import SiteBinding, not_authorised
 
 FACTS_ENVELOPE_BYTES = 2_000
 """Room in a facts record for what is not an event: version, group, source, position."""
+
+ANSWER_KEYS_MAX = 1_000_000
+"""Keys of an answer of the solver: whole plans, with some fifteen a run and option. Too small: large sites get no options
+back. Too large: memory while one is read."""
 
 _GROWTH_MAX = 4
 """An event as a fact is at most so much longer than as a source wrote it (1 becomes 1.0, defaults are filled in)."""
@@ -48,6 +53,7 @@ class BatchRules:
         record_bytes: size of a facts record and of a dead letter at most, less than the topics' limit.
         clock: "wall": clock_ticked events are refused.
         topic_prefix: stands before the names of topics.
+        site_topics: prefixes of topics whose publishers are bound to sites -> these sites.
         limits: what is refused before parsing.
     """
 
@@ -55,7 +61,15 @@ class BatchRules:
     record_bytes: int = 1_000_000 - FACTS_ENVELOPE_BYTES
     clock: Literal["wall", "events"] = "wall"
     topic_prefix: str = ""
+    site_topics: Mapping[str, Sequence[str]] = field(default_factory=dict)
     limits: Limits = DEFAULT_LIMITS
+
+    @property
+    def answer_limits(self) -> Limits:
+        """The same of the solver's answers: our own, and as large as a fact may be."""
+        return replace(
+            self.limits, record_bytes=max(self.limits.record_bytes, self.record_bytes), keys=ANSWER_KEYS_MAX
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +136,15 @@ class _Source:
     """Records of one source partition, in offset order, and what they were decoded to.
 
     Attributes:
+        topic: as facts name it; row: its name in the table, another one where it is bound to sites.
+        sites: that its publishers may speak for; None: for all.
         times_ms: arrival, never running back; tick_times_ms: of those that move a driven clock.
         has_large: some record is so long that its event may be too long for a fact.
     """
 
     topic: str
+    row: str
+    sites: frozenset[str] | None
     partition: int
     records: list[RawRecord]
     offsets: list[int]
@@ -183,6 +201,7 @@ class IngestBatcher:
     def __init__(self, router: Router, rules: BatchRules) -> None:
         self._router = router
         self._rules = rules
+        self._binding = SiteBinding(rules.site_topics)
         self._large_bytes = rules.record_bytes // _GROWTH_MAX
 
     def convert(self, records: Sequence[RawRecord]) -> Batch:
@@ -220,15 +239,19 @@ class IngestBatcher:
 
     def _source(self, topic: str, partition: int, records: list[RawRecord]) -> _Source:
         values = [record.value() for record in records]
-        decoded = _decode(topic, records, values, self._rules.limits)
+        row, sites = self._binding.row_of(topic)
+        limits = self._rules.answer_limits if row == PROPOSALS else self._rules.limits
+        decoded = _decode(row, records, values, limits)
         times_ms = list(accumulate((record.timestamp()[1] for record in records), max))
         ticks = (
             time_ms
             for time_ms, result in zip(times_ms, decoded, strict=True)
-            if topic == PLANT_MODEL and any(isinstance(event, ClockTicked) for _, event in result.items)
+            if row == PLANT_MODEL and any(isinstance(event, ClockTicked) for _, event in result.items)
         )
         return _Source(
             topic=topic,
+            row=row,
+            sites=sites,
             partition=partition,
             records=records,
             offsets=[record.offset() for record in records],  # type: ignore[misc]  # a consumed record has one
@@ -242,7 +265,7 @@ class IngestBatcher:
         """Put each event of a slice into its lane, and what must not be there among the dead letters."""
         accepted = 0
         last_events: dict[str, Event] = {}
-        judges_all = source.has_large or source.topic == PLANT_MODEL
+        judges_all = source.has_large or source.row == PLANT_MODEL or source.sites is not None
         for place in range(first, end):
             decoded, offset, letters = source.decoded[place], source.offsets[place], 0
             if not decoded.items or decoded.unknown_fields:
@@ -251,7 +274,7 @@ class IngestBatcher:
                 if isinstance(verdict, BadRecord):
                     bad: BadRecord | None = verdict
                 elif judges_all or verdict.site_id == EVERYWHERE:
-                    bad = self._misplaced(verdict, source.has_large)
+                    bad = self._misplaced(verdict, source)
                 else:
                     bad = None
                 if bad is None:
@@ -275,8 +298,10 @@ class IngestBatcher:
                     letters += 1
         batch.accept(source.topic, accepted, last_events)
 
-    def _misplaced(self, event: Event, is_large: bool) -> BadRecord | None:
+    def _misplaced(self, event: Event, source: _Source) -> BadRecord | None:
         """Why a valid event cannot become a fact here; None if it can."""
+        if source.sites is not None and (refused := not_authorised(event, source.sites)) is not None:
+            return refused
         if event.site_id == EVERYWHERE and event.kind not in KINDS_FOR_EVERYWHERE:
             return BadRecord(
                 ReasonCode.SCHEMA, f"{event.kind} concerns one site, name it instead of '*'", "site_id"
@@ -284,7 +309,7 @@ class IngestBatcher:
         if self._rules.clock == "wall" and isinstance(event, ClockTicked):
             message = "the wall clock drives here; set FORESITE_CLOCK=events to drive it with clock_ticked"
             return BadRecord(ReasonCode.SCHEMA, message, "kind")
-        if is_large:
+        if source.has_large:
             size = len(event.model_dump_json(exclude_none=True).encode())
             room = self._rules.record_bytes - FACTS_ENVELOPE_BYTES
             if size > room:
@@ -323,7 +348,7 @@ def _in_order(sources: Sequence[_Source]) -> Iterator[tuple[_Source, int, int]]:
         for ticks_before, (first, end) in enumerate(pairwise(cuts)):
             if first < end:
                 order = (ticks_before, bool(source.tick_times_ms), source.times_ms[first])
-                slices.append(((*order, _TIES.index(source.topic), source.partition), source, first, end))
+                slices.append(((*order, _TIES.index(source.row), source.partition), source, first, end))
     slices.sort(key=lambda piece: piece[0])
     for _, source, first, end in slices:
         yield source, first, end

@@ -12,12 +12,10 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, cast
 
 import orjson
 import structlog
-from confluent_kafka import Consumer, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import Consumer, KafkaException
 
 from schemas.errors import ForesiteError, StateCorrupt
 from streams.batch import Batch, ShardTopics, StateRecord
@@ -26,6 +24,7 @@ from streams.checkpoints import (
     Reason,
     checkpoint_records,
     day_of,
+    expiry_records,
     said_before,
     stored_checkpoints,
 )
@@ -44,7 +43,12 @@ RETRY_S = 60.0
 """After a checkpoint that failed, before the next attempt. Too small: the state topic is read over and over while
 something is wrong. Too large: a day's checkpoint is late."""
 
-DELETE_WAIT_S = 10.0
+VISIBLE_S = 20.0
+"""How long a commit may take to become visible. Kafka answers once it is decided; readers see it when its markers are
+written, a moment later. Too small: a busy broker costs a checkpoint. Too large: a state that is wrong is told late."""
+
+LOOK_S = 0.3
+"""Before each look for it, which reads the state topic. Too small: it is read twice; too large: a later checkpoint."""
 
 
 class CheckpointWriter:
@@ -70,7 +74,7 @@ class CheckpointWriter:
         self._last_day: str | None = None
         self._ready: deque[StateRecord] = deque()
         self._copying: threading.Thread | None = None
-        self._is_closed = False
+        self._closing = threading.Event()
         self._not_before = 0.0
         self._counters: Counter[tuple[str, str]] = Counter()
 
@@ -166,7 +170,7 @@ class CheckpointWriter:
 
     def close(self) -> None:
         """Begin nothing more; what is under way comes to nothing, and the next owner begins it anew."""
-        self._is_closed = True
+        self._closing.set()
         self._ready.clear()
 
     def wait(self) -> None:
@@ -186,18 +190,21 @@ class CheckpointWriter:
         began = time.monotonic()
         try:
             with reader(self._client, "read_committed") as consumer:
-                self._expire(consumer)
                 records = self._records(manifest, "day", self._content(consumer, manifest))
+                expired = self._expired(consumer)
         except (KafkaException, ForesiteError) as error:
+            if self._closing.is_set():
+                return
             self._not_before = time.monotonic() + RETRY_S
             self._counters["checkpoint", "failed"] += 1
             level = log.error if isinstance(error, StateCorrupt) else log.warning
             level("checkpoint_failed", partition=self._partition, day=day, error=str(error))
             return
-        if self._is_closed:
+        if self._closing.is_set():
             return
         self._last_day = day
-        self._ready.extend(records)
+        written = {record.key for record in records}
+        self._ready.extend([*records, *(record for record in expired if record.key not in written)])
         log.info(
             "checkpoint_copied",
             partition=self._partition,
@@ -214,7 +221,13 @@ class CheckpointWriter:
             StateCorrupt: the state topic does not hold what this manifest vouches for.
         """
         state, where = self._topics.state, f"{self._topics.state}/{self._partition}"
-        raw = read_state(consumer, state, self._partition, until=manifest.encode())
+        until = manifest.encode()
+        deadline = time.monotonic() + VISIBLE_S
+        while True:
+            self._closing.wait(LOOK_S)
+            raw = read_state(consumer, state, self._partition, until)
+            if raw.manifest == until or self._closing.is_set() or time.monotonic() > deadline:
+                break
         found = self._kind.count_and_digest(manifest.header.encode(), raw.documents)
         manifest.vouch_for(*found, where)
         said = said_before(
@@ -222,21 +235,13 @@ class CheckpointWriter:
         )
         return CheckpointContent(raw.documents, said, raw.skips)
 
-    def _expire(self, consumer: Consumer) -> None:
-        """Delete what lies before the oldest checkpoint that is to stay beside the one to come."""
+    def _expired(self, consumer: Consumer) -> list[StateRecord]:
+        """Tombstones for what is not to stay beside the checkpoint to come: the oldest ones, and parts of others."""
         topic = self._topics.checkpoints
-        complete = [
-            each for each in stored_checkpoints(consumer, topic, self._partition) if each.said is not None
-        ]
-        if len(complete) < self._kept:
-            return
-        before = complete[1 - self._kept].begins
-        admin = AdminClient(cast(dict[str, Any], dict(self._client)))
-        try:
-            for done in admin.delete_records([TopicPartition(topic, self._partition, before)]).values():
-                done.result(DELETE_WAIT_S)
-        except KafkaException as error:
-            log.warning("checkpoints_not_expired", partition=self._partition, topic=topic, error=str(error))
+        stored = stored_checkpoints(consumer, topic, self._partition)
+        complete = [each for each in stored if each.said is not None]
+        stays = {each.name for each in complete[max(0, len(complete) + 1 - self._kept) :]}
+        return [record for each in stored if each.name not in stays for record in expiry_records(topic, each)]
 
 
 def _next_few(records: deque[StateRecord]) -> list[StateRecord]:

@@ -1,8 +1,10 @@
 """Checkpoints: the state of a shard as of a commit, kept apart from the state topic, to begin a refold from.
 
 A checkpoint lies in the partition of twin.checkpoints.v1 that has its shard's number, as parts in order: records with
-key `<facts offset>/<number of the part>`, and behind the last of them one with key `<facts offset>/complete`, which
-vouches for all. Parts hold documents, the last words on the output topics that the picture shows, and quarantines.
+key `<facts offset>/<day or version>/<number of the part>`, and behind the last of them one with `complete` instead of
+the number, which vouches for all. Parts hold documents, the last words on the output topics that the picture shows, and
+quarantines. One that has expired is taken back by tombstones, under the shard's transactional id like all the rest, so
+that nobody needs the right to delete anything; compaction then frees the space.
 
 Law: what has no complete record behind it, or does not amount to what that says, is no checkpoint.
 """
@@ -101,6 +103,7 @@ class StoredCheckpoint:
         partition: of the topic.
         facts_offset: as its keys say.
         begins, ends: offsets of its first record, and of the one behind its last.
+        name: how its keys begin; parts: how many of it there are.
         said: its complete record; None where that is missing, or does not fit the parts.
         flaw: why it is no checkpoint; "" where it is one.
     """
@@ -111,6 +114,8 @@ class StoredCheckpoint:
     ends: int
     said: Checkpoint | None
     flaw: str = ""
+    name: str = ""
+    parts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,13 +144,14 @@ def checkpoint_records(
     content: CheckpointContent,
 ) -> list[StateRecord]:
     """Everything to be written for a checkpoint, in order; without the complete record at its end it is none."""
+    name = f"{manifest.facts_offset}/{reason}"
     digest, byte_count, records = blake2b(digest_size=16), 0, []
     for number, part in enumerate(_parts(_entries(content))):
         encoded = msgspec.msgpack.encode(part)
         byte_count += len(encoded)
         value = zlib.compress(encoded, COMPRESSION)
         digest.update(value)
-        records.append(StateRecord(topic, partition, f"{manifest.facts_offset}/{number}", value))
+        records.append(StateRecord(topic, partition, f"{name}/{number}", value))
     complete = Checkpoint(
         manifest=manifest,
         written_by=kind.code_version,
@@ -156,8 +162,13 @@ def checkpoint_records(
         byte_count=byte_count,
         parts_digest=digest.hexdigest(),
     )
-    key = f"{manifest.facts_offset}/{COMPLETE}"
-    return [*records, StateRecord(topic, partition, key, complete.encode())]
+    return [*records, StateRecord(topic, partition, f"{name}/{COMPLETE}", complete.encode())]
+
+
+def expiry_records(topic: str, stored: StoredCheckpoint) -> list[StateRecord]:
+    """Tombstones that take a checkpoint back, or what is left of one; the word that makes it one goes first."""
+    keys = [f"{stored.name}/{COMPLETE}", *(f"{stored.name}/{number}" for number in range(stored.parts))]
+    return [StateRecord(topic, stored.partition, key, None) for key in keys]
 
 
 Entry = tuple[str, str, bytes]
@@ -222,7 +233,7 @@ def said_before(
 class _Pending:
     """Parts whose complete record has not come yet."""
 
-    facts_offset: int
+    name: str
     begins: int
     parts: int = 0
     digest: Any = field(default_factory=lambda: blake2b(digest_size=16))
@@ -236,70 +247,85 @@ def stored_checkpoints(consumer: Consumer, topic: str, partition: int) -> list[S
     """
     found: list[StoredCheckpoint] = []
     pending: _Pending | None = None
-
-    def give_up(ends: int) -> None:
-        if pending is not None:
-            flaw = NEVER_COMPLETED
-            found.append(StoredCheckpoint(partition, pending.facts_offset, pending.begins, ends, None, flaw))
-
     ends = 0
     for message in read_to_end(consumer, topic, partition):
         at = message.offset()
         assert at is not None
-        facts_offset, part = _key_of(message)
+        name, part = _key_of(message)
         value = message.value()
-        assert isinstance(value, bytes)
-        if part == COMPLETE:
-            found.append(_completed(partition, facts_offset, at, value, pending))
+        assert value is None or isinstance(value, bytes)
+        if value is None:
+            if part == COMPLETE:  # taken back
+                found = [each for each in found if each.name != name]
+                pending = None if pending is not None and pending.name == name else pending
+        elif part == COMPLETE:
+            found.append(_completed(partition, name, at, value, pending))
             pending = None
         else:
-            if (
-                part == "0"
-                or pending is None
-                or (pending.facts_offset, str(pending.parts)) != (facts_offset, part)
-            ):
-                give_up(at)
-                pending = _Pending(facts_offset, at)
+            if pending is None or part == "0" or (pending.name, str(pending.parts)) != (name, part):
+                found += _given_up(partition, pending, at)
+                pending = _Pending(name, at)
             pending.parts += 1
             pending.digest.update(value)
         ends = at + 1
-    give_up(ends)
-    return found
+    return [*found, *_given_up(partition, pending, ends)]
 
 
-def _key_of(message: Message) -> tuple[int, str]:
+def _given_up(partition: int, pending: _Pending | None, ends: int) -> list[StoredCheckpoint]:
+    if pending is None:
+        return []
+    return [
+        StoredCheckpoint(
+            partition=partition,
+            facts_offset=_offset_in(pending.name),
+            begins=pending.begins,
+            ends=ends,
+            said=None,
+            flaw=NEVER_COMPLETED,
+            name=pending.name,
+            parts=pending.parts,
+        )
+    ]
+
+
+def _key_of(message: Message) -> tuple[str, str]:
+    """The name of the checkpoint, and which part this is."""
     key = message.key()
     assert isinstance(key, bytes)
-    facts_offset, _, part = key.decode().partition("/")
-    return int(facts_offset), part
+    name, _, part = key.decode().rpartition("/")
+    return name, part
+
+
+def _offset_in(name: str) -> int:
+    return int(name.partition("/")[0])
 
 
 def _completed(
-    partition: int, facts_offset: int, at: int, value: bytes, pending: _Pending | None
+    partition: int, name: str, at: int, value: bytes, pending: _Pending | None
 ) -> StoredCheckpoint:
-    begins = at if pending is None else pending.begins
+    before = _Pending(name, at) if pending is None or pending.name != name else pending
+    facts_offset, flaw, said = _offset_in(name), "", None
     try:
         said = Checkpoint.decode(value)
     except StateCorrupt as error:
-        return StoredCheckpoint(partition, facts_offset, begins, at + 1, None, str(error))
-    parts, digest = (
-        (0, blake2b(digest_size=16).hexdigest())
-        if pending is None
-        else (
-            pending.parts,
-            pending.digest.hexdigest(),
-        )
+        flaw = str(error)
+    if said is not None:
+        if said.facts_offset != facts_offset:
+            flaw = f"its complete record is of facts offset {said.facts_offset}"
+        elif said.parts != before.parts:
+            flaw = f"{before.parts} of its {said.parts} parts are there"
+        elif said.parts_digest != before.digest.hexdigest():
+            flaw = "its parts are not those that were written"
+    return StoredCheckpoint(
+        partition=partition,
+        facts_offset=facts_offset,
+        begins=before.begins,
+        ends=at + 1,
+        said=None if flaw else said,
+        flaw=flaw,
+        name=name,
+        parts=before.parts,
     )
-    if pending is not None and pending.facts_offset != facts_offset:
-        parts = 0
-    flaw = ""
-    if said.facts_offset != facts_offset:
-        flaw = f"its complete record is of facts offset {said.facts_offset}"
-    elif parts != said.parts:
-        flaw = f"{parts} of its {said.parts} parts are there"
-    elif digest != said.parts_digest:
-        flaw = "its parts are not those that were written"
-    return StoredCheckpoint(partition, facts_offset, begins, at + 1, None if flaw else said, flaw)
 
 
 def checkpoint_content(
@@ -308,13 +334,13 @@ def checkpoint_content(
     """Read a checkpoint and hold it to its manifest.
 
     Raises:
-        StateCorrupt: its documents are not those of its manifest, or a newer version wrote it.
+        StateCorrupt: its documents are not those of its manifest, or another schema version wrote it.
         KafkaException: the broker failed.
     """
     said = stored.said
     assert said is not None, stored.flaw
     where = f"the checkpoint of {topic}/{stored.partition} at facts offset {stored.facts_offset}"
-    said.manifest.refuse_unknown_version(kind.schema_version, where)
+    said.manifest.refuse_other_version(kind.schema_version, where)
     documents: dict[str, bytes] = {}
     skips: dict[int, bytes] = {}
     words: dict[str, dict[str, bytes]] = {}

@@ -10,14 +10,16 @@ from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 import typer
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 from rich.console import Console
 from rich.table import Table
 
 from schemas import TOPICS, ForesiteError, UsageError
 from streams import (
     acls_cli,
+    audit_cli,
     desk_cli,
     ledger_cli,
     picture_cli,
@@ -27,9 +29,12 @@ from streams import (
     rules_cli,
     solver_cli,
 )
+from streams.cli_options import AsJson, Kafka
+from streams.kafka_refusals import explained
 from streams.notify import cli as notify_cli
 from streams.settings import Settings
 from streams.times import moment
+from streams.web import cli as web_cli
 
 app = typer.Typer(
     name="foresite",
@@ -49,6 +54,7 @@ app.add_typer(topics_app, name="topics")
 app.add_typer(desk_cli.app, name="card")
 app.add_typer(proposal_cli.app, name="proposal")
 app.add_typer(notify_cli.app, name="notify")
+app.add_typer(web_cli.app, name="web")
 picture_cli.register(app)
 ledger_cli.register(app)
 plan_cli.register(app)
@@ -56,11 +62,8 @@ recovery_cli.register(app)
 solver_cli.register(app)
 app.add_typer(rules_cli.app, name="rules")
 app.add_typer(acls_cli.app, name="acls")
+app.add_typer(audit_cli.app, name="audit")
 
-Kafka = Annotated[
-    str | None, typer.Option("--kafka", metavar="HOST:PORT", help="Bootstrap servers. [FORESITE_KAFKA]")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print NDJSON for machines.")]
 MappingFile = Annotated[
     Path | None, typer.Option("--mapping", "-m", help="What the columns of tables mean (YAML); for CSV.")
 ]
@@ -77,8 +80,13 @@ def main() -> None:
         _fail(str(error), 2)
     except ValidationError as error:
         _fail("; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()), 2)
+    except SettingsError as error:
+        _fail(f"{error}: lists and maps are given as JSON, see docs/settings.md", 2)
     except KafkaException as error:
-        _fail(f"Kafka: {error.args[0]}", 1)
+        _fail(
+            f"Kafka: {explained(error.args[0]) if isinstance(error.args[0], KafkaError) else error.args[0]}",
+            1,
+        )
     except ForesiteError as error:
         _fail(str(error), 1)
 
@@ -239,13 +247,14 @@ def up(
 @app.command()
 def broker() -> None:
     """Run the embedded broker until Ctrl-C. Volatile: it keeps nothing, and proves no guarantee."""
+    from streams.acls import topics_of
     from streams.embedded_broker import EmbeddedBroker
 
     stop = _until_stopped()
     settings = _settings()
     with EmbeddedBroker() as embedded:
-        for topic in TOPICS:
-            embedded.create_topic(settings.topic_prefix + topic)
+        for topic in topics_of(settings):
+            embedded.create_topic(topic)
         sys.stdout.write(
             f"{embedded.bootstrap_servers}\n"
             "Volatile: about 5 MB a partition in memory, gone at the end; transactions isolate nothing.\n"
@@ -259,30 +268,22 @@ def broker() -> None:
 def ingest(kafka: Kafka = None) -> None:
     """Run the ingest role: validate raw events, write facts and dead letters."""
     from streams.ingest import run
+    from streams.logs import configure_role
 
     settings = _settings(kafka)
-    _log_as("ingest", settings)
+    configure_role("ingest", settings)
     raise typer.Exit(run(settings, admin_host=settings.admin_host, admin_port=settings.admin_port))
 
 
 @app.command()
 def twin(kafka: Kafka = None) -> None:
     """Run the twin role: fold facts into the live model, put out cards, signals and projections."""
+    from streams.logs import configure_role
     from streams.twin_role import run
 
     settings = _settings(kafka)
-    _log_as("twin", settings)
+    configure_role("twin", settings)
     raise typer.Exit(run(settings))
-
-
-def _log_as(role: str, settings: Settings) -> None:
-    from importlib.metadata import version
-
-    from streams import logs
-
-    logs.configure(
-        role=role, version=version("foresite"), level=settings.log_level, log_format=settings.log_format
-    )
 
 
 @app.command()
@@ -310,10 +311,17 @@ def bench(
         str | None, typer.Option(metavar="DIR", help="solver: the folder of the problems.")
     ] = None,
     family: Annotated[list[str] | None, typer.Option(help="solver: wtsds, wt, upmsp_sdst, ...")] = None,
-    time: Annotated[float, typer.Option(help="solver: seconds of wall time an instance and seed.")] = 2.0,
+    time: Annotated[float, typer.Option(help="solver: seconds an instance and seed, by --clock.")] = 2.0,
     seeds: Annotated[int, typer.Option(help="solver: how many, from --seed on.")] = 1,
     against: Annotated[
         str | None, typer.Option(help="solver: atcs,cp-sat,pyjobshop (default), some of them, or none.")
+    ] = None,
+    clock: Annotated[
+        str, typer.Option(help="solver: wall, or cpu: processor time, for busy machines.")
+    ] = "wall",
+    every: Annotated[int, typer.Option(min=1, help="solver: of the instances by name, each so many.")] = 1,
+    peer_seeds: Annotated[
+        int | None, typer.Option(min=1, help="solver: seeds that peers are run with; default: all.")
     ] = None,
     entities: Annotated[int, typer.Option(min=1_000, help="recovery: that the twin holds.")] = 100_000,
     rounds: Annotated[int, typer.Option(min=1, help="recovery: kills.")] = 25,
@@ -342,6 +350,8 @@ def bench(
     options += [] if out is None else ["--out", str(out)]
     options += [] if instances is None else ["--instances", instances]
     options += [] if against is None else ["--against", against]
+    options += ["--clock", clock, "--every", str(every)]
+    options += [] if peer_seeds is None else ["--peer-seeds", str(peer_seeds)]
     options += [word for name in family or [] for word in ("--family", name)]
     raise typer.Exit(run_benches([*(names or []), *options]))
 

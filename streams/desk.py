@@ -11,9 +11,11 @@ from uuid import uuid4
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
 from schemas import MODEL_OF_KIND, Card, Command, CommandResult, UsageError, topics
+from streams.command_sender import producer_config
 from streams.latest_cards import LatestCards
 from streams.partition_reader import READER_GROUP, watermarks
 from streams.settings import Settings
+from streams.web_client import WebClient
 from twin.card_life import LIVE_STATES
 
 ANSWER_TIMEOUT_S = 30.0
@@ -32,6 +34,8 @@ def read_cards(settings: Settings) -> list[Card]:
     Raises:
         KafkaException: the broker does not answer.
     """
+    if settings.web_url is not None:
+        return WebClient(settings).cards()
     reader = LatestCards(settings)
     try:
         if reader.changed(FIRST_WAIT_S):
@@ -117,6 +121,8 @@ def send(
         UsageError: nobody answered in time.
         KafkaException: the broker does not take it.
     """
+    if settings.web_url is not None:
+        return WebClient(settings).send(sent, timeout_s)
     answers = _at_the_end(settings, settings.topic_prefix + topics.COMMAND_RESULTS)
     try:
         _deliver(settings, sent, target)
@@ -155,14 +161,7 @@ def _at_the_end(settings: Settings, topic: str) -> Consumer:
 
 def _deliver(settings: Settings, sent: Command, target: str) -> None:
     failures: list[Any] = []
-    producer = Producer(
-        {
-            **settings.client_config(),
-            "enable.idempotence": True,
-            "partitioner": "murmur2_random",
-            "message.timeout.ms": 20_000,
-        }
-    )
+    producer = Producer(producer_config(settings))
     producer.produce(
         settings.topic_prefix + topics.COMMANDS,
         key=target.encode(),

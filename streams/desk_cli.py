@@ -1,6 +1,5 @@
 """`foresite card ...`: the cards, and what a person does with them."""
 
-import getpass
 import json
 import sys
 from datetime import UTC, datetime
@@ -11,7 +10,7 @@ import typer
 from rich.console import Console
 
 from schemas import CommandResult
-from streams.settings import Settings
+from streams.cli_options import Actor, AsJson, Kafka, Revision, Zone, actor_of, settings_of
 from streams.times import moment
 
 app = typer.Typer(
@@ -22,23 +21,9 @@ Each command is answered by the twin itself: carried out, or refused with the re
 looked at: if the card has changed since, the command is refused, and `foresite card show` tells what is new.""",
 )
 
-Kafka = Annotated[
-    str | None, typer.Option("--kafka", metavar="HOST:PORT", help="Bootstrap servers. [FORESITE_KAFKA]")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print NDJSON for machines.")]
 CardId = Annotated[
     str, typer.Argument(metavar="CARD", help="Its id, or a part of it that no other card has.")
 ]
-Actor = Annotated[str | None, typer.Option("--actor", help="Who you are; default: your login name.")]
-Revision = Annotated[
-    int | None, typer.Option("--revision", min=1, help="The revision you looked at; default: the newest.")
-]
-Zone = Annotated[str, typer.Option(help="Zone of the printed times.")]
-
-
-def settings_of(kafka: str | None) -> Settings:
-    """Settings of a command."""
-    return Settings() if kafka is None else Settings(kafka=kafka)
 
 
 @app.command("list")
@@ -218,11 +203,6 @@ def _act(
     )
     verb = kind.removeprefix("card_")
     tell(result, f"{verb}: {card.title} (revision {result.current_revision})", as_json=as_json)
-
-
-def actor_of(given: str | None) -> str:
-    """Who asks: as given, or the login name."""
-    return getpass.getuser() if given is None else given
 
 
 def tell(result: CommandResult, done: str, *, as_json: bool) -> None:

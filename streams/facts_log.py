@@ -2,9 +2,10 @@
 
 import zlib
 
-from confluent_kafka import Consumer, Message
+from confluent_kafka import Consumer, KafkaException, Message
 
 from schemas.errors import ForesiteError
+from streams.kafka_refusals import DENIED
 from streams.partition_reader import read_to_end, watermarks
 
 HINT_REBUILD = (
@@ -30,8 +31,14 @@ def message_mark(message: Message) -> str:
 
 
 def partition_count(consumer: Consumer, topic: str) -> int:
-    """How many partitions the topic has; 0 where it does not exist."""
+    """How many partitions the topic has; 0 where it does not exist.
+
+    Raises:
+        KafkaException: no broker answers, or we may not see the topic.
+    """
     metadata = consumer.list_topics(topic, timeout=10.0).topics.get(topic)
+    if metadata is not None and metadata.error is not None and metadata.error.code() in DENIED:
+        raise KafkaException(metadata.error)
     return 0 if metadata is None or metadata.error is not None else len(metadata.partitions)
 
 

@@ -4,7 +4,6 @@ A worker that goes on meanwhile finds out at its next commit: it takes the shard
 becomes visible in between.
 """
 
-import logging
 from collections.abc import Iterable, Mapping
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -13,6 +12,7 @@ from schemas.errors import ForesiteError
 from schemas.topics import LARGE_RECORD_BYTES
 from streams.batch import StateRecord
 from streams.fold import Output
+from streams.ingest_setup import kafka_logger
 
 BROKER_WAIT_S = 30.0
 """How long one step waits for the broker. Too small: a leader that moves fails the command. Too large: a person waits."""
@@ -48,7 +48,7 @@ class FencedWriter:
                 "partitioner": "murmur2",  # as the twin's, so that a key has one partition
                 "on_delivery": self._on_delivery,
             },
-            logger=logging.getLogger("librdkafka"),
+            logger=kafka_logger(),
         )
         self._refusal: KafkaError | None = None
         self._producer.init_transactions(BROKER_WAIT_S)

@@ -16,6 +16,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from schemas import ForesiteError, UsageError
 from streams.ingest_setup import kafka_logger
+from streams.kafka_refusals import DENIED
 
 IN_FLIGHT_BYTES_MAX = 64 * 1024 * 1024
 """Bytes sent and not acknowledged. Too small: a round trip to the broker limits the rate. Too large: memory, and so
@@ -97,6 +98,7 @@ class GaplessWriter:
         self._clock = clock
         self._batches: deque[_InFlight] = deque()
         self._failure: str | None = None
+        self._refused: KafkaError | None = None
         self._producer = new_producer(
             {
                 **client,
@@ -160,9 +162,8 @@ class GaplessWriter:
             except BufferError:
                 self.poll(POLL_S)  # the client's queue is full: wait, never drop
             except KafkaException as error:  # the record itself, or a producer that has failed for good
-                self._failure = f"{record.topic}: {error}"
-                self._stop()
-                raise DeliveryFailed(self._failure) from error
+                self._failure = self._failure or f"{record.topic}: {error}"
+                raise self._failed() from None
             else:
                 return
 
@@ -179,8 +180,7 @@ class GaplessWriter:
         ) as error:  # a producer that has failed for good may say so before the report comes
             self._failure = self._failure or str(error)
         if self._failure is not None:
-            self._stop()
-            raise DeliveryFailed(self._failure)
+            raise self._failed()
 
     def take_delivered(self) -> dict[SourcePartition, int]:
         """Offsets that are done with since the last call: all that was sent up to there has arrived."""
@@ -213,12 +213,24 @@ class GaplessWriter:
         """Nothing that is still here may be sent any more."""
         self._producer.purge(in_queue=True, in_flight=True, blocking=False)
 
+    def _failed(self) -> DeliveryFailed:
+        """The end, with what the broker said of the record: a fatal error may come before the record's own report."""
+        self._stop()
+        if self._refused is None:
+            self._producer.poll(POLL_S)
+        failed = DeliveryFailed(self._failure)
+        failed.__cause__ = None if self._refused is None else KafkaException(self._refused)
+        return failed
+
     def _on_delivery(self, batch: _InFlight, size: int, error: KafkaError | None, message: Any) -> None:
         self.in_flight_bytes -= size
         if error is None:
             batch.pending -= 1
-        elif self._failure is None:
-            self._failure = f"{message.topic()}/{message.partition()}: {error.str()}"
+        else:
+            if error.code() in DENIED:
+                self._refused = error
+            if self._failure is None:
+                self._failure = f"{message.topic()}/{message.partition()}: {error.str()}"
 
     def _on_error(self, error: KafkaError) -> None:
         if error.fatal() and self._failure is None:

@@ -15,16 +15,27 @@ from datetime import UTC, datetime
 import structlog
 from confluent_kafka import KafkaException, Message
 
-from schemas import INGESTED_TOPICS, Facts, ForesiteError, Tick
+from schemas import Facts, ForesiteError, Tick
 from schemas.topics import DEAD_LETTERS, FACTS, MACHINE_EVENTS
 from streams.admin import AdminServer, Health
 from streams.batcher import FACTS_ENVELOPE_BYTES, Batch, BatchRules, IngestBatcher
-from streams.gapless_writer import POLL_S, GaplessWriter, Outgoing, SourcePartition, require_codecs
-from streams.ingest_setup import IngestSettings, TopicsMissing, check_topics
+from streams.faults import fault_point
+from streams.gapless_writer import (
+    POLL_S,
+    DeliveryFailed,
+    GaplessWriter,
+    Outgoing,
+    SourcePartition,
+    require_codecs,
+)
+from streams.ingest_setup import IngestSettings, KafkaUnreachable, TopicsMissing, check_topics
 from streams.input_progress import InputProgress
 from streams.input_reader import InputReader, MemberFenced
+from streams.kafka_refusals import REASON as REFUSED
+from streams.kafka_refusals import again_when_granted
 from streams.metrics import Metrics
 from streams.routing import EVERYWHERE, Router
+from streams.site_binding import ingested_topics
 from streams.watchdog import Watchdog
 
 log = structlog.get_logger(__name__)
@@ -74,9 +85,13 @@ def run_ingest(
     """
     metrics, health = metrics or Metrics(), health or Health()
     require_codecs()
-    topic_bytes = _connect(settings, stop, health)
-    if topic_bytes is not None:
-        IngestWorker(settings, stop, metrics, health, topic_bytes=topic_bytes).run()
+
+    def work() -> None:
+        topic_bytes = _connect(settings, stop, health)
+        if topic_bytes is not None:
+            IngestWorker(settings, stop, metrics, health, topic_bytes=topic_bytes).run()
+
+    again_when_granted(work, stop, health)
 
 
 def run(settings: IngestSettings, *, admin_host: str = "127.0.0.1", admin_port: int = 0) -> int:
@@ -116,10 +131,11 @@ def _connect(settings: IngestSettings, stop: threading.Event, health: Health) ->
         health.beat()
         try:
             topic_bytes = check_topics(settings)
-        except KafkaException as error:
+        except KafkaUnreachable as error:
             log.warning("kafka_unreachable", error=str(error))
             health.not_ready("kafka", f"not connected: {error}")
             deadline = time.monotonic() + NEW_TOPICS_WAIT_S
+            stop.wait(1.0)
         except TopicsMissing as error:
             health.not_ready("kafka", str(error))
             if time.monotonic() > deadline:
@@ -175,6 +191,7 @@ class IngestWorker:
                 record_bytes=topic_bytes - FACTS_ENVELOPE_BYTES,
                 clock=settings.clock,
                 topic_prefix=prefix,
+                site_topics=settings.site_topics,
             ),
         )
         self._writer = GaplessWriter(settings.client_config(), topic_bytes)
@@ -190,14 +207,22 @@ class IngestWorker:
             self._settings.client_config(),
             group_id=f"{self._settings.app_id}-ingest",
             instance_id=self._settings.consumer_group_instance_id,
-            topics=[self._prefix + topic for topic in INGESTED_TOPICS],
+            topics=[self._prefix + topic for topic in ingested_topics(self._settings.site_topics)],
             progress=self._progress,
             metrics=self._metrics,
             health=self._health,
             before_giving_up=self._settle,
             stop=self._stop,
-            held_topic=self._prefix + MACHINE_EVENTS if self._settings.clock == "wall" else None,
+            held_topics=self._held_topics(),
         )
+
+    def _held_topics(self) -> list[str]:
+        """What waits at a new assignment: where the wall clock drives, what machines say."""
+        if self._settings.clock != "wall":
+            return []
+        return [
+            self._prefix + site_prefix + MACHINE_EVENTS for site_prefix in ("", *self._settings.site_topics)
+        ]
 
     def _read(self) -> list[Message]:
         """1: the next records. A member that lost its place while the broker was away takes a new one.
@@ -220,6 +245,9 @@ class IngestWorker:
             while not self._stop.is_set():
                 self._turn()
             self._settle()
+        except DeliveryFailed:
+            self._metrics.ingest_delivery_failures.inc()
+            raise
         finally:
             self._is_ended = True  # nothing more is waited for or committed, not even while leaving the group
             self._reader.close()
@@ -228,11 +256,13 @@ class IngestWorker:
     def _turn(self) -> None:
         self._health.beat()
         for records in _slices(self._read()):  # 1 read
+            fault_point("after_read")
             if not self._has_room():
                 return  # asked to stop: what is left was never read, as far as the offsets know
             self._ingest(records)
         self._tick()
         self._writer.poll(0.0)  # 5 take delivery reports
+        fault_point("after_reports")
         self._commit()
         self._look()
 
@@ -250,12 +280,15 @@ class IngestWorker:
         started = time.perf_counter()
         batch = self._batcher.convert(records)  # 2 convert
         converted = time.perf_counter()
+        fault_point("after_convert")
         self._writer.send(self._outgoing(batch), batch.next_offsets)  # 3 send
+        fault_point("after_facts")
         self._observe(batch, converted - started, time.perf_counter() - converted)
 
     def _outgoing(self, batch: Batch) -> Iterator[Outgoing]:
         for record in batch.facts:
             yield Outgoing(self._facts_topic, record.partition, record.facts.group_id.encode(), record.value)
+            fault_point("during_send")
         for letter in batch.dead_letters:
             value = letter.model_dump_json().encode()
             yield Outgoing(self._prefix + DEAD_LETTERS, None, letter.output_id.encode(), value)
@@ -272,16 +305,15 @@ class IngestWorker:
             return
         self._next_tick = max(self._next_tick + TICK_EVERY_S, now + TICK_EVERY_S / 2)
         tick = Tick(now=datetime.fromtimestamp(now, UTC), lag_s=round(max(lag_s, 0.0), 3))
-        value = Facts(group_id=EVERYWHERE, tick=tick).encode()
-        key = EVERYWHERE.encode()
-        self._writer.send(
-            [
-                Outgoing(self._facts_topic, partition, key, value)
-                for partition in range(self._facts_partitions)
-            ],
-            {},
-        )
+        fault_point("before_tick")
+        self._writer.send(self._ticks(Facts(group_id=EVERYWHERE, tick=tick).encode()), {})
+        fault_point("after_tick")
         self._metrics.tick_timestamp_seconds.labels(stage="ingest", site=EVERYWHERE).set(now)
+
+    def _ticks(self, value: bytes) -> Iterator[Outgoing]:
+        for partition in range(self._facts_partitions):
+            yield Outgoing(self._facts_topic, partition, EVERYWHERE.encode(), value)
+            fault_point("during_tick")
 
     def _commit(self, *, must_wait: bool = False) -> None:
         """6: commit what has arrived."""
@@ -290,7 +322,9 @@ class IngestWorker:
         if not self._arrived or (now < self._next_commit and not must_wait):
             return
         self._next_commit = now + COMMIT_EVERY_S
+        fault_point("before_offsets")
         self._reader.commit(self._arrived, must_wait=must_wait)
+        fault_point("after_offsets")
         self._arrived.clear()
 
     def _settle(self) -> None:
@@ -320,6 +354,8 @@ class IngestWorker:
             self._metrics.consumer_lag_records.labels(topic=topic.removeprefix(self._prefix)).set(records)
         self._metrics.ingest_in_flight_bytes.set(self._writer.in_flight_bytes)
         steps = self._metrics.ingest_step_seconds.labels(stage="deliver")
+        if self._writer.ack_seconds:
+            self._health.ready(REFUSED)  # what Kafka refused before, it takes now
         for seconds in self._writer.ack_seconds:
             steps.observe(seconds)
         self._writer.ack_seconds.clear()

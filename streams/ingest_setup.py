@@ -10,8 +10,10 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import ConfigResource
 from confluent_kafka.admin._resource import ResourceType
 
-from schemas import INGESTED_TOPICS, UsageError
+from schemas import ForesiteError, UsageError
 from schemas.topics import DEAD_LETTERS, FACTS, LARGE_RECORD_BYTES
+from streams.kafka_refusals import LastTrouble, refuse_hidden
+from streams.site_binding import ingested_topics
 from streams.topic_identity import check_topic_ids
 
 log = structlog.get_logger(__name__)
@@ -24,6 +26,10 @@ TOPIC_BYTES_DEFAULT = 1_000_000
 
 TOPIC_BYTES_MAX = LARGE_RECORD_BYTES
 """We write no larger batches, whatever a topic takes. Too large: one record is a long step for the twin."""
+
+
+class KafkaUnreachable(ForesiteError):
+    """No broker answers, or none lets us in; the message says what is known and what helps."""
 
 
 class TopicsMissing(UsageError):
@@ -54,6 +60,11 @@ class IngestSettings(Protocol):
         ...
 
     @property
+    def site_topics(self) -> Mapping[str, Sequence[str]]:
+        """Prefix of topics -> the sites that their publishers may speak for."""
+        ...
+
+    @property
     def clock(self) -> Literal["wall", "events"]:
         """Who drives the clock."""
         ...
@@ -77,20 +88,29 @@ def check_topics(settings: IngestSettings) -> int:
     """Look at the topics; gives the size that the facts and dead letter topics both take, in bytes.
 
     Raises:
-        KafkaException: no broker answers.
+        KafkaUnreachable: no broker answers, or none lets us in.
+        KafkaException: a broker refuses what we ask of it.
         InputGone: an input topic was created anew since the last start.
         TopicsMissing: they are not there.
         UsageError: the facts topic has another number of partitions than it must have.
     """
-    client: dict[str, Any] = {**settings.client_config(), "log_level": 3}
-    admin = AdminClient(client)
+    trouble = LastTrouble()
+    client: dict[str, Any] = {**settings.client_config(), "error_cb": trouble.note, "logger": kafka_logger()}
     prefix = settings.topic_prefix
-    cluster = admin.list_topics(timeout=BROKER_WAIT_S)
+    try:
+        admin = AdminClient(client)
+    except KafkaException as error:  # certificates that cannot be used
+        raise KafkaUnreachable(trouble.why(error)) from None
+    try:
+        cluster = admin.list_topics(timeout=BROKER_WAIT_S)
+    except KafkaException as error:
+        admin.poll(0.0)  # lets the client say why
+        raise KafkaUnreachable(trouble.why(error)) from None
     known = cluster.topics
-    missing = [
-        prefix + topic for topic in (*INGESTED_TOPICS, DEAD_LETTERS, FACTS) if prefix + topic not in known
-    ]
+    needed = (*ingested_topics(settings.site_topics), DEAD_LETTERS, FACTS)
+    missing = [prefix + topic for topic in needed if prefix + topic not in known]
     if missing:
+        refuse_hidden(admin, missing)
         raise TopicsMissing(f"no such topic: {', '.join(missing)}. Run `foresite topics create`")
     facts_partitions = len(known[prefix + FACTS].partitions)
     if facts_partitions != settings.facts_partitions:
@@ -102,7 +122,7 @@ def check_topics(settings: IngestSettings) -> int:
         )
     if cluster.controller_id not in cluster.brokers:
         return TOPIC_BYTES_DEFAULT  # the embedded broker has nobody to ask
-    check_topic_ids(settings.client_config(), admin, settings.app_id, prefix)
+    check_topic_ids(settings.client_config(), admin, settings.app_id, prefix, settings.site_topics)
     return min(TOPIC_BYTES_MAX, *_topics_bytes(admin, prefix + FACTS, prefix + DEAD_LETTERS))
 
 

@@ -6,7 +6,7 @@ where the group has never committed one, and if what should come next is gone we
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import structlog
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -16,6 +16,7 @@ from streams.admin import Health
 from streams.gapless_writer import SourcePartition
 from streams.ingest_setup import kafka_logger
 from streams.input_progress import InputProgress
+from streams.kafka_refusals import explained
 from streams.metrics import Metrics
 from streams.reference_first import ReferenceFirst
 from streams.topic_identity import InputGone
@@ -38,6 +39,9 @@ NEW_PARTITIONS_MS = 30_000
 """How often we look for partitions that topics have got. Too large: so long what is in them waits."""
 
 COMMITTED_WAIT_S = 10.0
+
+ASK_AGAIN_S = 0.5
+"""Between two questions for committed offsets. Too small: a busy loop while we may not ask."""
 
 _UNREADABLE = frozenset({KafkaError._BAD_COMPRESSION, KafkaError._BAD_MSG, KafkaError.INVALID_MSG})
 """Errors of one batch in the log: the bytes are there, and cannot be read."""
@@ -71,7 +75,7 @@ class InputReader:
         metrics, health: where it tells how it is.
         before_giving_up: called while partitions are still ours and about to go to somebody else.
         stop: ends waiting for a broker.
-        held_topic: full name of the topic that waits until all others have been read once; None: none does.
+        held_topics: full names of the topics that wait until all others have been read once.
     """
 
     def __init__(
@@ -86,9 +90,9 @@ class InputReader:
         health: Health,
         before_giving_up: Callable[[], None],
         stop: threading.Event,
-        held_topic: str | None = None,
+        held_topics: Collection[str] = (),
     ) -> None:
-        self._reference_first = ReferenceFirst(held_topic)
+        self._reference_first = ReferenceFirst(held_topics)
         self._group_id = group_id
         self._is_static = instance_id is not None
         self._progress = progress
@@ -151,7 +155,7 @@ class InputReader:
             self._progress.reach_end(where)
         self._reference_first.reach_end(self._consumer, ended)
         if self._complaints:
-            self._take_back({topic for topic, _ in (*last, *ended)})
+            self._take_back({f"input {topic}" for topic, _ in (*last, *ended)})
         return usable
 
     def _is_next(
@@ -181,7 +185,8 @@ class InputReader:
                 "batch_unreadable", topic=where[0], partition=where[1], offset=offset, error=error.str()
             )
             return True
-        self._complain(f"input {where[0]}", f"{error.name()}: {error.str()}")
+        about = f"input {where[0]}" if where[0] else "group"
+        self._complain(about, f"{error.name()}: {explained(error)}")
         return False
 
     def _what_helps(self, where: SourcePartition, error: KafkaError) -> str:
@@ -219,14 +224,6 @@ class InputReader:
         except KafkaException as error:
             self._on_commit(error.args[0], ours)
 
-    def is_reachable(self) -> bool:
-        """Whether a broker answers now; waits a moment for it."""
-        try:
-            self._consumer.list_topics(timeout=0.5)
-        except KafkaException:
-            return False
-        return True
-
     def close(self) -> None:
         """Leave the group (a static member keeps its place)."""
         self._consumer.close()
@@ -248,10 +245,11 @@ class InputReader:
             except KafkaException as error:
                 if self._stop.is_set():
                     raise
-                log.warning("committed_offsets_unknown", error=str(error))
+                self._complain("group", f"committed offsets unknown: {explained(error.args[0])}")
                 self._health.beat()
-                time.sleep(0.2)
+                time.sleep(ASK_AGAIN_S)
             else:
+                self._take_back({"group"})
                 return [
                     TopicPartition(tp.topic, tp.partition, OFFSET_BEGINNING if tp.offset < 0 else tp.offset)
                     for tp in committed
@@ -287,7 +285,7 @@ class InputReader:
         if error.code() == KafkaError._ALL_BROKERS_DOWN:
             self._complain("kafka", f"no broker can be reached; the last try ended with: {self._last_error}")
         else:
-            self._last_error = error.str()
+            self._last_error = explained(error)
 
     def _complain(self, name: str, reason: str) -> None:
         """Not ready until it is better; said once."""
@@ -296,18 +294,26 @@ class InputReader:
         self._complaints.add(name)
         self._health.not_ready(name, reason)
 
-    def _take_back(self, topics: set[str]) -> None:
-        """Records of these topics came: what was said of them is over."""
-        names = self._complaints & {f"input {topic}" for topic in topics}
-        for name in names:
+    def _take_back(self, names: set[str]) -> None:
+        """What was said of these is over."""
+        for name in names & self._complaints:
             self._health.ready(name)
         self._complaints -= names
 
     def look_again(self) -> None:
-        """Where no broker could be reached, ask whether one can now; to be called now and then.
+        """Where something was complained of, ask whether it is better; to be called now and then.
 
-        Records that still come prove nothing: they were read ahead.
+        Records that still come prove nothing: they were read ahead. And none come where none were written meanwhile.
         """
-        if "kafka" in self._complaints and self.is_reachable():
-            self._complaints.discard("kafka")
-            self._health.ready("kafka")
+        if not self._complaints:
+            return
+        try:
+            known = self._consumer.list_topics(timeout=0.5).topics
+            self._take_back({"kafka", *(f"input {name}" for name in known)})
+            if "group" in self._complaints:
+                self._consumer.committed(
+                    [TopicPartition(*where) for where in self._progress.owned], timeout=0.5
+                )
+                self._take_back({"group"})
+        except KafkaException:
+            return

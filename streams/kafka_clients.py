@@ -4,13 +4,13 @@ The default is confluent-kafka and the wall clock. The simulator of the tests gi
 own instead, so that what runs there is the code of `streams/shard.py` and no model of it.
 """
 
-import logging
 import threading
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 
 from confluent_kafka import Consumer, Producer
 
+from streams.ingest_setup import kafka_logger
 from streams.partition_reader import Isolation, reader
 
 
@@ -19,7 +19,7 @@ class KafkaClients:
 
     def producer(self, config: Mapping[str, object]) -> Producer:
         """A producer of this configuration, not yet initialised."""
-        return Producer(dict(config), logger=logging.getLogger("librdkafka"))
+        return Producer(dict(config), logger=kafka_logger())
 
     def reader(self, client: Mapping[str, object], isolation: Isolation) -> AbstractContextManager[Consumer]:
         """A consumer that belongs to no group; see streams.partition_reader."""

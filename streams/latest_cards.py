@@ -43,17 +43,18 @@ class LatestCards:
 
     def all(self) -> list[Card]:
         """Every card there is, the most urgent first."""
-        return sorted(self._cards.values(), key=_urgency)
+        return sorted(self._cards.values(), key=urgency)
 
     def ranked(self) -> list[Card]:
         """Cards that need somebody, the most urgent first: by score, then deadline, then id."""
-        return sorted((card for card in self._cards.values() if card.state not in ENDED), key=_urgency)
+        return sorted((card for card in self._cards.values() if card.state not in ENDED), key=urgency)
 
     def close(self) -> None:
         """Let go of the connection."""
         self._consumer.close()
 
 
-def _urgency(card: Card) -> tuple[float, float, str]:
+def urgency(card: Card) -> tuple[float, float, str]:
+    """Sorts cards, the most urgent first: by score, then deadline, then id."""
     deadline = float("inf") if card.deadline is None else card.deadline.timestamp()
     return (-card.score, deadline, card.card_id)

@@ -8,6 +8,7 @@ from schemas import PlanState, Proposal, UsageError, topics
 from streams.facts_log import partition_count
 from streams.partition_reader import read_to_end, reader
 from streams.settings import Settings
+from streams.web_client import WebClient
 from twin.proposal_life import OPEN_STATES, RETRIED_STATES
 
 COMMITTED = "committed/"
@@ -36,7 +37,10 @@ def read_proposals(settings: Settings) -> list[PlanState]:
     Raises:
         KafkaException: the broker does not answer.
     """
-    found = [plan for key, plan in read_plans(settings).items() if not key.startswith(COMMITTED)]
+    if settings.web_url is not None:
+        found = WebClient(settings).plans()
+    else:
+        found = [plan for key, plan in read_plans(settings).items() if not key.startswith(COMMITTED)]
     return sorted(
         found, key=lambda plan: (plan.state not in OPEN_STATES, -plan.as_of.timestamp(), plan.plan_id)
     )
@@ -69,6 +73,8 @@ def read_options(settings: Settings, plan: PlanState) -> Proposal | None:
     Raises:
         KafkaException: the broker does not answer.
     """
+    if settings.web_url is not None:
+        return WebClient(settings).options(plan.plan_id)
     found: Proposal | None = None
     for message in _messages(settings, topics.PROPOSALS):
         value = message.value()

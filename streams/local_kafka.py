@@ -39,7 +39,7 @@ CLUSTER_ID = "Zm9yZXNpdGUtbG9jYWwtMQ"
 PORT_RANGE = range(20_000, 32_000)
 
 # Too small: a cold machine under load fails to start a broker. Too large: a broken setup is noticed late.
-START_TIMEOUT_S = 60.0
+START_TIMEOUT_S = 180.0
 
 # Too small: a broker is killed while it closes its logs, and recovers them at the next start. Too large: a hung
 # broker holds up the end of a test run.
@@ -108,6 +108,15 @@ class LocalKafka:
         """Where clients connect, as `host:port`."""
         return f"127.0.0.1:{self._port}"
 
+    def configure(self, properties: Mapping[str, str]) -> None:
+        """Add to its properties, or replace some; before the first start, which writes them down."""
+        self._extra_properties |= properties
+
+    @property
+    def controller(self) -> str:
+        """Where its controller listens, as `host:port`."""
+        return f"127.0.0.1:{self._controller_port}"
+
     @property
     def pid(self) -> int | None:
         """The broker's process id, or None when it is down."""
@@ -115,6 +124,11 @@ class LocalKafka:
 
     def start(self) -> None:
         """Format the storage when it is new, start the broker, and return when it answers."""
+        self.launch()
+        self.wait()
+
+    def launch(self) -> None:
+        """The same without waiting: one of several brokers does not answer before there are enough of them."""
         assert self._process is None, "this broker runs already"
         classpath = f"{fetch_jars()}/*"
         if self._data_dir is None:
@@ -135,6 +149,9 @@ class LocalKafka:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # an interrupt at the terminal is ours to handle, not the broker's
             )
+
+    def wait(self) -> None:
+        """Return when it answers; where it does not, it is killed."""
         try:
             self._wait_until_ready()
         except BaseException:
@@ -182,7 +199,7 @@ class LocalKafka:
         properties = broker_properties(
             listener=f"PLAINTEXT://127.0.0.1:{self._port}",
             advertised=f"PLAINTEXT://{self.bootstrap_servers}",
-            controller=f"127.0.0.1:{self._controller_port}",
+            controller=self.controller,
             log_dir=str(self._data_dir / "logs"),
         )
         for protocol, where in self._listeners.items():

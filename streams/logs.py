@@ -10,11 +10,14 @@ import logging
 import re
 import sys
 import traceback
+from importlib.metadata import version
 from typing import IO, Literal
 
 import pydantic
 import structlog
 from structlog.types import EventDict, Processor, WrappedLogger
+
+from streams.settings import Settings
 
 _FIRST_FIELDS = ("time", "level", "event", "role", "version")
 
@@ -88,6 +91,13 @@ def configure(
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,  # a module's logger must see a later configure
+    )
+
+
+def configure_role(role: str, settings: Settings) -> None:
+    """Set up logging for a role as its settings say."""
+    configure(
+        role=role, version=version("foresite"), level=settings.log_level, log_format=settings.log_format
     )
 
 

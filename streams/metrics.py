@@ -21,7 +21,7 @@ PREFIX = "foresite"
 LABELS = frozenset(
     {
         *("role", "site", "topic", "source_topic", "stage", "kind", "reason", "outcome", "severity", "sink"),
-        "trigger",
+        *("trigger", "route"),
     }
 )
 
@@ -45,7 +45,7 @@ _BATCH_BUCKETS = (1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 200.0, 300.0, 400.0, 5
 
 
 class Metrics:
-    """The metrics that every role has, and those of ingest, the twin, its cards, notify and the solver.
+    """The metrics that every role has, and those of ingest, the twin, its cards, notify, the solver and web.
 
     Attributes:
         registry: holds them and nothing else; made here unless one is given.
@@ -61,6 +61,7 @@ class Metrics:
         self._define_cards()
         self._define_notify()
         self._define_solver()
+        self._define_web()
         self.build_info.labels(version("foresite"), "unknown", str(SCHEMA_VERSION)).set(1)
 
     def _define_common(self) -> None:
@@ -84,7 +85,9 @@ class Metrics:
         self.rebalances = self._counter("rebalances", "Changes of the partitions assigned.")
         self.kafka_errors = self._counter("kafka_errors", "Errors that the Kafka client reported.", "reason")
         self.loop_delay_seconds = self._histogram(
-            "loop_delay_seconds", "How late the role's loop turns.", _WORK_BUCKETS
+            "loop_delay_seconds",
+            "How late the twin's loop turns: folding and garbage collection hold it up.",
+            _WORK_BUCKETS,
         )
 
     def _define_ingest(self) -> None:
@@ -150,9 +153,21 @@ class Metrics:
             "site",
         )
         self.twin_outputs = self._counter("twin_outputs", "Outputs committed.", "topic")
-        self.twin_entities = self._gauge("twin_entities", "Entities in the state.", "site", "kind")
+        self.twin_entities = self._gauge(
+            "twin_entities", "Entities that a site's systems have told of.", "site", "kind"
+        )
         self.twin_dirty_entities = self._gauge(
-            "twin_dirty_entities", "Entities that wait to be evaluated again.", "kind"
+            "twin_dirty_entities",
+            "Lines and cards that wait to be evaluated again; cards do while ingest is behind.",
+            "kind",
+        )
+        self.twin_catching_up = self._gauge(
+            "twin_catching_up", "1 while ingest is so far behind that a site's cards wait, else 0.", "site"
+        )
+        self.twin_behind_seconds = self._gauge(
+            "twin_behind_seconds",
+            "How old the youngest fact of the last commit is: more than a moment while the twin catches up.",
+            "site",
         )
         self.twin_restore_seconds = self._histogram(
             "twin_restore_seconds", "Time to take over one partition.", _WAIT_BUCKETS, "site"
@@ -162,6 +177,15 @@ class Metrics:
         )
         self.twin_replan_requests = self._counter(
             "twin_replan_requests", "Requests to the solver, by what triggered them.", "site", "reason"
+        )
+
+        self.twin_replan_refused = self._counter(
+            "twin_replan_refused", "Questions that were not put to the solver, by why.", "site", "reason"
+        )
+        self.twin_questions_waiting = self._gauge(
+            "twin_questions_waiting",
+            "Things that wait to be asked about: within a pause, or while the solver does not answer.",
+            "site",
         )
 
     def _define_cards(self) -> None:
@@ -184,6 +208,11 @@ class Metrics:
         self.cards_exposure_amount = self._gauge(
             "cards_exposure_amount", "Money at risk in open cards, in the site's currency.", "site"
         )
+        self.cards_set_aside = self._gauge(
+            "cards_set_aside",
+            "Risks without a card, because the site has as many as its rules allow (open_cards_max).",
+            "site",
+        )
         self.lines_stale = self._gauge("lines_stale", "Lines whose data are too old to judge.", "site")
         self.data_conflicts = self._gauge("data_conflicts", "Sources that contradict each other now.", "site")
         self.projection_brier_score = self._gauge(
@@ -203,6 +232,10 @@ class Metrics:
         )
         self.notify_overdue_seconds = self._gauge(
             "notify_overdue_seconds", "How long the oldest notice could have left and has not.", "sink"
+        )
+        self.notify_held_sites = self._gauge(
+            "notify_held_sites",
+            "Sites of which nothing is told, because the twin is catching up with their past.",
         )
         self.notify_send_seconds = self._histogram(
             "notify_send_seconds", "Time of one attempt to deliver.", _WAIT_BUCKETS, "sink"
@@ -227,11 +260,43 @@ class Metrics:
         self.solver_options = self._counter(
             "solver_options", "Options in final revisions that can be carried out.", "kind"
         )
+        self.solver_options_left_out = self._counter(
+            "solver_options_left_out", "Options left out of answers that were too large for a record."
+        )
         self.solver_rejected_by_checker = self._counter(
             "solver_rejected_by_checker", "Revisions of which the checker rejected options: a bug of ours."
         )
         self.solver_warm_up_seconds = self._gauge(
             "solver_warm_up_seconds", "Time that the last warm-up took; long where nothing was in the cache."
+        )
+
+    def _define_web(self) -> None:
+        self.http_requests = self._counter(
+            "http_requests", "Requests answered, by what became of them.", "route", "outcome"
+        )
+        self.http_request_seconds = self._histogram(
+            "http_request_seconds", "Time of one request, streams left out.", _WAIT_BUCKETS, "route"
+        )
+        self.http_requests_in_progress = self._gauge(
+            "http_requests_in_progress", "Requests that are being answered, streams left out."
+        )
+        self.stream_clients = self._gauge("stream_clients", "Clients of the stream.")
+        self.stream_events = self._counter("stream_events", "Documents put on the stream, each counted once.")
+        self.stream_clients_dropped = self._counter(
+            "stream_clients_dropped", "Clients of the stream that were let go or not taken.", "reason"
+        )
+        self.sign_in_failures = self._counter("sign_in_failures", "Sign-ins that failed.", "reason")
+        self.view_age_seconds = self._gauge(
+            "view_age_seconds", "Age of the picture that web serves: now less the plant's time of it.", "site"
+        )
+        self.view_documents = self._gauge("view_documents", "Documents of a topic that web keeps.", "topic")
+        self.view_documents_dropped = self._gauge(
+            "view_documents_dropped",
+            "Documents that web left out because of its limits, since its start.",
+            "topic",
+        )
+        self.commands = self._counter(
+            "commands", "Commands posted, by what became of them.", "kind", "outcome"
         )
 
     def watch_readiness(self, role: str, is_ready: Callable[[], bool]) -> None:

@@ -1,6 +1,5 @@
 """Reads one partition from a position to its end, for state, verify and the look at the facts log."""
 
-import logging
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -8,7 +7,7 @@ from typing import Literal
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-_librdkafka = logging.getLogger("librdkafka")
+from streams.ingest_setup import kafka_logger
 
 READER_GROUP = "foresite-reader"
 """What readers that belong to no group call themselves, as librdkafka wants a name: nothing is ever committed under it,
@@ -42,7 +41,7 @@ def reader(client: Mapping[str, object], isolation: Isolation) -> Iterator[Consu
             "auto.offset.reset": "error",
             "fetch.wait.max.ms": 50,
         },
-        logger=_librdkafka,
+        logger=kafka_logger(),
     )
     try:
         yield consumer

@@ -54,7 +54,7 @@ def as_of(
 ) -> None:
     """Print the picture as of a moment: cards, lines and tight orders, as they were published then.
 
-    The facts are folded again from their beginning up to the clock's tick of that moment.
+    The facts are folded again from the nearest checkpoint up to the clock's tick of that moment.
     """
     from streams.picture_text import print_picture
 

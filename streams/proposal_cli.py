@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 import typer
 
 from schemas import CommandResult, PlanState, UsageError
-from streams.desk_cli import Actor, AsJson, Kafka, Revision, Zone, actor_of, settings_of, tell
+from streams.cli_options import Actor, AsJson, Kafka, Revision, Zone, actor_of, settings_of
+from streams.desk_cli import tell
 from streams.settings import Settings
 from streams.times import moment
 

@@ -6,7 +6,7 @@ before it begins; checkpoints keep it.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,6 +14,7 @@ import orjson
 from confluent_kafka import Consumer, Message
 
 from schemas import AuditRecord, BadRecord, FactsCorrupt, Output, ReasonCode, UsageError, decode_facts
+from schemas.audit_chain import AuditHead, chained, operator_writer
 from schemas.topics import AUDIT, DEAD_LETTERS, FACTS, LARGE_RECORD_BYTES
 from streams.batch import ShardTopics, StateRecord
 from streams.dead_letters import dead_letter
@@ -96,13 +97,17 @@ def quarantine(
         if is_dry_run:
             return _look(consumer, topics, partition, offset, reason, actor)[0]
         writer = FencedWriter(client, transactional_id)  # before we look, or a twin could fold it meanwhile
-        found, message = _look(consumer, topics, partition, offset, reason, actor)
+        found, message, stored = _look(consumer, topics, partition, offset, reason, actor)
         if not found.is_news:
             return found
-        word = {"reason": reason, "actor": actor, "at": at.isoformat()}
+        record, head = _audit(found, reason, actor, at, operator_head(stored))
+        word = {"reason": reason, "actor": actor, "at": at.isoformat(), "audit": asdict(head)}
         said = [
             (topics.prefix + DEAD_LETTERS, _letter(message, found, reason, actor, at)),
-            (topics.prefix + AUDIT, _audit(found, reason, actor, at)),
+            (
+                topics.prefix + AUDIT,
+                Output(AUDIT, record.target_id, record, record.output_id, at.isoformat()),
+            ),
         ]
         writer.write([StateRecord(topics.state, partition, skip_key(offset), orjson.dumps(word))], said)
         return found
@@ -110,7 +115,7 @@ def quarantine(
 
 def _look(
     consumer: Consumer, topics: ShardTopics, partition: int, offset: int, reason: str, actor: str
-) -> tuple[Quarantine, Message]:
+) -> tuple[Quarantine, Message, StoredState]:
     where = f"{topics.facts}/{partition}"
     stored = load_state(consumer, topics.state, partition)
     folded = 0 if stored.manifest is None else stored.manifest.facts_offset
@@ -131,7 +136,7 @@ def _look(
     )
     if message is None or message.offset() != offset:
         raise UsageError(f"{where} has no record at offset {offset}: a transaction's marker stands there")
-    return _described(stored, message, partition, offset, folded, reason, actor), message
+    return _described(stored, message, partition, offset, folded, reason, actor), message, stored
 
 
 def _described(
@@ -174,13 +179,22 @@ def _letter(message: Message, found: Quarantine, reason: str, actor: str, at: da
     return Output(DEAD_LETTERS, body.output_id, body, body.output_id, at.isoformat())
 
 
-def _audit(found: Quarantine, reason: str, actor: str, at: datetime) -> Output:
+def operator_head(stored: StoredState) -> AuditHead:
+    """Where the chain of what operators did to this partition ends: beside the last record that was left out."""
+    heads = (orjson.loads(word).get("audit") for word in stored.skips.values())
+    return max(
+        (AuditHead(**head) for head in heads if head), key=lambda head: head.sequence, default=AuditHead()
+    )
+
+
+def _audit(
+    found: Quarantine, reason: str, actor: str, at: datetime, head: AuditHead
+) -> tuple[AuditRecord, AuditHead]:
     """The one audit record that no command of a planner causes."""
-    target = f"{FACTS}/{found.partition}/{found.offset}"
     name = quarantine_id(found.partition, found.offset)
     body = AuditRecord(
         output_id=name,
-        target_id=target,
+        target_id=f"{FACTS}/{found.partition}/{found.offset}",
         action="facts_quarantined",
         actor=actor,
         command_id=name,
@@ -189,4 +203,4 @@ def _audit(found: Quarantine, reason: str, actor: str, at: datetime) -> Output:
         at=at.astimezone(UTC),
         details={"events": found.events, "kinds": dict(found.kinds), "sources": list(found.sources)},
     )
-    return Output(AUDIT, target, body, name, at.isoformat())
+    return chained(body, operator_writer(found.partition), head)

@@ -138,6 +138,7 @@ def rebuild(
         if writer is not None:
             for first in range(0, len(records), RECORDS_PER_TRANSACTION):
                 writer.write(records[first : first + RECORDS_PER_TRANSACTION])
+            FencedWriter(client, transactional_id)  # returns when what was committed is visible
             again = load_state(consumer, topics.state, partition)
             assert again.manifest is not None
             again.manifest.vouch_for(
@@ -170,7 +171,12 @@ def _judged(raw: RawState, kind: FoldKind, where: str) -> tuple[Manifest | None,
         manifest = Manifest.decode(raw.manifest)
     except StateCorrupt:
         return None, "its manifest cannot be read"
-    manifest.refuse_unknown_version(kind.schema_version, where)
+    manifest.refuse_newer_version(kind.schema_version, where)
+    if manifest.schema_version < kind.schema_version:
+        return (
+            manifest,
+            f"schema version {manifest.schema_version} wrote it, this one reads {kind.schema_version}",
+        )
     try:
         manifest.vouch_for(*kind.count_and_digest(manifest.header.encode(), raw.documents), where)
     except (StateCorrupt, ValueError) as error:

@@ -6,7 +6,7 @@ back until every other input partition of this worker has been read to its end o
 whoever publishes them paces it, and nothing is held back.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from confluent_kafka import Consumer, TopicPartition
 
@@ -17,21 +17,21 @@ class ReferenceFirst:
     """Which partitions of one worker wait, and for which.
 
     Args:
-        held_topic: full name of the topic that waits; None: none does.
+        held_topics: full names of the topics that wait.
     """
 
-    def __init__(self, held_topic: str | None) -> None:
-        self._held_topic = held_topic
+    def __init__(self, held_topics: Collection[str]) -> None:
+        self._held_topics = frozenset(held_topics)
         self._held: set[SourcePartition] = set()
         self._awaited: set[SourcePartition] = set()
 
     def gain(self, consumer: Consumer, partitions: Iterable[SourcePartition]) -> None:
         """Partitions were assigned: hold back those of the held topic while others are still to be read."""
-        if self._held_topic is None:
+        if not self._held_topics:
             return
         gained = set(partitions)
-        self._held |= {where for where in gained if where[0] == self._held_topic}
-        self._awaited |= {where for where in gained if where[0] != self._held_topic}
+        self._held |= {where for where in gained if where[0] in self._held_topics}
+        self._awaited |= {where for where in gained if where[0] not in self._held_topics}
         if self._awaited and self._held:
             consumer.pause([TopicPartition(*where) for where in sorted(self._held)])
         else:

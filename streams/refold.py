@@ -121,7 +121,7 @@ class Starts:
         def is_wanted(checkpoint: Checkpoint) -> bool:
             return (
                 low <= checkpoint.facts_offset <= end
-                and checkpoint.manifest.schema_version <= kind.schema_version
+                and checkpoint.manifest.schema_version == kind.schema_version
             )
 
         found = sound_checkpoints(consumer, topics.checkpoints, partition, is_wanted)
@@ -156,17 +156,23 @@ class Starts:
         """
         return checkpoint_content(self.consumer, self.topics.checkpoints, self.kind, stored)
 
-    def require_beginning(self) -> None:
+    def require_beginning(self, instead: str = "") -> None:
         """Make sure that the first facts are there.
 
+        Args:
+            instead: what can be done without them; "": no checkpoint will do either.
+
         Raises:
-            UsageError: they are gone, and no checkpoint will do.
+            UsageError: they are gone.
         """
         if self.first_fact > 0:
+            where = f"{self.topics.facts}/{self.partition} begins at offset {self.first_fact}"
             raise UsageError(
-                f"{self.topics.facts}/{self.partition} begins at offset {self.first_fact}, and there is no sound "
-                "checkpoint to begin from (`foresite checkpoints` lists them): without its first records there is "
-                "nothing to fold from. Restore the topic from a backup, or see docs/operations.md, 'Rebuild'"
+                f"{where}: retention has taken its first records. {instead}"
+                if instead
+                else f"{where}, and there is no sound checkpoint to begin from (`foresite checkpoints` lists them): without "
+                "its first records there is nothing to fold from. Restore the topic from a backup, or see "
+                "docs/operations.md, 'Rebuild'"
             )
 
 

@@ -155,9 +155,113 @@ class Settings(BaseSettings):
     """Requests that the solver works on at once before it reads no more. Too small: one that a later one supersedes is
     solved for nobody. Too large: memory, some megabytes each, and everything comes later."""
 
+    solver_runs_max: int = Field(default=20_000, ge=100, le=1_000_000)
+    """Runs of a request beyond which the solver answers that it is too large. Too small: large sites get no options. Too
+    large: one request takes memory and minutes, and all others wait for their turns."""
+
+    solver_answer_bytes_max: int = Field(default=6_000_000, ge=100_000, le=7_900_000)
+    """Bytes of an answer; where it is more, options are left out, those of least value first, and it says so. Too small:
+    planners see one way out of many. Too large: more than a record of the topic, or the fact that it comes back in,
+    holds."""
+
     solver_skip: list[Annotated[str, Field(pattern=r"^[0-9]+@[0-9]+$")]] = []
     """Requests that the solver leaves out, as JSON: `["2@1041"]` is the one at offset 1041 of partition 2. For a request
     that stops it by a bug of ours; the log names the position."""
+
+    web_host: str = "127.0.0.1"
+    """Where the page and the API are served. Beyond loopback only with web_tokens_file or web_oidc_issuer, and with TLS:
+    web_tls_cert_file, or web_tls_elsewhere."""
+
+    web_port: int = Field(default=8410, ge=0, le=65535)
+    """Port of the same; 0 takes a free one and logs it."""
+
+    web_origin: Annotated[str, Field(pattern=r"^https?://[^/\s]+$")] | None = None
+    """Where people see it, as `https://foresite.plant.example`: requests for another host are refused, and so are
+    commands from pages of another origin. Without it, the host that the request names counts as its own."""
+
+    web_tokens_file: Path | None = None
+    """Who may sign in with a token, one a line: name, role and hash, as `foresite web token` prints them. Read again when
+    it changes. Without it and web_oidc_issuer there is no sign-in, and everybody on this machine is admin."""
+
+    web_oidc_issuer: Annotated[str, Field(pattern=r"^https?://[^\s]+$")] | None = None
+    """OpenID Connect issuer whose bearer tokens are taken; its keys come from its discovery document."""
+
+    web_oidc_audience: str | None = None
+    """What these tokens must be meant for (`aud`); required with web_oidc_issuer."""
+
+    web_oidc_name_claim: str = "preferred_username"
+    """Claim with the name that commands carry as their actor."""
+
+    web_oidc_roles_claim: str = "roles"
+    """Claim with the roles: one name or a list, of viewer, planner, approver, admin; the highest counts, others are
+    ignored. Dots lead into objects, as in `realm_access.roles`."""
+
+    web_tls_cert_file: Path | None = None
+    """Certificate chain (PEM) of the page's address."""
+
+    web_tls_key_file: Path | None = None
+    """Its private key (PEM)."""
+
+    web_tls_elsewhere: bool = False
+    """A proxy before it speaks TLS: lets it listen beyond loopback in plain text, and marks cookies as Secure."""
+
+    web_session_h: float = Field(default=8.0, gt=0, le=168)
+    """Hours that a browser stays signed in. Too small: a shift signs in twice. Too large: a browser left open."""
+
+    web_session_key_file: Path | None = None
+    """A file of at least 32 random bytes that sign the browsers' cookies. Without it they are drawn at each start:
+    everybody signs in again then, and two replicas do not know each other's cookies."""
+
+    web_body_bytes_max: int = Field(default=262_144, ge=1024, le=8_000_000)
+    """Bytes of a request's body. Too small: a plan of many locks cannot be sent. Too large: memory for what nobody means."""
+
+    web_requests_per_min: int = Field(default=600, ge=10, le=100_000)
+    """Requests a minute of one principal; a tenth of it for sign-ins that fail, by address. Too small: a page is slow to
+    open. Too large: one client slows all."""
+
+    web_requests_max: int = Field(default=64, ge=4, le=1000)
+    """Requests in progress at once, streams apart; more are answered 503. Too small: a busy morning is refused. Too large:
+    all wait."""
+
+    web_request_timeout_s: float = Field(default=15.0, ge=1, le=120)
+    """Seconds that a request may take, body included. Too small: commands fail while a broker moves. Too large: so long a
+    slow client holds a place."""
+
+    web_fold_timeout_s: float = Field(default=60.0, ge=1, le=600)
+    """Seconds for questions that fold the facts again: as-of, and why. Too small: no answer on a long log. Too large: so
+    long the next one waits, as there is one at a time."""
+
+    web_stream_clients_max: int = Field(default=200, ge=1, le=5000)
+    """Clients of the stream at once. Too small: the next browser polls in vain. Too large: memory, a queue each."""
+
+    web_stream_client_bytes_max: int = Field(default=16_000_000, ge=100_000, le=1_000_000_000)
+    """Bytes that wait for one client of the stream before it is let go. Too small: a large plan drops everybody. Too
+    large: memory, times the clients."""
+
+    web_view_documents_max: int = Field(default=100_000, ge=10, le=5_000_000)
+    """Documents of each topic that web keeps. Beyond, what has ended goes first, then what has not changed for longest,
+    and answers say that they are not complete. Too small: orders are missing. Too large: memory."""
+
+    web_view_mb_max: int = Field(default=256, ge=1, le=100_000)
+    """Megabytes of each topic's documents, with the same behaviour."""
+
+    web_commands_in_flight_max: int = Field(default=64, ge=1, le=1000)
+    """Commands that wait for the broker at once; more are answered 503. Too small: a flood of clicks is refused. Too
+    large: they all time out together when the broker is away."""
+
+    web_url: Annotated[str, Field(pattern=r"^https?://[^/\s]+$")] | None = None
+    """The web role that commands on cards and proposals go through when they are given on the command line, instead of to
+    Kafka: required where only web may write them."""
+
+    web_token: SecretStr | None = None
+    """The token to show there. Never logged."""
+
+    web_token_file: Path | None = None
+    """A file that holds it instead."""
+
+    web_ca_file: Path | None = None
+    """Certificates (PEM) of who signed that role's certificate and web_oidc_issuer's, where the system does not know
+    them."""
 
     data_dir: Path = Path("foresite-data")
     """Where commands that keep files (exports, checkpoints) put them. The roles themselves write none."""
@@ -220,6 +324,18 @@ class Settings(BaseSettings):
             raise ValueError("give sasl_password or sasl_password_file, not both")
         if self.ssl_key_password is not None and self.ssl_key_password_file is not None:
             raise ValueError("give ssl_key_password or ssl_key_password_file, not both")
+        return self
+
+    @model_validator(mode="after")
+    def _whole_web(self) -> Self:
+        if (self.web_tls_cert_file is None) != (self.web_tls_key_file is None):
+            raise ValueError("web_tls_cert_file and web_tls_key_file go together")
+        if self.web_oidc_issuer is not None and not self.web_oidc_audience:
+            raise ValueError(
+                "web_oidc_issuer needs web_oidc_audience: else tokens for other services would be taken"
+            )
+        if self.web_token is not None and self.web_token_file is not None:
+            raise ValueError("give web_token or web_token_file, not both")
         return self
 
     @property

@@ -26,6 +26,7 @@ from streams.facts_position import position_header
 from streams.faults import fault_point
 from streams.fold import Fold, FoldKind, Output
 from streams.kafka_clients import KAFKA_ITSELF, KafkaClients
+from streams.kafka_refusals import DENIED, explained
 from streams.state_topic import MANIFEST_KEY, Manifest, load_state
 
 log = structlog.get_logger(__name__)
@@ -116,6 +117,8 @@ class Shard:
         self._producer: Producer | None = None
         self._refusals: list[KafkaError] = []
         self._is_hurried = threading.Event()
+        self.trouble = "Kafka has not answered"
+        """What the last attempt at a transaction met, and what helps."""
         self._checkpoints = CheckpointWriter(partition, client, topics, kind, checkpoints_kept)
 
     # Taking over --------------------------------------------------------------------------------------------------
@@ -147,7 +150,7 @@ class Shard:
                 self._facts_mark = ""
                 self.position = 0
             else:
-                manifest.refuse_unknown_version(self._kind.schema_version, where)
+                manifest.refuse_other_version(self._kind.schema_version, where)
                 manifest.refuse_other_partitioning(self._facts_partitions, self._topics.facts)
                 self._fold = self._kind.restore(manifest.header.encode(), stored.documents)
                 manifest.vouch_for(self._fold.document_count, self._fold.digest, where)
@@ -220,6 +223,7 @@ class Shard:
             uncommitted.outputs.extend(outputs)
             uncommitted.causes.extend([record.offset] * len(outputs))
             self._is_sound = True
+            fault_point("after_fold")
         uncommitted.arrived_at.append(record.timestamp_ms / 1000.0)
         uncommitted.acknowledge.append(record.acknowledge)
         self._facts_mark = facts_mark(record.value, record.timestamp_ms)
@@ -279,15 +283,14 @@ class Shard:
             self._transact(batch)
         except KafkaException as error:
             self._refuse_hopeless(error)
-            log.warning("transaction_failed", partition=self.partition, error=str(error))
+            log.warning("transaction_failed", partition=self.partition, error=self._told(error))
             self._retry("settle", lambda: self._settle(batch))
         self.committed_position = batch.manifest.facts_offset
         self._checkpoints.committed(batch)
         batch.counters.update(self._checkpoints.take_counters())
 
     def _transact(self, batch: Batch) -> None:
-        producer = self._producer
-        assert producer is not None, "take_over comes first"
+        producer = self._kept_producer()
         producer.begin_transaction()  # 1 begin
         fault_point("after_begin")
         for output, cause in zip(batch.outputs, batch.causes, strict=True):  # 2 outputs
@@ -324,12 +327,17 @@ class Shard:
 
     def _write_records(self, records: Sequence[StateRecord]) -> None:
         """Records by themselves, before there is anything to commit."""
-        producer = self._producer
-        assert producer is not None
+        producer = self._kept_producer()
         producer.begin_transaction()
         for record in records:
             self._produce(producer, **record._asdict())
         producer.commit_transaction(BROKER_WAIT_S)
+
+    def _kept_producer(self) -> Producer:
+        """The producer of the take-over; a shard that was let go while it was asleep has none any more."""
+        if self._producer is None:
+            raise ShardClosed(f"shard {self.partition} was closed before it could write")
+        return self._producer
 
     def _produce(self, producer: Producer, **record: Any) -> None:
         while True:
@@ -373,10 +381,17 @@ class Shard:
                 return
             except (KafkaException, _NotConfirmed) as error:
                 self._refuse_hopeless(error)
-                log.warning("shard_waits", step=step, partition=self.partition, error=str(error))
+                log.warning("shard_waits", step=step, partition=self.partition, error=self._told(error))
             self._clients.wait(self._is_hurried, wait_s)
             wait_s = min(2 * wait_s, longest_s)
         raise ShardClosed(f"shard {self.partition} was told to wait no longer during {step}")
+
+    def _told(self, error: Exception) -> str:
+        """An error as people should read it; where Kafka refused single records, that says more."""
+        refused = next((each for each in self._refusals if each.code() in DENIED), None)
+        reason = refused or error.args[0]
+        self.trouble = explained(reason) if isinstance(reason, KafkaError) else str(error)
+        return self.trouble
 
     def _refuse_hopeless(self, error: Exception) -> None:
         """Raise for what the same batch would meet again for ever."""

@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import structlog
@@ -22,6 +23,10 @@ log = structlog.get_logger(__name__)
 UNCOMMITTED_RECORDS_MAX = 256
 """Folding waits when a shard is so many facts records ahead of its last commit. Too small: a slow commit stops the
 fold. Too large: an outage of the broker fills the memory (a record holds up to 500 events)."""
+
+STALLED_S = 10.0
+"""What was folded and waits for its commit so long makes the worker not ready. Too small: a broker that restarts shows;
+too large: so long nobody is told that cards are late."""
 
 RELEASE_TIMEOUT_S = 15.0
 """How long a shard may take for its last commit before it is let go as it is. Must be well below both the group's
@@ -52,6 +57,9 @@ class ShardMetrics:
     def failed(self, partition: int) -> None:
         """A shard stopped the worker."""
 
+    def loop_turned(self, late_s: float) -> None:
+        """The event loop got to its turn, so much later than asked for."""
+
 
 @dataclass(slots=True)
 class _Kept:
@@ -60,6 +68,7 @@ class _Kept:
     shard: Shard
     has_news: asyncio.Event = field(default_factory=asyncio.Event)
     has_room: asyncio.Event = field(default_factory=asyncio.Event)
+    is_full: asyncio.Event = field(default_factory=asyncio.Event)
     is_released: bool = False
     has_folded: bool = False
     uncommitted_since: float | None = None
@@ -107,7 +116,13 @@ class ShardKeeper:
         if not assigned:
             return "no partition of the facts is assigned to this worker"
         loading = [partition for partition in assigned if partition not in self._kept]
-        return f"partitions {loading} are being loaded" if loading else None
+        if loading:
+            return f"partitions {loading} are being loaded"
+        for partition in assigned:
+            kept = self._kept[partition]
+            if (waiting_s := kept.uncommitted_s()) > STALLED_S:
+                return f"partition {partition} could not commit for {waiting_s:.0f} s: {kept.shard.trouble}"
+        return None
 
     async def take_over(self, partitions: Iterable[int]) -> None:
         """Become the owner of exactly these partitions: fence and load each, then start its commits.
@@ -197,6 +212,7 @@ class ShardKeeper:
             kept.uncommitted_since = began
         kept.has_news.set()
         while kept.shard.uncommitted_records >= UNCOMMITTED_RECORDS_MAX and not kept.is_released:
+            kept.is_full.set()
             kept.has_room.clear()
             await kept.has_room.wait()
 
@@ -209,7 +225,7 @@ class ShardKeeper:
                 began = loop.time()
                 await self._commit(kept)
                 if not kept.is_released:
-                    await asyncio.sleep(max(0.0, self._commit_interval_s - (loop.time() - began)))
+                    await self._pause(kept, self._commit_interval_s - (loop.time() - began))
             await self._commit(kept)  # what was folded before the release
         except ShardClosed as error:
             log.warning("shard_closed", partition=kept.shard.partition, error=str(error))
@@ -227,10 +243,23 @@ class ShardKeeper:
             kept.has_room.set()
             await self._crash(error)
 
+    @staticmethod
+    async def _pause(kept: _Kept, seconds: float) -> None:
+        """Let some more be folded before the next commit; a shard that waits for room is committed at once.
+
+        A backlog would otherwise be folded UNCOMMITTED_RECORDS_MAX records an interval: a day of ticks in half a minute
+        of waiting for nothing.
+        """
+        if seconds > 0:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(kept.is_full.wait(), seconds)
+        kept.is_full.clear()
+
     async def _commit(self, kept: _Kept) -> None:
         batch = kept.shard.swap()
         if batch is None:
             return
+        fault_point("after_swap")
         began = time.monotonic()
         await self._in_thread(kept.shard.write, batch)  # steps 1 to 5
         for acknowledge in batch.acknowledge:  # 6 acknowledge

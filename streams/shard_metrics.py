@@ -4,10 +4,11 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 
-from schemas import Card, CardState
+from schemas import Card, CardState, SiteStatus
 from streams.batch import Batch
 from streams.metrics import Metrics
 from streams.shard_keeper import ShardMetrics
+from streams.site_metrics import SiteMetrics
 
 
 class PrometheusShardMetrics(ShardMetrics):
@@ -18,6 +19,7 @@ class PrometheusShardMetrics(ShardMetrics):
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
+        self._sites = SiteMetrics(metrics)
 
     def keeps(self, partition: int, uncommitted_s: Callable[[], float]) -> None:
         """See ShardMetrics."""
@@ -50,6 +52,10 @@ class PrometheusShardMetrics(ShardMetrics):
             body = getattr(output, "body", None)
             if isinstance(body, Card):
                 self._count_card(body)
+            elif isinstance(body, SiteStatus):
+                self._sites.committed(body)
+        if batch.arrived_at:
+            self._metrics.twin_behind_seconds.labels(site).set(max(0.0, now - batch.arrived_at[-1]))
 
     def _count_card(self, card: Card) -> None:
         metrics = self._metrics
@@ -60,6 +66,9 @@ class PrometheusShardMetrics(ShardMetrics):
             metrics.card_updates.labels(card.kind.value, card.update_reason.split()[0]).inc()
         else:
             metrics.cards_opened.labels(card.site_id, card.kind.value, card.severity.value).inc()
+            if card.need_by is not None:
+                lead_s = (card.need_by - card.opened_at).total_seconds()
+                metrics.cards_lead_time_seconds.labels(card.kind.value).observe(max(0.0, lead_s))
             if card.episode > 1:
                 metrics.cards_reopened.labels(card.site_id, card.kind.value).inc()
 
@@ -75,6 +84,8 @@ class PrometheusShardMetrics(ShardMetrics):
                     metrics.twin_duplicates.labels(site, which).inc(count)
                 case "late":
                     metrics.twin_late_events.labels(site).inc(count)
+                case "replan_refused":
+                    metrics.twin_replan_refused.labels(site, which).inc(count)
                 case "checkpoint":
                     metrics.twin_checkpoints.labels(site, which).inc(count)
                 case "replan":
@@ -83,6 +94,10 @@ class PrometheusShardMetrics(ShardMetrics):
     def failed(self, partition: int) -> None:
         """See ShardMetrics."""
         self._metrics.twin_commits.labels(_site(partition), "failed").inc()
+
+    def loop_turned(self, late_s: float) -> None:
+        """See ShardMetrics."""
+        self._metrics.loop_delay_seconds.observe(late_s)
 
 
 def _site(partition: int) -> str:

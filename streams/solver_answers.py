@@ -65,6 +65,37 @@ def refusal(request: ReplanRequested, revision: int, error: str) -> Proposal:
     )
 
 
+def fitted(proposal: Proposal, most_bytes: int) -> tuple[Proposal, bytes, int]:
+    """An answer that a record holds: options are left out from the end, where those of least value stand.
+
+    Args:
+        proposal: options hold first, then by the goal.
+        most_bytes: of its JSON.
+
+    Returns:
+        The answer, its JSON, and how many options were left out; without any where even hold is too large.
+    """
+    value = proposal.model_dump_json().encode()
+    size, count = len(value), len(proposal.options)
+    kept = count
+    while len(value) > most_bytes and kept > 1:
+        kept -= 1
+        words = (
+            f"{count - kept} of {count} options are left out: the answer would have {size:,} bytes, of "
+            f"{most_bytes:,} that a record may (FORESITE_SOLVER_ANSWER_BYTES_MAX)"
+        )
+        said = words if proposal.error is None else f"{proposal.error}; {words}"
+        cut = proposal.model_copy(update={"options": proposal.options[:kept], "error": said})
+        value = cut.model_dump_json().encode()
+        if len(value) <= most_bytes:
+            return cut, value, count - kept
+    if len(value) <= most_bytes:
+        return proposal, value, 0
+    words = f"the answer would have {len(value):,} bytes for doing nothing alone, of {most_bytes:,} that a record may"
+    none = proposal.model_copy(update={"options": [], "quote": None, "is_final": True, "error": words})
+    return none, none.model_dump_json().encode(), count
+
+
 def _answer(value: bytes, error: str) -> Proposal | None:
     """What can be said to somebody whose request is broken, from the fields around the problem."""
     try:

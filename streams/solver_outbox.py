@@ -15,6 +15,7 @@ from schemas import ForesiteError, Proposal
 from schemas.topics import LARGE_RECORD_BYTES, PROPOSALS
 from streams.ingest_setup import kafka_logger
 from streams.settings import Settings
+from streams.solver_answers import fitted
 
 log = structlog.get_logger(__name__)
 
@@ -35,8 +36,11 @@ class Outbox:
 
     def __init__(self, settings: Settings, new_producer: Callable[[dict[str, Any]], Any] = Producer) -> None:
         self._topic = settings.topic_prefix + PROPOSALS
+        self._answer_bytes = settings.solver_answer_bytes_max
         self._failure: KafkaError | None = None
         self._in_flight = 0
+        self.delivered = 0
+        """Proposals that the broker has taken."""
         self._producer: Any = new_producer(
             {
                 **settings.client_config(),
@@ -51,12 +55,15 @@ class Outbox:
             }
         )
 
-    def send(self, proposal: Proposal, then: Callable[[], object] | None = None) -> None:
-        """Hand a revision over.
+    def send(self, proposal: Proposal, then: Callable[[], object] | None = None) -> int:
+        """Hand a revision over, without the options that a record has no room for.
 
         Args:
             proposal: the revision.
             then: to be done when the broker has it.
+
+        Returns:
+            How many options were left out.
 
         Raises:
             ProposalNotSent: the broker did not take an earlier one.
@@ -66,10 +73,12 @@ class Outbox:
             self._in_flight -= 1
             if error is not None:
                 self._failure = error
-            elif then is not None:
-                then()
+            else:
+                self.delivered += 1
+                if then is not None:
+                    then()
 
-        value = proposal.model_dump_json().encode()
+        proposal, value, left_out = fitted(proposal, self._answer_bytes)
         while True:
             self._raise_failure()
             try:
@@ -87,7 +96,7 @@ class Outbox:
             else:
                 self._in_flight += 1
                 self._producer.poll(0)
-                return
+                return left_out
 
     def take_reports(self) -> None:
         """Do what is to be done for what has arrived.
@@ -108,7 +117,7 @@ class Outbox:
 
     def _raise_failure(self) -> None:
         if self._failure is not None:
-            raise ProposalNotSent(f"{self._topic}: {self._failure.str()}")
+            raise ProposalNotSent(f"{self._topic}: {self._failure.str()}") from KafkaException(self._failure)
 
 
 def _told(proposal: Proposal, size: int, error: KafkaError) -> str:

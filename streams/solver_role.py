@@ -11,6 +11,7 @@ from schemas.topics import PROPOSALS, REPLAN_REQUESTS
 from streams.admin import AdminServer, Health
 from streams.ingest import tune_garbage_collection
 from streams.ingest_setup import kafka_logger
+from streams.kafka_refusals import LastTrouble, again_when_granted
 from streams.metrics import Metrics
 from streams.notify.cards_topic import wait_for_topics
 from streams.partition_reader import READER_GROUP
@@ -38,7 +39,7 @@ def run(settings: Settings) -> int:
         Watchdog(health),
     ):
         try:
-            run_solver(settings, stop, metrics, health)
+            again_when_granted(lambda: run_solver(settings, stop, metrics, health), stop, health)
         except (ForesiteError, KafkaException) as error:
             log.critical("solver_failed", error_type=type(error).__name__, error=str(error), exc_info=True)
             return 1
@@ -53,10 +54,14 @@ def run_solver(settings: Settings, stop: threading.Event, metrics: Metrics, heal
         KafkaException: the client cannot go on.
     """
     prefix = settings.topic_prefix
-    client = Consumer({**settings.client_config(), "group.id": READER_GROUP}, logger=kafka_logger())
+    trouble = LastTrouble()
+    client = Consumer(
+        {**settings.client_config(), "group.id": READER_GROUP, "error_cb": trouble.note},
+        logger=kafka_logger(),
+    )
     try:
         topics = [prefix + REPLAN_REQUESTS, prefix + PROPOSALS]
-        found = wait_for_topics(client, topics, stop, health, need_equal=False)
+        found = wait_for_topics(client, topics, stop, health, trouble, need_equal=False)
     finally:
         client.close()
     if found is None:

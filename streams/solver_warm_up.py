@@ -4,6 +4,8 @@ Numba compiles each kernel once and keeps it on disk; from then on a warm-up tak
 it was made: numba itself looks whether source and processor are still the same.
 """
 
+import os
+import stat
 import tempfile
 import threading
 import time
@@ -86,17 +88,34 @@ def warm_up(cache: Path, stop: threading.Event, metrics: Metrics, health: Health
 
 
 def usable_folder(cache: Path) -> Path:
-    """The folder, made if it is not there; one for this process alone where it cannot be written."""
+    """The folder, made if it is not there; one for this process alone where it cannot be written, or others may too.
+
+    What is kept there is loaded as code (numba unpickles it): whoever may write there may run anything as us.
+    """
     folder = cache.expanduser()
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with tempfile.TemporaryFile(dir=folder):
             pass
+        if (why := _not_ours_alone(folder)) is None:
+            return folder
+        event = "cache_dir_not_ours_alone"
     except OSError as error:
-        other = Path(tempfile.mkdtemp(prefix="foresite-jit-"))
-        log.warning("cache_dir_not_writable", cache_dir=str(folder), error=str(error), instead=str(other))
-        return other
-    return folder
+        event, why = "cache_dir_not_writable", str(error)
+    other = Path(tempfile.mkdtemp(prefix="foresite-jit-"))
+    log.warning(event, cache_dir=str(folder), error=why, instead=str(other))
+    return other
+
+
+def _not_ours_alone(folder: Path) -> str | None:
+    """Who else may write to a folder or what is in it; None where nobody may."""
+    for path in (folder, *folder.rglob("*")):
+        found = path.lstat()
+        if found.st_uid != os.getuid():
+            return f"{path} belongs to user {found.st_uid}, we are {os.getuid()}: give it to us, or name another folder"
+        if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not stat.S_ISLNK(found.st_mode):
+            return f"others may write to {path}: chmod -R go-w {folder}"
+    return None
 
 
 def load_engine(folder: Path) -> Engine:

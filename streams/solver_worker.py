@@ -15,10 +15,13 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from schemas import Proposal
 from schemas.topics import REPLAN_REQUESTS
 from streams.admin import Health
+from streams.faults import fault_point
 from streams.ingest_setup import kafka_logger
+from streams.kafka_refusals import DENIED, LastTrouble, explained, refuse_hidden
+from streams.kafka_refusals import REASON as REFUSED
 from streams.metrics import Metrics
 from streams.settings import Settings
-from streams.solver_answers import Unreadable, read_request
+from streams.solver_answers import Unreadable, read_request, refusal
 from streams.solver_desk import Engine, GivenUp, Position, SolverDesk, Turn
 from streams.solver_outbox import Outbox
 from streams.solver_progress import SolverProgress
@@ -73,6 +76,7 @@ class SolverWorker:
     ) -> None:
         self._topic = settings.topic_prefix + REPLAN_REQUESTS
         self._requests_max = settings.solver_requests_max
+        self._runs_max = settings.solver_runs_max
         self._skipped = frozenset(settings.solver_skip)
         self._stop = stop
         self._metrics = metrics
@@ -81,6 +85,7 @@ class SolverWorker:
         self._progress = SolverProgress()
         self._outbox = Outbox(settings)
         self._is_paused = False
+        self._trouble = LastTrouble()
         self._next_commit = self._next_look = 0.0
         self._consumer = Consumer(
             {
@@ -94,6 +99,7 @@ class SolverWorker:
                 "session.timeout.ms": SESSION_TIMEOUT_MS,
                 "fetch.wait.max.ms": 50,  # the embedded broker answers only when it is over
                 "fetch.queue.backoff.ms": 10,
+                "error_cb": self._on_error,
             },
             logger=kafka_logger(),
         )
@@ -155,8 +161,17 @@ class SolverWorker:
         if f"{partition}@{offset}" in self._skipped:
             self._refuse(position, "skipped", "skipped by an operator (FORESITE_SOLVER_SKIP)", None)
             return
+        runs = len(request.problem.runs)
+        if runs > self._runs_max:
+            why = (
+                f"the request has {runs:,} runs, and the solver takes {self._runs_max:,} (FORESITE_SOLVER_RUNS_MAX): "
+                "ask about fewer lines"
+            )
+            self._refuse(position, "too_large", why, refusal(request, request.first_revision, why))
+            return
         for ended in self._desk.take(position, request):
             self._give_up(ended)
+        fault_point("after_request")
 
     def _give_up(self, ended: GivenUp) -> None:
         self._progress.done(*ended.position)
@@ -181,13 +196,21 @@ class SolverWorker:
         else:
             self._outbox.send(answer, lambda: self._progress.done(partition, offset))
 
+    def _on_error(self, error: KafkaError) -> None:
+        """What the client itself met, as while connecting."""
+        self._trouble.note(error)
+        self._broken(error)
+
     def _broken(self, error: KafkaError) -> None:
         self._metrics.kafka_errors.labels(reason=error.name()).inc()
         if error.fatal():
             raise KafkaException(error)
-        log.warning("kafka_error", error=error.str())
+        log.warning("kafka_error", error=explained(error))
+        if error.code() in DENIED:
+            self._health.not_ready("input", explained(error))
         if error.code() == KafkaError._ALL_BROKERS_DOWN:  # the client reconnects by itself
-            self._health.not_ready("kafka", "no broker answers")
+            why = self._trouble.why(KafkaException(error))
+            self._health.not_ready("kafka", f"no broker answers; the last try ended with: {why}")
 
     # 2 work, 3 send ---------------------------------------------------------------------------------------------------
 
@@ -206,9 +229,19 @@ class SolverWorker:
             self._refuse(position, "refused", proposal.error or "", proposal)
             return
         self._count(turn, proposal)
-        self._outbox.send(
-            proposal, None if turn.outcome == "revision" else lambda: self._progress.done(*position)
+        fault_point("before_answer")
+        left_out = self._outbox.send(
+            proposal, None if turn.outcome == "revision" else lambda: self._answered(position)
         )
+        fault_point("after_answer")
+        if left_out:
+            self._metrics.solver_options_left_out.inc(left_out)
+            log.warning("options_left_out", proposal_id=proposal.proposal_id, options=left_out)
+
+    def _answered(self, position: Position) -> None:
+        """The broker has the last revision."""
+        self._progress.done(*position)
+        fault_point("after_answered")
 
     def _count(self, turn: Turn, proposal: Proposal) -> None:
         self._metrics.solver_stage_seconds.labels(stage=proposal.stage).observe(turn.seconds)
@@ -241,6 +274,7 @@ class SolverWorker:
         ]
         if not offsets:
             return
+        fault_point("before_requests_commit")
         try:
             if must_wait:
                 self._consumer.commit(offsets=offsets, asynchronous=False)
@@ -248,6 +282,7 @@ class SolverWorker:
                 self._consumer.commit(offsets=offsets, asynchronous=True)
         except KafkaException as error:  # what is not committed is solved again, with the same answer
             log.warning("offsets_not_committed", error=str(error))
+        fault_point("after_requests_commit")
 
     def _settle(self) -> None:
         """What was sent arrives and is committed, before partitions are given up."""
@@ -301,9 +336,17 @@ class SolverWorker:
             _, end = self._consumer.get_watermark_offsets(TopicPartition(self._topic, partition), cached=True)
             behind += max(0, end - (self._progress.position(partition) or end))
         self._metrics.consumer_lag_records.labels(topic=REPLAN_REQUESTS).set(behind)
-        if "kafka" in self._health.reasons:
-            try:
-                self._consumer.list_topics(self._topic, timeout=0.5)
-            except KafkaException:
-                return
+        if self._outbox.delivered:
+            self._health.ready(REFUSED)  # what Kafka refused before, it takes now
+        if {"kafka", "input"} & self._health.reasons.keys():
+            self._ask_again()
+
+    def _ask_again(self) -> None:
+        """Whether a broker answers, and lets us read."""
+        try:
+            refuse_hidden(self._consumer, [self._topic])
             self._health.ready("kafka")
+            self._consumer.committed([TopicPartition(self._topic, 0)], timeout=0.5)
+        except KafkaException:
+            return
+        self._health.ready("input")

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import msgspec
 import orjson
 from confluent_kafka import Consumer
 
@@ -28,13 +29,14 @@ HINT_REBUILD = (
     "with the twin stopped, `foresite rebuild` folds it again from a checkpoint and the facts; "
     "`foresite verify` names what differs"
 )
-HINT_PARTITIONS = "the way to migrate is a new facts topic, filled by `foresite ingest` from the inputs"
+HINT_PARTITIONS = "the way to migrate is a new facts topic under a new FORESITE_TOPIC_PREFIX, filled by `foresite ingest` from the inputs"
+HINT_MIGRATE = "stop the twins and run `foresite rebuild`, which folds the facts again; docs/operations.md, 'Upgrade', says how"
 HINT_UPGRADE = "start the version of Foresite that wrote it, or a newer one"
 
 
-def sealed(fields: Mapping[str, Any]) -> bytes:
+def sealed(said: Mapping[str, Any]) -> bytes:
     """JSON with a checksum over it, for what no digest covers."""
-    return orjson.dumps({**fields, "check": zlib.crc32(orjson.dumps(fields))})
+    return orjson.dumps({**said, "check": zlib.crc32(orjson.dumps(said))})
 
 
 def unsealed(value: bytes) -> dict[str, Any]:
@@ -43,13 +45,13 @@ def unsealed(value: bytes) -> dict[str, Any]:
     Raises:
         ValueError: it is not what was written.
     """
-    fields = orjson.loads(value)
-    if not isinstance(fields, dict):
+    said = orjson.loads(value)
+    if not isinstance(said, dict):
         raise ValueError("it is no JSON object")
-    check = fields.pop("check", None)
-    if check != zlib.crc32(orjson.dumps(fields)):
+    check = said.pop("check", None)  # early versions wrote none
+    if check is not None and check != zlib.crc32(orjson.dumps(said)):
         raise ValueError("its checksum does not fit")
-    return fields
+    return said
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +88,10 @@ class Manifest:
             StateCorrupt: it is not a manifest.
         """
         try:
-            return cls(**unsealed(value))
-        except (ValueError, TypeError) as error:
+            return msgspec.convert(
+                unsealed(value), type=cls
+            )  # what a newer version has added is its own affair
+        except (ValueError, msgspec.ValidationError) as error:
             raise StateCorrupt(
                 f"manifest of {len(value)} bytes cannot be read ({error}): {HINT_REBUILD}"
             ) from error
@@ -104,7 +108,7 @@ class Manifest:
                 f"(facts offset {self.facts_offset}) says {self.document_count} with {self.digest}: {HINT_REBUILD}"
             )
 
-    def refuse_unknown_version(self, schema_version: int, where: str) -> None:
+    def refuse_newer_version(self, schema_version: int, where: str) -> None:
         """Refuse state that a newer version wrote.
 
         Raises:
@@ -114,6 +118,19 @@ class Manifest:
             raise StateCorrupt(
                 f"{where} was written with schema version {self.schema_version} by Foresite {self.code_version}, "
                 f"this one knows up to {schema_version}: {HINT_UPGRADE}"
+            )
+
+    def refuse_other_version(self, schema_version: int, where: str) -> None:
+        """Refuse state whose documents mean something else, or might: nothing is converted, all is folded again.
+
+        Raises:
+            StateCorrupt: a newer version wrote it, or an older one.
+        """
+        self.refuse_newer_version(schema_version, where)
+        if self.schema_version < schema_version:
+            raise StateCorrupt(
+                f"{where} was written with schema version {self.schema_version} by Foresite {self.code_version}, "
+                f"this one reads {schema_version}: {HINT_MIGRATE}"
             )
 
     def refuse_other_partitioning(self, facts_partitions: int, facts_topic: str) -> None:

@@ -8,7 +8,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # its stubs hide the second
 
 from schemas import Topic, UsageError
-from schemas.topics import LARGE_RECORD_BYTES, LARGE_TOPICS, STATE
+from schemas.topics import CHECKPOINTS, LARGE_RECORD_BYTES, LARGE_TOPICS, STATE
 from streams.acls import topics_of
 from streams.settings import Settings
 
@@ -30,6 +30,10 @@ hardly changed; too large: a long read."""
 
 STATE_DIRTY_RATIO = 0.2
 """Share of the log that may be superseded before the cleaner comes. Too small: it rewrites the log all the time."""
+
+CHECKPOINT_SEGMENT_BYTES = 134_217_728
+"""Only closed segments are compacted, so about so much of checkpoints that have expired stays on disk, a partition. Too
+small: many files; too large: disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,8 @@ def topic_config(topic: Topic) -> dict[str, str]:
         config["segment.ms"] = str(STATE_SEGMENT_MS)
         config["max.compaction.lag.ms"] = str(STATE_COMPACTION_LAG_MAX_MS)
         config["min.cleanable.dirty.ratio"] = str(STATE_DIRTY_RATIO)
+    if topic.name == CHECKPOINTS:
+        config["segment.bytes"] = str(CHECKPOINT_SEGMENT_BYTES)
     if topic.name in LARGE_TOPICS:
         config["max.message.bytes"] = str(LARGE_RECORD_BYTES)
     return config

@@ -6,7 +6,7 @@ ids that the broker gave the topics are remembered, as the metadata of an offset
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from confluent_kafka import Consumer, TopicCollection, TopicPartition
@@ -14,6 +14,7 @@ from confluent_kafka.admin import AdminClient
 
 from schemas import INGESTED_TOPICS, ForesiteError
 from schemas.topics import FACTS
+from streams.site_binding import bound_inputs
 
 BROKER_WAIT_S = 10.0
 
@@ -22,15 +23,47 @@ class InputGone(ForesiteError):
     """Records that were not read yet are no longer in an input topic, or the topic is another one."""
 
 
-def check_topic_ids(client: Mapping[str, object], admin: AdminClient, app_id: str, prefix: str) -> None:
+def bookmarks_group(app_id: str, site_prefix: str) -> str:
+    """The group that remembers the ids of the topics of one prefix: a broker takes only 4 kB of metadata an offset."""
+    return f"{app_id}-ingest-topics" + (f"-{site_prefix.rstrip('.')}" if site_prefix else "")
+
+
+def check_topic_ids(
+    client: Mapping[str, object],
+    admin: AdminClient,
+    app_id: str,
+    prefix: str,
+    site_topics: Collection[str] = (),
+) -> None:
     """Compare the input topics with those of the last start, and remember them.
+
+    Args:
+        client: settings of every Kafka client.
+        admin: asks for the ids.
+        app_id: begins the groups' names.
+        prefix: begins the topics'.
+        site_topics: prefixes of topics that are bound to sites.
 
     Raises:
         InputGone: one of them was created anew.
         KafkaException: the broker did not answer.
     """
-    group = f"{app_id}-ingest-topics"
-    ids = _topic_ids(admin, prefix)
+    _check(client, admin, bookmarks_group(app_id, ""), prefix, INGESTED_TOPICS)
+    for site_prefix in site_topics:
+        names = [site_prefix + name for name in bound_inputs()]
+        _check(client, admin, bookmarks_group(app_id, site_prefix), prefix, names)
+
+
+def _check(
+    client: Mapping[str, object], admin: AdminClient, group: str, prefix: str, topics: Sequence[str]
+) -> None:
+    """The same for the topics that one group remembers.
+
+    Raises:
+        InputGone: one of them was created anew.
+        KafkaException: the broker did not answer.
+    """
+    ids = _topic_ids(admin, prefix, topics)
     config: dict[str, Any] = {**client, "group.id": group, "enable.auto.commit": False}
     consumer = Consumer(config)
     try:
@@ -52,8 +85,8 @@ def check_topic_ids(client: Mapping[str, object], admin: AdminClient, app_id: st
         consumer.close()
 
 
-def _topic_ids(admin: AdminClient, prefix: str) -> dict[str, str]:
+def _topic_ids(admin: AdminClient, prefix: str, topics: Sequence[str]) -> dict[str, str]:
     """Input topic, without prefix -> the id that the broker gave it."""
-    names = [prefix + topic for topic in INGESTED_TOPICS]
+    names = [prefix + topic for topic in topics]
     described = admin.describe_topics(TopicCollection(names), request_timeout=BROKER_WAIT_S)
-    return {topic: str(described[prefix + topic].result().topic_id) for topic in INGESTED_TOPICS}
+    return {topic: str(described[prefix + topic].result().topic_id) for topic in topics}

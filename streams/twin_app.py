@@ -6,6 +6,7 @@ no Faust producer, no Faust web server. Where reading begins is the manifest's w
 
 import asyncio
 import gc
+import time
 from collections.abc import Mapping
 from typing import Any, ClassVar, cast
 
@@ -13,7 +14,12 @@ import aiokafka
 import aiokafka.codec
 import faust
 import structlog
-from aiokafka.errors import KafkaError, NoOffsetForPartitionError
+from aiokafka.errors import (
+    GroupAuthorizationFailedError,
+    KafkaError,
+    NoOffsetForPartitionError,
+    TopicAuthorizationFailedError,
+)
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.app import BootStrategy
 from faust.transport.drivers import aiokafka as faust_aiokafka
@@ -23,6 +29,7 @@ from mode import CrashingSupervisor
 from streams.batch import FactsRecord
 from streams.faust_security import faust_credentials
 from streams.fold import FoldKind
+from streams.kafka_refusals import RIGHTS
 from streams.settings import Settings
 from streams.shard import Shard
 from streams.shard_keeper import ShardKeeper, ShardMetrics
@@ -51,6 +58,12 @@ OWNERSHIP_WAIT_S = 10.0
 """How long the group may take to confirm a partition before we ask again."""
 
 
+REFUSED_WAIT_S = 1.0
+"""Between two tries of a read that Kafka refuses. Too small: a busy loop; too large: late recovery."""
+
+REFUSAL_LASTS_S = 5.0
+"""So long without another refusal, and we are let in again. Must be above REFUSED_WAIT_S and a fetch."""
+
 SEEK_WAIT_S = 0.05
 """Between two looks whether the start of a partition is set."""
 
@@ -68,11 +81,18 @@ class _ReaderThread(faust_aiokafka.AIOKafkaConsumerThread):
 
         A fetch can pass the seek to the manifest's offset. Where the group never committed, the client then knows no
         position: no reason to stop, for the seek is on its way. A position that is out of range is another error.
+        Where Kafka will not let us read, we ask again until it does.
         """
         try:
             return await super().getmany(active_partitions, timeout)
         except NoOffsetForPartitionError:
             await asyncio.sleep(SEEK_WAIT_S)
+            return {}
+        except (TopicAuthorizationFailedError, GroupAuthorizationFailedError) as error:
+            app = self.app
+            assert isinstance(app, TwinApp)
+            app.refused_by(error)
+            await asyncio.sleep(REFUSED_WAIT_S)
             return {}
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
@@ -135,6 +155,21 @@ class TwinApp(faust.App):
 
     BootStrategy = _NoProducer
     shards: ShardKeeper
+    _refused: tuple[float, str] | None = None
+
+    def refused_by(self, error: KafkaError) -> None:
+        """Kafka does not let us read; said in the log when it begins."""
+        why = f"{error}: {RIGHTS}"
+        if self.refusal is None:
+            log.error("kafka_refuses", error=why)
+        self._refused = time.monotonic(), why
+
+    @property
+    def refusal(self) -> str | None:
+        """Why Kafka did not let us read a moment ago, and what helps; None where it does."""
+        if self._refused is None or time.monotonic() - self._refused[0] > REFUSAL_LASTS_S:
+            return None
+        return self._refused[1]
 
     async def on_first_start(self) -> None:
         """Make no data directory: there are no tables, and the file system may be read-only."""

@@ -11,13 +11,15 @@ from functools import partial
 import aiokafka
 import aiokafka.codec
 import structlog
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from faust.exceptions import ConsumerNotStarted
 
 from schemas.errors import UsageError
 from streams.admin import Health
 from streams.facts_log import partition_count
 from streams.fold import FoldKind
+from streams.kafka_refusals import REASON as REFUSED
+from streams.kafka_refusals import LastTrouble, explained
 from streams.partition_reader import reader
 from streams.settings import Settings
 from streams.shard_keeper import ShardMetrics
@@ -37,6 +39,10 @@ STOP_TIMEOUT_S = 25.0
 
 FAILED_STOP_TIMEOUT_S = 10.0
 """The same after a failure, where only other shards' last commits are worth waiting for."""
+
+
+BEAT_S = 1.0
+"""Between two signs of life."""
 
 
 async def serve(
@@ -62,10 +68,10 @@ async def serve(
     """
     health = Health() if health is None else health
     _require_codecs()
-    beating = asyncio.create_task(_beat(health), name="twin-beat")
+    beating = asyncio.create_task(_beat(health, metrics or ShardMetrics()), name="twin-beat")
     try:
         health.not_ready("kafka", "Kafka has not answered yet")
-        if not await _topics_ready(settings, stop):
+        if not await _topics_ready(settings, stop, health):
             return
         health.ready("kafka")
         await _serve(build_app(settings, kind, metrics), stop, on_failure, health)
@@ -97,17 +103,24 @@ async def _serve(app: TwinApp, stop: asyncio.Event, on_failure: Callable[[], obj
         raise app.crash_reason
 
 
-async def _beat(health: Health) -> None:
-    """Say each second that the loop turns, also while Kafka is away."""
+async def _beat(health: Health, metrics: ShardMetrics) -> None:
+    """Say each second that the loop turns, also while Kafka is away, and how late it does."""
+    clock = asyncio.get_running_loop().time
     while True:
         health.beat()
-        await asyncio.sleep(1.0)
+        due = clock() + BEAT_S
+        await asyncio.sleep(BEAT_S)
+        metrics.loop_turned(max(0.0, clock() - due))
 
 
 async def _watch_shards(app: TwinApp, health: Health) -> None:
     """Say each second whether all partitions given to this worker are folded."""
     health.started()
     while True:
+        if app.refusal is None:
+            health.ready(REFUSED)
+        else:
+            health.not_ready(REFUSED, app.refusal)
         missing = app.shards.missing(_assigned(app))
         if missing is None:
             health.ready("shards")
@@ -185,7 +198,7 @@ def _require_codecs() -> None:
         raise UsageError(f"cannot decompress {', '.join(missing)}: install cramjam (`make env` does)")
 
 
-async def _topics_ready(settings: Settings, stop: asyncio.Event) -> bool:
+async def _topics_ready(settings: Settings, stop: asyncio.Event, health: Health) -> bool:
     """Wait for Kafka, then check the two topics. False when asked to stop meanwhile.
 
     Raises:
@@ -196,7 +209,11 @@ async def _topics_ready(settings: Settings, stop: asyncio.Event) -> bool:
         try:
             counts = await asyncio.to_thread(_partition_counts, settings.client_config(), facts, state)
         except KafkaException as error:
-            log.warning("kafka_unreachable", error=str(error))
+            # The consumer's own words, or those of its constructor: certificates that cannot be used.
+            why = explained(error.args[0]) if isinstance(error.args[0], KafkaError) else str(error)
+            log.warning("kafka_unreachable", error=why)
+            health.not_ready("kafka", f"not connected: {why}")
+            await asyncio.sleep(1.0)
             continue
         if 0 in counts:
             raise UsageError(f"{facts} or {state} does not exist: run `foresite topics create`")
@@ -209,5 +226,10 @@ async def _topics_ready(settings: Settings, stop: asyncio.Event) -> bool:
 
 
 def _partition_counts(client: Mapping[str, object], facts: str, state: str) -> tuple[int, int]:
-    with reader(client, "read_committed") as consumer:
-        return partition_count(consumer, facts), partition_count(consumer, state)
+    trouble = LastTrouble()
+    with reader({**client, "error_cb": trouble.note}, "read_committed") as consumer:
+        try:
+            return partition_count(consumer, facts), partition_count(consumer, state)
+        except KafkaException as error:
+            consumer.poll(0.0)  # lets the client say why
+            raise KafkaException(trouble.error or error.args[0]) from None

@@ -15,12 +15,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from schemas import TOPICS
+from streams.acls import topics_of
 from streams.embedded_broker import EmbeddedBroker
 from streams.role_processes import RoleProcesses
 from streams.settings import Settings
 
-ROLES = ("ingest", "twin", "solver")
+ROLES = ("ingest", "twin", "solver", "web")
 """Always; notify too, where its file is configured."""
 
 RESTARTS_MAX = 5
@@ -43,24 +43,26 @@ def run_up(settings: Settings, *, embedded: bool, stop: threading.Event, console
     """
     roles = ROLES if settings.notify_config is None else (*ROLES, "notify")
     if not embedded:
-        _keep_up(settings.kafka, settings.clock, roles, stop, console)
+        _keep_up(settings.kafka, settings, roles, stop, console)
         return
     with EmbeddedBroker() as broker:
-        for topic in TOPICS:
-            broker.create_topic(settings.topic_prefix + topic)
+        for topic in topics_of(settings):
+            broker.create_topic(topic)
         console.print(
             f"Embedded broker on {broker.bootstrap_servers}: volatile, all is gone when it stops. "
             "To keep things: foresite up --kafka HOST:PORT",
             highlight=False,
         )
-        _keep_up(broker.bootstrap_servers, settings.clock, roles, stop, console)
+        _keep_up(broker.bootstrap_servers, settings, roles, stop, console)
 
 
-def _keep_up(servers: str, clock: str, names: Sequence[str], stop: threading.Event, console: Console) -> None:
+def _keep_up(
+    servers: str, settings: Settings, names: Sequence[str], stop: threading.Event, console: Console
+) -> None:
     with (
         tempfile.TemporaryDirectory(prefix="foresite-up-") as folder,
         RoleProcesses(
-            Path(folder), {**os.environ, "FORESITE_KAFKA": servers, "FORESITE_CLOCK": clock}
+            Path(folder), {**os.environ, "FORESITE_KAFKA": servers, "FORESITE_CLOCK": settings.clock}
         ) as roles,
     ):
         for role in names:
@@ -68,6 +70,11 @@ def _keep_up(servers: str, clock: str, names: Sequence[str], stop: threading.Eve
         console.print(
             f"Running {', '.join(names)} on {servers}; logs in {folder}. Ctrl-C ends it.", highlight=False
         )
+        if settings.web_port:
+            scheme = "http" if settings.web_tls_cert_file is None else "https"
+            console.print(
+                f"API: {scheme}://{settings.web_host}:{settings.web_port}/api/v1/docs", highlight=False
+            )
         ends: deque[float] = deque(maxlen=RESTARTS_MAX)
         while not stop.wait(0.2):
             if not roles.ended.is_set():

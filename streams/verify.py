@@ -276,7 +276,7 @@ def _begun(
     notes: list[str] = []
     start = None
     if from_beginning:
-        starts.require_beginning()
+        starts.require_beginning("Without --from-beginning it is verified from a checkpoint on")
     elif manifest is not None:
         usable = _since_the_last_change(starts.checkpoints, manifest.code_version)
         if starts.checkpoints and not usable:

@@ -50,6 +50,7 @@ class Authority:
         address: str | None = None,
         lasts: timedelta = DAY,
         password: str | None = None,
+        folder: Path | None = None,
     ) -> Identity:
         """A certificate for a subject.
 
@@ -58,6 +59,7 @@ class Authority:
             address: IP address that a server with it may have.
             lasts: from now; negative: it has ended.
             password: of the key's file.
+            folder: where the files go; by default beside the authority's.
         """
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
@@ -70,7 +72,7 @@ class Authority:
             NoEncryption() if password is None else BestAvailableEncryption(password.encode())
         )
         secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
-        files = Identity(*(self._folder / f"{name}.{end}" for end in ("pem", "key", "both.pem")))
+        files = Identity(*((folder or self._folder) / f"{name}.{end}" for end in ("pem", "key", "both.pem")))
         files.certificate.write_bytes(certificate)
         files.key.write_bytes(secret)
         files.both.write_bytes(secret + certificate)

@@ -1,17 +1,19 @@
-"""One shard of the toy fold with its checkpoints, on a broker in memory: what the tests of recovery do with it."""
+"""One shard of the toy fold with its checkpoints, on a broker in memory or on Kafka: what the tests of recovery do with it."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
 from confluent_kafka import Producer
 
+from schemas.topics import AUDIT, CHECKPOINTS, DEAD_LETTERS, FACTS, STATE
 from streams.batch import FactsRecord, ShardTopics
 from streams.checkpoints import CheckpointContent, StoredCheckpoint, checkpoint_content, stored_checkpoints
 from streams.embedded_broker import EmbeddedBroker
 from streams.fold import FoldKind
 from streams.partition_reader import read_to_end, reader
+from streams.rebuild import Rebuilt, rebuild
 from streams.shard import Shard
 from streams.state_topic import RawState, StoredState, load_state, read_state
 from streams.verify import VerifyReport, verify
@@ -29,30 +31,33 @@ def toy(version: str, schema_version: int = 1) -> FoldKind:
 
 
 class RecoveryWorld:
-    """Topics of one test's own. All on partition 0."""
+    """Topics of one test's own, and their first partition.
 
-    def __init__(self, broker: EmbeddedBroker) -> None:
-        self.client: dict[str, object] = {"bootstrap.servers": broker.bootstrap_servers, "log_level": 3}
-        prefix = f"test-{uuid.uuid4().hex[:12]}."
+    Args:
+        servers: the broker.
+        prefix: begins the names of the topics.
+        create: makes a topic of this full name.
+    """
+
+    def __init__(self, servers: str, prefix: str, create: Callable[[str], object]) -> None:
+        self.client: dict[str, object] = {"bootstrap.servers": servers, "log_level": 3}
         self.topics = ShardTopics(
-            facts=prefix + "facts",
-            state=prefix + "state",
+            facts=prefix + FACTS,
+            state=prefix + STATE,
             prefix=prefix,
-            checkpoints=prefix + "checkpoints",
+            checkpoints=prefix + CHECKPOINTS,
             shown=(OUTPUT_TOPIC,),
         )
-        for topic in (
-            self.topics.facts,
-            self.topics.state,
-            self.topics.checkpoints,
-            prefix + OUTPUT_TOPIC,
-            prefix + "ingest.dead-letters.v1",
-            prefix + "twin.audit.v1",
-        ):
-            broker.create_topic(topic)
-        self.transactional_id = prefix + "twin-0"
+        for topic in (FACTS, STATE, CHECKPOINTS, OUTPUT_TOPIC, DEAD_LETTERS, AUDIT):
+            create(prefix + topic)
+        self.transactional_id = f"{prefix}toy-twin-0"
         self.records: list[FactsRecord] = []
         self._events = 0
+
+    @classmethod
+    def in_memory(cls, broker: EmbeddedBroker) -> "RecoveryWorld":
+        """On the embedded broker."""
+        return cls(broker.bootstrap_servers, f"test-{uuid.uuid4().hex[:12]}.", broker.create_topic)
 
     def log(self, events: int, keys: int = 20) -> list[FactsRecord]:
         """Append a facts record of so many events, and hand it back as a reader would get it."""
@@ -86,9 +91,17 @@ class RecoveryWorld:
         producer.produce(self.topics.prefix + OUTPUT_TOPIC, key="k", value=b"{}", headers=headers)
         assert 0 == producer.flush(10)
 
-    def taken_over(self, kind: FoldKind = TOY) -> Shard:
+    def taken_over(self, kind: FoldKind = TOY, kept: int = 14) -> Shard:
         """A new owner."""
-        shard = Shard(0, self.client, self.transactional_id, self.topics, kind, lambda _p, _o: True)
+        shard = Shard(
+            0,
+            self.client,
+            self.transactional_id,
+            self.topics,
+            kind,
+            lambda _p, _o: True,
+            checkpoints_kept=kept,
+        )
         shard.take_over()
         return shard
 
@@ -120,6 +133,19 @@ class RecoveryWorld:
         """The state partition as it is."""
         with reader(self.client, "read_committed") as consumer:
             return read_state(consumer, self.topics.state, 0)
+
+    def rebuild(self, kind: FoldKind = TOY, *, is_forced: bool = False, is_dry_run: bool = False) -> Rebuilt:
+        """What rebuild does."""
+        return rebuild(
+            self.client,
+            self.topics,
+            kind,
+            self.transactional_id,
+            lambda: [self.topics.prefix + OUTPUT_TOPIC],
+            0,
+            is_forced=is_forced,
+            is_dry_run=is_dry_run,
+        )
 
     def verify(self, kind: FoldKind = TOY, *, from_beginning: bool = False) -> VerifyReport:
         """What verify says."""

@@ -6,6 +6,7 @@ are tested use the other two: SASL_SSL with SCRAM-SHA-512, and SSL with certific
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 
 from confluent_kafka.admin import AdminClient
@@ -14,7 +15,7 @@ from streams.acl_admin import apply_acls
 from streams.local_kafka import LocalKafka, free_port
 from streams.settings import Settings
 from streams.topic_admin import create_topics
-from tests.certificates import Authority, Identity
+from tests.certificates import DAY, Authority, Identity
 
 HOST = "127.0.0.1"
 _SCRAM_MODULE = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
@@ -48,7 +49,7 @@ class SecureKafka:
         plain = free_port()
         self.scram_servers = f"{HOST}:{free_port(taken=plain)}"
         self.mtls_servers = f"{HOST}:{free_port(taken=plain)}"
-        self._identities: dict[str, Identity] = {}
+        self._identities: dict[Path, Identity] = {}
         self.kafka = LocalKafka(
             port=plain,
             data_dir=folder / "kafka",
@@ -97,11 +98,15 @@ class SecureKafka:
             "sasl_password": password_of(user) if password is None else password,
         }
 
-    def mtls(self, user: str) -> dict[str, object]:
-        """Fields of Settings with which a user signs in by certificate."""
-        if user not in self._identities:
-            self._identities[user] = self.authority.issue(user, password=password_of(user))
-        identity = self._identities[user]
+    def mtls(self, user: str, lasts: timedelta = DAY) -> dict[str, object]:
+        """Fields of Settings with which a user signs in by certificate, which lasts so long from now."""
+        folder = self.folder / f"{user}-{lasts.total_seconds():.0f}"
+        if folder not in self._identities:
+            folder.mkdir()
+            self._identities[folder] = self.authority.issue(
+                user, lasts=lasts, password=password_of(user), folder=folder
+            )
+        identity = self._identities[folder]
         return {
             "kafka": self.mtls_servers,
             "kafka_config": {

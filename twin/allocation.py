@@ -20,6 +20,10 @@ from twin.materials import (
 from twin.model import Model
 from twin.usage import NO_ACCOUNT, issued_ahead, over_use_of, units_per_good, unmarked_use
 
+LEAD_TIME_DAYS_MAX = 3_650.0
+"""A longer lead time is taken for ten years: nobody waits for that. Too small: what takes years seems to come sooner.
+Too large: its spread runs over centuries of shifts, which each step of the line would have to lay out."""
+
 
 @dataclass(frozen=True, slots=True)
 class LeadTime:
@@ -83,9 +87,11 @@ def lead_time_of(model: Model, item_key: SiteKey) -> LeadTime:
     """Lead time of an item, known or assumed."""
     item = model.plant.item(*item_key)
     if item is not None and item.lead_time_days is not None:
-        return LeadTime(item.lead_time_days, True, f"lead time of {item_key[1]}")
+        return LeadTime(min(item.lead_time_days, LEAD_TIME_DAYS_MAX), True, f"lead time of {item_key[1]}")
     days = model.plant.rules(item_key[0]).assumed_lead_time_days
-    return LeadTime(days, False, f"assumed by the rules: no lead time of {item_key[1]} is known")
+    return LeadTime(
+        min(days, LEAD_TIME_DAYS_MAX), False, f"assumed by the rules: no lead time of {item_key[1]} is known"
+    )
 
 
 def stock_of(model: Model, item_key: SiteKey, use: OverUse) -> float:

@@ -35,6 +35,10 @@ _FARTHEST_WALKS: Final = (
     40  # horizons: work that takes more than 49 years is never done, so that no walk is endless
 )
 
+_SUMS_KEPT: Final = 10_000
+"""Weeks whose work is remembered as a number, two centuries. Too small: a long walk lays its weeks out again and again.
+Too large: memory, 100 bytes a week."""
+
 
 class WorkCalendar:
     """Answers questions about the working time of one description.
@@ -54,6 +58,7 @@ class WorkCalendar:
         self.description = description
         self._pattern = WeeklyPattern(description)
         self._week_cache: dict[int, list[Interval]] = {}
+        self._work_of_week: dict[int, float] = {}
         # The materialised weeks. _total[i] is the work from _low_s up to _ends[i], in whole seconds, so every sum and
         # difference of totals is exact. Each list begins with an empty interval at _low_s as a sentinel.
         self._first_week, self._last_week = 0, -1
@@ -217,30 +222,36 @@ class WorkCalendar:
         """add_work where the materialised weeks end too early: grow them, then go on from horizon to horizon."""
         if self._grow_right(week_of(start)):
             return self.add_work(start, work_s)
+        horizon = self._high_s
+        worked = self.work_between(start, horizon)
         for _ in range(_FARTHEST_WALKS):
-            horizon = self._high_s
-            worked = self.work_between(start, horizon)
             if worked == 0.0:
                 return math.inf
             start, work_s = horizon, work_s - worked
-            self._cover(week_of(start), week_of(start) + HORIZON_WEEKS - 1)
-            if work_s <= self._total[-1]:
+            first = week_of(start)
+            worked = self._work_of_weeks(first, first + HORIZON_WEEKS)
+            if work_s <= worked:
+                self._cover(first, first + HORIZON_WEEKS - 1)
                 return self.add_work(start, work_s)
+            horizon = week_start(first + HORIZON_WEEKS)
         return math.inf
 
     def _subtract_work_beyond(self, end: float, work_s: float) -> float:
         """subtract_work where the materialised weeks begin too late."""
         if self._grow_left(week_of(end)):
             return self.subtract_work(end, work_s)
+        horizon = self._low_s
+        worked = self.work_between(horizon, end)
         for _ in range(_FARTHEST_WALKS):
-            horizon = self._low_s
-            worked = self.work_between(horizon, end)
             if worked == 0.0:
                 return -math.inf
             end, work_s = horizon, work_s - worked
-            self._cover(week_of(end) - HORIZON_WEEKS, week_of(end) - 1)
-            if work_s <= self._total[-1]:
+            first = week_of(end) - HORIZON_WEEKS
+            worked = self._work_of_weeks(first, first + HORIZON_WEEKS)
+            if work_s <= worked:
+                self._cover(first, first + HORIZON_WEEKS - 1)
                 return self.subtract_work(end, work_s)
+            horizon = week_start(first)
         return -math.inf
 
     def _work_between_far(self, start: float, end: float) -> float:
@@ -248,9 +259,30 @@ class WorkCalendar:
         start, end = max(start, week_start(FIRST_WEEK)), min(end, week_start(LAST_WEEK + 1))
         if start >= end:
             return 0.0
-        first, last = week_of(start), week_of(end)
-        cuts = [start, *map(week_start, range(first + 1, last, HORIZON_WEEKS - 1)), end]
-        return sum(self.work_between(left, right) for left, right in pairwise(cuts))
+        cuts = [*range(week_of(start) + 1, week_of(end), HORIZON_WEEKS - 1)]
+        worked = self.work_between(start, week_start(cuts[0]))
+        for first, end_week in pairwise(cuts):
+            worked += self._work_of_weeks(first, end_week)
+        return worked + self.work_between(week_start(cuts[-1]), end)
+
+    def _work_of_weeks(self, first: int, end: int) -> float:
+        """Work of the weeks first..end-1, exact.
+
+        A long walk crosses decades by these sums. Without them each step of a run that somebody planned with a trillion
+        pieces laid out fifty years of shifts anew.
+        """
+        known = self._work_of_week
+        total = 0.0
+        for week in range(first, end):
+            worked = known.get(week)
+            if worked is None:
+                if len(known) >= _SUMS_KEPT:
+                    known.clear()
+                worked = known[week] = sum(
+                    end - start for start, end in self._pattern.intervals_of_week(week)
+                )
+            total += worked
+        return total
 
     def _grow_right(self, week: int) -> bool:
         """Materialise more weeks after the last one; False if the whole horizon of the week is there already."""

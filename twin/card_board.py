@@ -18,6 +18,7 @@ from twin.card_life import (
 )
 from twin.cards import Frame, build_card, material_change
 from twin.causes import blame, is_worth_a_card
+from twin.crowd import has_room, note_aside
 from twin.data_signals import signal_of
 from twin.entities import Order
 from twin.judging import AT_ONCE, GONE, JUDGES
@@ -61,6 +62,7 @@ class CardBoard:
         if risk is None or (current is None and risk.exposure < rules.min_exposure):
             if current is not None and self._is_over(root, current, rules):
                 self.publish(root, ended(current, self.now, output_id, self._why_over(current)))
+            model.card_book.set_aside(root, None)
             return
         model.card_book.set_absent(root, None)
         frame = Frame(
@@ -74,6 +76,10 @@ class CardBoard:
         if current is None:
             episode = 1 if card is None else card.episode + 1
             fresh = build_card(root, episode, risk, frame)
+            if not has_room(model, fresh, rules):
+                note_aside(model, root, fresh, self.now)
+                return
+            model.card_book.set_aside(root, None)
             self.publish(root, fresh.model_copy(update={"revision": 1}))
             return
         fresh = revised(current, build_card(root, current.episode, risk, frame), "")
@@ -115,8 +121,8 @@ class CardBoard:
         if card.state in LIVE_STATES:
             others = [
                 (-other.score, other.deadline or card.as_of, other.card_id)
-                for other_root, other in model.cards.items()
-                if other_root != root and other.site_id == card.site_id and other.state in LIVE_STATES
+                for other in model.card_book.live(card.site_id)
+                if other.card_id != card.card_id
             ]
             mine = (-card.score, card.deadline or card.as_of, card.card_id)
             card = card.model_copy(update={"rank": 1 + sum(other < mine for other in others)})

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from schemas import CardKind, Claim, Event, OrderUpserted, RunPlanned
+from twin.circles import circle_of, circles
 from twin.entities import Order, Run
 from twin.model import Model
 from twin.risk import Root
@@ -53,7 +54,14 @@ def review(model: Model, root: Root, moment: float) -> None:
 
 
 def watch(model: Model, _before: float | None, now: float) -> Iterator[Root]:
-    """Suspects that have stood for long enough; those that settled by themselves are dropped."""
+    """Suspects that have stood for long enough; those that settled by themselves are dropped.
+
+    A plan that goes round in a circle is found here: it may come to do so by any run of it.
+    """
+    for circle in circles(model):
+        root = root_of_run(circle[0].run)
+        if root not in model.card_book.suspects:
+            model.card_book.suspect(root, now)
     for root, since in sorted(model.card_book.suspects.items()):
         if find(model, root) is None:
             model.card_book.suspect(root, None)
@@ -74,6 +82,27 @@ def find(model: Model, root: Root) -> Conflict | None:
 
 
 # What may contradict: each check answers from scratch.
+
+
+def _waits_for_itself(model: Model, run: Run) -> Conflict | None:
+    circle = circle_of(model, run)
+    if not circle:
+        return None
+    names = ", ".join(wait.run.run_id for wait in circle)
+    claims = [
+        _claim_of_plan(
+            wait.run,
+            f"{wait.run.run_id} needs what {wait.waits_for.run_id} makes"
+            if wait.line_id is None
+            else f"{wait.run.run_id} comes after {wait.waits_for.run_id} on {wait.line_id}",
+        )
+        for wait in circle
+    ]
+    return Conflict(
+        subject=f"the sequence of {names}, which wait for each other in a circle",
+        claims=claims,
+        used="forecasts follow all of it, and no date of these runs can be relied on",
+    )
 
 
 def _ended_short(model: Model, run: Run) -> Conflict | None:
@@ -212,6 +241,7 @@ def _two_words_on_an_order(model: Model, order: Order) -> Conflict | None:
 
 
 RUN_CHECKS: tuple[Callable[[Model, Run], Conflict | None], ...] = (
+    _waits_for_itself,
     _two_words_on_a_run,
     _ended_short,
     _made_too_many,

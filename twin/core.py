@@ -25,11 +25,10 @@ from schemas import (
     MachineEvent,
     Output,
     Tick,
-    join_key,
-    topics,
 )
 from twin.card_life import HELD_STATES, LIVE_STATES
 from twin.committed_plan import CommittedPlan
+from twin.crowd import next_in_line
 from twin.desk import Desk
 from twin.entities import Order
 from twin.evaluation import Evaluation
@@ -42,29 +41,27 @@ from twin.office import Office
 from twin.plant import EVERYWHERE
 from twin.proposal_desk import ProposalDesk
 from twin.proposals import Proposals
-from twin.quality_documents import drop_series
 from twin.repeats import is_news
 from twin.replan_desk import ReplanDesk
 from twin.replanning import Replanning
 from twin.restoring import restore_model
-from twin.session import CATCHING_UP_LAG_S, Session
+from twin.retention import DAY_S, forget_the_old
+from twin.session import Session
+from twin.site_status import is_status_due, site_statuses
 from twin.stockroom import Stockroom
 from twin.store import digest_of
-from twin.words import utc
 from twin.write_back import WriteBack
 
-DAY_S = 86_400.0
-
-COMMANDS_KEPT_S = 7 * DAY_S
-"""How long a command sent twice is known. Shorter than a retry takes, and it is carried out twice."""
+MINUTE_S = 60.0
 
 
-class _Header(msgspec.Struct):
-    """The part of the fold's state that is no entity."""
+class _Header(msgspec.Struct, omit_defaults=True):
+    """The part of the fold's state that is no entity; behind_since as in Session, left out while it is None."""
 
     now: float | None
     lag_s: float
     watermarks: dict[str, tuple[int, int]]
+    behind_since: float | None = None
 
 
 class Twin:
@@ -136,7 +133,8 @@ class Twin:
     def header(self) -> bytes:
         """Clock and watermarks, for the manifest."""
         watermarks = dict(sorted(self._watermarks.items()))
-        return msgspec.json.encode(_Header(self._session.now, self._session.lag_s, watermarks))
+        session = self._session
+        return msgspec.json.encode(_Header(session.now, session.lag_s, watermarks, session.behind_since))
 
     @property
     def digest(self) -> str:
@@ -174,6 +172,8 @@ class Twin:
         parsed = msgspec.json.decode(header, type=_Header)
         session = twin._session
         session.now, session.lag_s, twin._watermarks = parsed.now, parsed.lag_s, parsed.watermarks
+        session.behind_since = parsed.behind_since
+        session.model.card_book.is_held = session.holds_cards
         restore_model(session.model, documents)
         return twin
 
@@ -197,7 +197,7 @@ class Twin:
         elif isinstance(event, Command):
             self._desk.on_command(event)
             return
-        self._session.was_rejected = False
+        self._session.was_rejected = self._session.was_repeated = False
         if handler is not None:
             handler(event)
         else:
@@ -214,11 +214,11 @@ class Twin:
         self._handlers[event.kind](event)
 
     def _followed(self, first: Callable[[Any], None], then: Callable[[Any], None]) -> Callable[[Any], None]:
-        """What folds an event for the office, and then for the stockroom if the office took it."""
+        """What folds an event for the office, and then for the stockroom if it was news to the office."""
 
         def fold(event: Any) -> None:
             first(event)
-            if not self._session.was_rejected:
+            if not (self._session.was_rejected or self._session.was_repeated):
                 then(event)
 
         return fold
@@ -226,92 +226,72 @@ class Twin:
     # Time
 
     def _on_wall_tick(self, tick: Tick) -> None:
-        self._session.lag_s = tick.lag_s
-        self._tick(tick.now.timestamp())
+        now, before = tick.now.timestamp(), self._session.now
+        if before is not None and now <= before:
+            return  # of an ingest worker that has lost its place: neither its clock nor its lag is news
+        was_behind_since = self._session.hear_lag(tick.lag_s, now)
+        self._tick(now, was_behind_since)
 
     def _on_clock_event(self, event: ClockTicked) -> None:
         self._tick(event.event_time.timestamp())
 
-    def _tick(self, now: float) -> None:
-        """Time passes: evaluate what is dirty, and each minute what waits for something that should have happened."""
-        before = self._session.now
+    def _tick(self, now: float, was_behind_since: float | None = None) -> None:
+        """Time passes: evaluate what is dirty, and each minute what waits for something that should have happened.
+
+        Args:
+            now: the tick.
+            was_behind_since: since when ingest was behind until this tick; None: it is, or was not.
+        """
+        session, model = self._session, self._session.model
+        before = session.now
         if before is not None and now <= before:
             return  # the clock never runs back
-        self._session.now = now
-        self._session.at_tick(now)
+        session.now = now
+        session.at_tick(now)
+        has_caught_up = was_behind_since is not None
         new_minute = before is None or now // 60.0 != before // 60.0
-        if new_minute and self._session.lag_s <= CATCHING_UP_LAG_S:
+        looks = (new_minute or has_caught_up) and not session.is_behind
+        if looks:
             self._floor.at_minute(now)
-        items = self._stockroom.settle(
-            now, is_new_minute=new_minute and self._session.lag_s <= CATCHING_UP_LAG_S
-        )
-        lines = [line for _, line in sorted(self._session.model.lines.items()) if line.state.dirty]
+        items = self._stockroom.settle(now, is_new_minute=looks)
+        lines = [line for _, line in sorted(model.lines.items()) if line.state.dirty]
         roots = self._stockroom.roots(items)
-        if new_minute and self._session.lag_s <= CATCHING_UP_LAG_S:
+        if not model.card_book.is_held:
+            roots += model.card_book.take_held()
+        if looks:
             lines += [
                 line
-                for _, line in sorted(self._session.model.lines.items())
+                for _, line in sorted(model.lines.items())
                 if not line.state.dirty and depends_on_clock(line, now)
             ]
             roots += [
                 root
-                for root, card in sorted(self._session.model.cards.items())
+                for root, card in sorted(model.cards.items())
                 if card.state in LIVE_STATES or card.state in HELD_STATES
             ]
+            roots += next_in_line(model)
+            looked_at = before if was_behind_since is None else was_behind_since - MINUTE_S
             for watch in WATCHES:
-                roots += watch(self._session.model, before, now)
+                roots += watch(model, looked_at, now)
         orders: list[Order] = []
         if before is not None and now // DAY_S != before // DAY_S:
-            self._forget_the_old(now)
-            learn(self._session.model, now // DAY_S - before // DAY_S)
-            lines = [line for _, line in sorted(self._session.model.lines.items())]
-            orders = self._session.model.open_orders(EVERYWHERE)
-        evaluation = Evaluation(self._session.model, now, self._session.cause)
+            self._replanning.forget_the_old(now)
+            forget_the_old(session, now)
+            learn(model, now // DAY_S - before // DAY_S)
+            lines = [line for _, line in sorted(model.lines.items())]
+            orders = model.open_orders(EVERYWHERE)
+        evaluation = Evaluation(model, now, session.cause)
         evaluation.lines(lines)
         evaluation.orders(orders)
         self._stockroom.tell(items, now)
         evaluation.roots(roots)
-        self._session.publish(evaluation)
-        if new_minute and self._session.lag_s <= CATCHING_UP_LAG_S:
+        session.publish(evaluation)
+        if looks:
             self._proposals.at_minute(now)
             self._write_back.at_minute(now)
+            self._replanning.at_minute(now)
         self._plan.at_tick(now, is_new_minute=new_minute)
         self._replanning.at_tick()
-        self._session.publish_graph(now)
-
-    def _forget_the_old(self, now: float) -> None:
-        """Retention: completed runs without open orders, and closed orders, go after their days."""
-        model = self._session.model
-        self._replanning.forget_the_old(now)
-        model.card_book.forget_commands(now - COMMANDS_KEPT_S)
-        for key in sorted(model.orders):
-            order = model.orders[key]
-            keep_s = model.plant.rules(key[0]).retention_days * DAY_S
-            if order.state.closed_at is not None and order.state.closed_at < now - keep_s:
-                model.drop_order(order)
-                self._session.outputs.append(
-                    Output(
-                        topics.ORDER_PROJECTIONS,
-                        join_key(*key),
-                        None,
-                        f"{self._session.cause}>{topics.ORDER_PROJECTIONS}>{join_key(*key)}",
-                        utc(now).isoformat(),
-                    )
-                )
-        for (site_id, _), line in sorted(model.lines.items()):
-            keep_s = model.plant.rules(site_id).retention_days * 86_400.0
-            for _, series in sorted(line.quality.series.items()):
-                if series.hot.last_at < now - keep_s:
-                    drop_series(model.store, line, series)
-        for site_id in model.supply.sites_of(EVERYWHERE):
-            model.supply.forget_old(site_id, now - model.plant.rules(site_id).retention_days * 86_400.0)
-        for key in sorted(model.runs):
-            run = model.runs[key]
-            keep_s = model.plant.rules(key[0]).retention_days * DAY_S
-            ended = run.progress.ended_at
-            if (
-                ended is not None
-                and ended < now - keep_s
-                and not any(o.is_open for o in model.orders_of(run))
-            ):
-                model.drop_run(run)
+        session.publish_graph(now)
+        if is_status_due(before, now) or has_caught_up:
+            session.outputs += site_statuses(model, now, session.cause, session.behind_since, session.lag_s)

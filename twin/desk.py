@@ -233,7 +233,8 @@ class Desk:
                 "said": said,
             },
         )
-        session.emit(topics.AUDIT, target, body, output_id, command)
+        linked = session.model.card_book.chain(command.site_id, body)
+        session.emit(topics.AUDIT, target, linked, output_id, command)
 
     def _state_of(self, target: str, command: Command, card: Card | None) -> str | None:
         if card is not None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from schemas import EligibleLine
-from twin.entities import Line, Run, SiteKey
+from twin.entities import LEAST_RATE_PCS_PER_H, Line, Run, SiteKey
 from twin.lookahead import yield_ratio
 from twin.model import Model
 from twin.transfers import transfer_of
@@ -32,7 +32,8 @@ def places_of(model: Model, run: Run) -> list[Place]:
     for site_id, line_id, rate in named:
         line = model.lines.get((site_id, line_id))
         if line is not None and (site_id, line_id) not in found:
-            found[site_id, line_id] = line, rate or _own_rate(line) or run.rate_pcs_per_h
+            known_rate = rate or _own_rate(line) or run.rate_pcs_per_h
+            found[site_id, line_id] = line, max(known_rate, LEAST_RATE_PCS_PER_H)
     first, *others = found.values()
     return [first, *sorted(others, key=lambda place: (place[0].site_id, place[0].line_id))]
 
@@ -50,7 +51,7 @@ def places_of_item(
         line = model.lines.get((site_id, each.line_id))
         if line is not None:
             places = steps.setdefault(each.step, {})
-            places.setdefault((site_id, each.line_id), (line, each.rate_pcs_per_h))
+            places.setdefault((site_id, each.line_id), (line, max(each.rate_pcs_per_h, LEAST_RATE_PCS_PER_H)))
     if len(steps) <= 1:
         number = next(iter(steps), 1)
         for other in other_sites(model, site_id, destinations):
@@ -61,7 +62,9 @@ def places_of_item(
                 line = model.lines.get((other, each.line_id))
                 if line is not None:
                     places = steps.setdefault(number, {})
-                    places.setdefault((other, each.line_id), (line, each.rate_pcs_per_h))
+                    places.setdefault(
+                        (other, each.line_id), (line, max(each.rate_pcs_per_h, LEAST_RATE_PCS_PER_H))
+                    )
     return [(step, [place for _, place in sorted(steps[step].items())]) for step in sorted(steps)]
 
 

@@ -181,6 +181,11 @@ class OrderState(msgspec.Struct):
         return msgspec.json.encode(self)
 
 
+LEAST_RATE_PCS_PER_H = 1e-6
+"""A slower plan is taken for this, a piece in a century: times stay numbers. Too small: times beyond what a float holds
+stop the worker. Too large: a slow plan is read as a faster one."""
+
+
 @dataclass(slots=True, eq=False)
 class Run:
     """A run: its plan and its progress."""

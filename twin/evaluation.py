@@ -12,6 +12,7 @@ from schemas import OrderProjection, Output, OutputModel, join_key, topics
 from twin.assessment import Assessment
 from twin.card_board import CardBoard
 from twin.causes import Blame, blame
+from twin.crowd import in_turn
 from twin.doubts import caveats_of, is_doubted, orders_resting_on
 from twin.entities import Line, Order, SiteKey
 from twin.line_status import line_status
@@ -74,9 +75,14 @@ class Evaluation:
         """Judge the cards of these roots and of those that reassessing touched."""
         for root in roots:
             self._roots[root] = None
+        if self.model.card_book.is_held:
+            for root in self._roots:
+                self.model.card_book.hold(root, self.now)
+            self._roots.clear()
+            return
         board = self._board
         doubted: dict[Root, None] = {}
-        for root in sorted(self._roots):
+        for root in in_turn(self.model, self._roots):
             was_live = is_doubted(self.model, root)
             board.judge(root)
             if is_doubted(self.model, root) is not was_live:

@@ -6,6 +6,7 @@ Pieces made while a line is being set up are left out: the first pieces after a 
 from schemas import CountCorrected, CountReported, QualityRecorded, Signal, join_key, topics
 from twin.causes import quality_root
 from twin.entities import Line, Run
+from twin.limits import SERIES_PER_LINE_MAX
 from twin.quality import QualityBucket, QualityChange, step
 from twin.quality_documents import save_series, series_of
 from twin.quality_series import Series, SeriesKey
@@ -65,6 +66,8 @@ class Inspection:
         pieces: tuple[float, float, float],
         event: CountReported | CountCorrected | QualityRecorded,
     ) -> list[Root]:
+        if key not in line.quality.series and len(line.quality.series) >= SERIES_PER_LINE_MAX:
+            return []
         series = series_of(line, key)
         made, scrap, rework = pieces
         if key[0] == "inspection" and scrap <= 0:

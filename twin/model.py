@@ -18,6 +18,7 @@ from twin.card_book import CardBook
 from twin.dedupe import SequenceWindow
 from twin.drift import Bucket
 from twin.entities import (
+    LEAST_RATE_PCS_PER_H,
     BucketHour,
     DriftDocument,
     Line,
@@ -51,6 +52,7 @@ class Model:
         self.graph = PlantGraph(self.store)
         self.links = Links(self)
         self.lines: dict[SiteKey, Line] = {}
+        self._line_counts: dict[str, int] = {}  # no line is ever dropped
         self.runs: dict[SiteKey, Run] = {}
         self.line_of_run: dict[SiteKey, Line] = {}
         self.feeders: dict[SiteKey, dict[SiteKey, None]] = {}  # run -> runs that feed it
@@ -88,8 +90,13 @@ class Model:
         if line is None:
             line = Line(site_id, line_id, LineState(), join_key(site_id, "line_state", line_id))
             self.lines[site_id, line_id] = line
+            self._line_counts[site_id] = self._line_counts.get(site_id, 0) + 1
             self.graph.set_node("line", site_id, line_id, line_id)
         return line
+
+    def line_count(self, site_id: str) -> int:
+        """Lines of a site."""
+        return self._line_counts.get(site_id, 0)
 
     def put_line(self, event: LineUpserted) -> Line:
         """Take over what a line is; its edges follow."""
@@ -384,7 +391,8 @@ class Model:
             elif line.event is not None:
                 rate = line.event.rate_pcs_per_h
         # Planned wholly outside working time and nobody knows a speed: the plan's own duration is all there is.
-        run.rate_pcs_per_h = rate or plan.quantity_pcs / (run.planned_end - run.planned_start) * 3600.0
+        rate = rate or plan.quantity_pcs / (run.planned_end - run.planned_start) * 3600.0
+        run.rate_pcs_per_h = max(rate, LEAST_RATE_PCS_PER_H)
         item = self.plant.item(run.site_id, plan.item_id)
         run.expected_yield = max(0.01, 1.0 - item.expected_scrap) if item is not None else 1.0
 

@@ -26,6 +26,7 @@ from schemas import (
 from twin import conflicts
 from twin.card_life import HELD_STATES, LIVE_STATES
 from twin.entities import Order, SiteKey
+from twin.limits import has_room
 from twin.plant import EVERYWHERE, Word
 from twin.replan_triggers import late_on, note_cancelled, note_order, note_plan
 from twin.risk import Root
@@ -70,11 +71,14 @@ class Office:
         return table
 
     def keep(self, event: Event) -> Word:
-        """Take the event as the last word on what it speaks of; an older one is rejected."""
+        """Take the event as the last word on what it speaks of; an older one, or one too many, is rejected."""
+        if not has_room(self._session, event):
+            return Word.SUPERSEDED  # for who asks: nothing follows from it
         word = self._session.model.plant.upsert(event)
         if word is Word.SUPERSEDED:
             self._session.reject(event, "superseded", "a later word on the same entity is known")
         elif word is Word.REPEATED:
+            self._session.was_repeated = True
             self._session.counters["duplicate", "content"] += 1
         return word
 

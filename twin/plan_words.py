@@ -24,6 +24,11 @@ def asked(basis: Basis) -> str:
     return f"{because}. Options for {lines} are being worked out."
 
 
+def asked_again(basis: Basis) -> str:
+    """The same went out once more."""
+    return f"The solver has not answered in time and was asked once more. {asked(basis)}"
+
+
 def offered(options: list[PlanOption], best: PlanOption, *, is_final: bool) -> str:
     """Options came; their titles say what they bring."""
     others = sum(option.feasible and option.label != "hold" for option in options)

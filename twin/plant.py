@@ -3,6 +3,7 @@
 The last word by event_time holds; an older upsert that comes late changes nothing.
 """
 
+from collections.abc import Collection
 from enum import Enum
 from typing import TypeVar
 from zoneinfo import ZoneInfo
@@ -81,6 +82,14 @@ CLAIMED_KINDS = frozenset({"order_upserted", "run_planned"})
 """Of what two systems may hold different views that both matter."""
 
 
+_WORK_ORDER_KINDS = frozenset({"work_order_upserted", "work_order_closed"})
+_RETAINED_KINDS = _WORK_ORDER_KINDS | {"shipment_departed"}
+
+CLAIMS_MAX = 8
+"""Systems whose views of one thing are kept. Fewer: a third system's view is lost; more: names of sources that somebody
+makes up pile up."""
+
+
 def _claim_key(key: PlantKey, source_id: str) -> str:
     site_id, kind, *ids = key
     return join_key(site_id, "claim", kind, *ids, source_id)
@@ -98,6 +107,29 @@ class Plant:
         self._routes: dict[PlantKey, Route] = {}
         self._customers: dict[tuple[str, str], CustomerUpserted | None] = {}
         self._lane_origins: dict[str, None] = {}
+        self._counts: dict[str, dict[str, int]] = {}  # site -> kind -> entities
+
+    @property
+    def site_ids(self) -> list[str]:
+        """Sites of which anything is known, by id."""
+        return sorted(site_id for site_id in self._counts if site_id != EVERYWHERE)
+
+    @property
+    def site_count(self) -> int:
+        """Sites of which anything is known."""
+        return len(self._counts) - (EVERYWHERE in self._counts)
+
+    def count(self, site_id: str) -> int:
+        """Entities that are known of a site."""
+        return sum(self._counts.get(site_id, {}).values())
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Entities by site and kind of the event that upserts them, by name."""
+        return {site: dict(sorted(kinds.items())) for site, kinds in sorted(self._counts.items())}
+
+    def knows(self, key: PlantKey) -> bool:
+        """Whether there is a word on it."""
+        return self._event(*key) is not None
 
     def upsert(self, event: Event) -> Word:
         """Take an upsert as the last word on its entity, unless a later one is known."""
@@ -120,6 +152,9 @@ class Plant:
             return
         if key not in self._claims and known.source_id == event.source_id:
             return
+        claims = self._claims.get(key, {})
+        if event.source_id not in claims and len(claims) >= CLAIMS_MAX:
+            return
         for each in (known, event):
             self.adopt_claim(key, each)
             assert each.source_id is not None
@@ -137,6 +172,8 @@ class Plant:
 
     def adopt(self, key: PlantKey, event: Event) -> None:
         """Hold an event that is already written."""
+        if self._event(*key) is None:
+            self._counted_in(key)
         self._events.setdefault(key[1], {})[key] = event
         self._routes.pop(key, None)
         if event.kind in ("customer_upserted", "rules_updated"):
@@ -147,6 +184,7 @@ class Plant:
     def restore(self, key: PlantKey, document: bytes) -> None:
         """Hold an event that is written as this document. It is read when it is asked for, which most never are."""
         self._unread.setdefault(key[1], {})[key] = document
+        self._counted_in(key)
         if key[1] == "transfer_lane_upserted":
             self._lane_origins[key[0]] = None
 
@@ -160,15 +198,42 @@ class Plant:
         """Drop what retention no longer keeps: site_id, kind, ids."""
         if self._event(*key) is not None:
             del self._events[key[1]][key]
+            self._counted_out(key)
             self._store.remove(join_key(*key))
         for source_id in sorted(self._claims.pop(key, {})):
             self._store.remove(_claim_key(key, source_id))
 
+    def forget_old(self, site_id: str, before: float, work_orders: Collection[str]) -> None:
+        """Retention: departures, and work orders other than these, of which nothing was said since."""
+        for kind in _RETAINED_KINDS:
+            self._read_all(kind)
+        old = [
+            key
+            for kind in _RETAINED_KINDS
+            for key, event in self._events.get(kind, _NOTHING).items()
+            if key[0] == site_id
+            and event.event_time.timestamp() < before
+            and not (key[1] in _WORK_ORDER_KINDS and key[2] in work_orders)
+        ]
+        for key in sorted(old):
+            self.forget(*key)
+
+    def _counted_in(self, key: PlantKey) -> None:
+        kinds = self._counts.setdefault(key[0], {})
+        kinds[key[1]] = kinds.get(key[1], 0) + 1
+
+    def _counted_out(self, key: PlantKey) -> None:
+        kinds = self._counts[key[0]]
+        kinds[key[1]] -= 1
+        if not kinds[key[1]]:
+            del kinds[key[1]]
+        if not kinds:
+            del self._counts[key[0]]
+
     def of_type(self, model: type[SomeEvent]) -> list[SomeEvent]:
         """All upserts of a kind, by key."""
         kind = model.model_fields["kind"].default
-        for key in list(self._unread.get(kind, {})):
-            self._event(*key)
+        self._read_all(kind)
         return [event for _, event in sorted(self._events.get(kind, {}).items()) if isinstance(event, model)]
 
     def rules(self, site_id: str) -> Rules:
@@ -363,6 +428,10 @@ class Plant:
         if calendar is None:
             calendar = self._calendars[description] = WorkCalendar(description)
         return calendar
+
+    def _read_all(self, kind: str) -> None:
+        for key in list(self._unread.get(kind, {})):
+            self._event(*key)
 
     def _event(self, *key: str) -> Event | None:
         """The last upsert of what the key names; read from its document where that was not done yet."""

@@ -29,15 +29,11 @@ from twin.proposal_life import PROPOSAL_MOVES
 from twin.proposals import Proposals
 from twin.refusal import Refused
 from twin.replan_book import Asked, Note
-from twin.replan_requests import build_request
+from twin.replan_requests import STAGES_APART, build_request
 from twin.replanning import Replanning
 from twin.session import Session
 from twin.words import time_of
 from twin.write_back import WriteBack
-
-STAGES_APART = 100
-"""Revisions left for answers to an earlier request that may still come. Fewer than the solver makes of one request, and a
-late one of those would be taken for an answer to the new one."""
 
 
 class ProposalDesk:

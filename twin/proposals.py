@@ -69,7 +69,11 @@ class Proposals:
             self.publish(life)
         else:
             life.proposal_revision, life.offered_at = None, None
-            self._book.save_life(life)
+            if life.state == "draft":  # nobody answered the request before
+                life.say = plan_words.asked_again(basis)
+                self.publish(life)
+            else:
+                self._book.save_life(life)
 
     # What the solver answers
 
@@ -78,6 +82,8 @@ class Proposals:
         session = self._session
         key = (event.site_id, event.proposal_id)
         life, basis = self._book.lives.get(key), self._book.bases.get(key)
+        if basis is not None:
+            session.model.replans.heard(event.site_id)
         if life is not None and (
             life.state not in UNDECIDED
             or basis is None

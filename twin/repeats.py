@@ -2,6 +2,7 @@
 
 from schemas import MachineEvent, join_key
 from twin.dedupe import SequenceWindow, Verdict
+from twin.limits import SOURCES_PER_LINE_MAX
 from twin.session import Session
 
 
@@ -14,8 +15,9 @@ def is_news(session: Session, event: MachineEvent) -> bool:
     if line is None:
         session.reject(event, "unknown_line", f"line {event.line_id} of site {event.site_id} is not known")
         return False
-    if event.source_id is not None and event.source_sequence is not None:
-        return _is_new_number(session, event, event.source_id, event.source_sequence)
+    source_id, number = event.source_id, event.source_sequence
+    if source_id is not None and number is not None and _is_remembered(session, event, source_id):
+        return _is_new_number(session, event, source_id, number)
     verdict = line.ids.judge(event.event_id, moment)
     if verdict is Verdict.REPEAT:
         session.counters["duplicate", "event_id"] += 1
@@ -30,6 +32,12 @@ def is_news(session: Session, event: MachineEvent) -> bool:
     if given_up is not None:
         session.model.store.remove(f"{line.ids_key}/{given_up.number}")
     return True
+
+
+def _is_remembered(session: Session, event: MachineEvent, source_id: str) -> bool:
+    """Whether the numbers of a source on this line are kept, or may be from now on."""
+    sources = session.model.sources_of_line.get((event.site_id, event.line_id), {})
+    return source_id in sources or len(sources) < SOURCES_PER_LINE_MAX
 
 
 def _is_new_number(session: Session, event: MachineEvent, source_id: str, number: int) -> bool:

@@ -14,6 +14,14 @@ from twin.store import DocumentStore
 MOST_PENDING = 200
 """Notes kept a site. More at once are a plan that came anew: the first ones reach over it."""
 
+UNANSWERED_FREE = 3
+"""Requests of a site in a row that are made whether the earlier ones were answered or not. Fewer: what happens while the
+solver works waits; more: a solver that is away, or a backlog of facts, piles up requests for what is over."""
+
+SILENT_PAUSE_S = (900.0, 14_400.0)
+"""Clock seconds until the next request to a solver that does not answer: the first pause, doubled by each, and the
+longest. Shorter: a day's backlog is a flood; longer: a solver that came back without an answer is asked late."""
+
 ASKED_KEPT_S = 86_400.0
 """How long a request is known, to be superseded by a newer one. Shorter than a proposal lives, and both stand."""
 
@@ -57,6 +65,7 @@ class Asked(msgspec.Struct, frozen=True):
     Attributes:
         at: the shard's clock then; scope: lines that it reaches over; hit: those that what happened concerned.
         orders: that it was about; notes: what happened; site_id: whose it is, set when it is kept.
+        is_repeat: nobody answered the request before it, which asked the same.
     """
 
     request_id: str
@@ -67,6 +76,7 @@ class Asked(msgspec.Struct, frozen=True):
     orders: list[SiteKey]
     notes: list[Note]
     site_id: str = ""
+    is_repeat: bool = False
 
 
 class ReplanMemory(msgspec.Struct):
@@ -75,11 +85,14 @@ class ReplanMemory(msgspec.Struct):
     Attributes:
         pending: what waits; asked: requests of late.
         exposures: card -> the money on it when it was last noted, while it is live.
+        unanswered: requests in a row to which no answer came, repeats not counted; asked_at: when the last of them was made.
     """
 
     pending: list[Note] = msgspec.field(default_factory=list)
     asked: list[Asked] = msgspec.field(default_factory=list)
     exposures: dict[str, float] = msgspec.field(default_factory=dict)
+    unanswered: int = 0
+    asked_at: float = 0.0
 
     def encode(self) -> bytes:
         """JSON of the memory."""
@@ -151,9 +164,32 @@ class ReplanBook:
 
     def add_asked(self, site_id: str, asked: Asked) -> None:
         """A site made a request."""
-        kept = msgspec.structs.replace(asked, site_id=site_id)
-        self._sites.setdefault(site_id, ReplanMemory()).asked.append(kept)
+        memory = self._sites.setdefault(site_id, ReplanMemory())
+        memory.asked.append(msgspec.structs.replace(asked, site_id=site_id))
+        if not asked.is_repeat:
+            memory.unanswered += 1
+            memory.asked_at = asked.at
         self.save(site_id)
+
+    def heard(self, site_id: str) -> None:
+        """The solver answered a site."""
+        memory = self._sites.get(site_id)
+        if memory is not None and memory.unanswered:
+            memory.unanswered = 0
+            self.save(site_id)
+
+    def waits_until(self, site_id: str) -> float:
+        """Until when nothing more is asked of a solver that does not answer; POSIX seconds."""
+        memory = self._sites.get(site_id)
+        beyond = -1 if memory is None else memory.unanswered - UNANSWERED_FREE
+        if memory is None or beyond < 0:
+            return 0.0
+        return memory.asked_at + min(SILENT_PAUSE_S[1], SILENT_PAUSE_S[0] * 2.0 ** min(beyond, 30))
+
+    def pending_count(self, site_id: str) -> int:
+        """How much of a site waits to be asked about."""
+        memory = self._sites.get(site_id)
+        return 0 if memory is None else len(memory.pending)
 
     def drop_asked(self, asked: Sequence[Asked]) -> None:
         """A newer request took their place."""
@@ -175,7 +211,7 @@ class ReplanBook:
     def save(self, site_id: str) -> None:
         """The memory of a site changed; an empty one is no document."""
         memory, key = self._sites[site_id], join_key(site_id, "replanning", "asked")
-        if memory.pending or memory.asked or memory.exposures:
+        if memory.pending or memory.asked or memory.exposures or memory.unanswered:
             self._store.put(key, memory)
         else:
             self._store.remove(key)

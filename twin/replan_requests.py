@@ -11,12 +11,17 @@ from twin.lookahead import assess_order
 from twin.model import Model
 from twin.plan_book import revision_of
 from twin.problems import build_problem
+from twin.refusal import Refused
 from twin.replan_book import Note
 from twin.words import utc
 
 MOST_BYTES = 6_000_000
 """JSON of a request; where it is more, lines are left out of its scope, those hit last. Smaller: plants of a thousand runs
 are asked about in part; larger: more than a record of twin.replan-requests.v1 may hold."""
+
+STAGES_APART = 100
+"""Revisions left for answers to an earlier request that may still come. Fewer than the solver makes of one request, and a
+late one of those would be taken for an answer to the new one."""
 
 CARDS_NAMED = 20
 """Cards that a request names."""
@@ -52,6 +57,9 @@ def build_request(
         supersedes: requests that need no answer any more.
         proposal_id: that the answer belongs to; None: a new one.
         first_revision: of the answer.
+
+    Raises:
+        Refused: the first line alone is more than a request holds.
     """
     assert notes, "nothing is asked without a reason"
     site_id, anchor = notes[0].site_id, join_key(*scope[0])
@@ -69,8 +77,15 @@ def build_request(
             locks=locks,
             site_id=site_id,
         )
-        if len(lines) == 1 or len(problem.model_dump_json()) <= MOST_BYTES:
+        size = len(problem.model_dump_json())
+        if size <= MOST_BYTES:
             break
+        if len(lines) == 1:
+            raise Refused(
+                "too_large",
+                f"what is planned on {join_key(*lines[0])} alone is {size:,} bytes as a problem, and a request holds "
+                f"{MOST_BYTES:,}: plan it less far ahead, or on more lines",
+            )
         del lines[max(1, len(lines) * 3 // 4) :]
     triggers = list(dict.fromkeys(note.trigger for note in notes))
     return ReplanRequested(

@@ -1,17 +1,19 @@
 """When the twin asks the solver: what happened is gathered, weighed, and asked about once.
 
 The first thing that happens is asked about at once; what follows within replan_pause_s of a request that reaches over the
-same lines waits for the end of the pause, and is asked about together. Both are decided at points that follow from the
+same lines waits for the end of the pause, and is asked about together. Where requests stay without an answer, because the
+solver is away or because the facts are of hours ago, the next ones wait too, each twice as long. All of it is decided at points that follow from the
 sequence of facts: right after an event, and at ticks. All memory is in replan_book.py.
 """
 
 from schemas import ReplanRequested, join_key, topics
 from twin.model import Model
 from twin.proposal_life import UNDECIDED
-from twin.replan_book import ASKED_KEPT_S, Asked, Note
+from twin.refusal import Refused
+from twin.replan_book import ASKED_KEPT_S, MOST_PENDING, Asked, Note
 from twin.replan_questions import Question, is_worth_asking, question_of
-from twin.replan_requests import build_request
-from twin.session import CATCHING_UP_LAG_S, Session
+from twin.replan_requests import STAGES_APART, build_request
+from twin.session import Session
 
 RUSH_GRACE_S = 3.0
 """Clock seconds after which an order without runs is in a hurry. Shorter: orders that are loaded just before their runs
@@ -42,6 +44,68 @@ class Replanning:
         """Time passed: everything that was noted and is not held up is asked about."""
         self._book.is_urgent = False
         self._settle(only_urgent=False)
+
+    def at_minute(self, now: float) -> None:
+        """What nobody has answered in time is asked once more: the solver may have hung, died, or talked nonsense."""
+        for asked in self._book.asked():
+            within_s = self._session.model.plant.rules(asked.site_id).replan_answer_within_min * 60.0
+            if within_s and not asked.is_repeat and now >= asked.at + within_s and self._is_unanswered(asked):
+                try:
+                    self._ask_again(asked)
+                except Refused as refused:  # it has grown beyond what a request holds
+                    self._session.counters["replan_refused", refused.reason] += 1
+
+    def _is_unanswered(self, asked: Asked) -> bool:
+        """Whether its proposal waits for a first answer. Under a planner's locks it is theirs to ask again."""
+        book, key = self._session.model.plan_book, (asked.site_id, asked.proposal_id)
+        life, basis = book.lives.get(key), book.bases.get(key)
+        return (
+            life is not None
+            and basis is not None
+            and life.state == "draft"
+            and life.proposal_revision is None
+            and basis.request_id == asked.request_id
+        )
+
+    def _ask_again(self, asked: Asked) -> None:
+        """The same proposal, asked of the plan as it stands; what was asked before needs no answer any more."""
+        session = self._session
+        assert session.now is not None
+        found = [question_of(session.model, note, session.now) for note in asked.notes]
+        questions = [each for each in found if each is not None]
+        if not questions:
+            return  # all of it is over; the proposal expires
+        first = questions[0]
+        for each in questions[1:]:
+            first.take_in(session.model, each)
+        if not is_worth_asking(session.model, first, session.now):
+            return
+        basis = session.model.plan_book.bases[asked.site_id, asked.proposal_id]
+        request = build_request(
+            session.model,
+            session.now,
+            f"{session.cause}/again",  # something else may be asked about the first of these lines at this tick
+            first.scope,
+            first.hit,
+            asked.notes,
+            added=first.added,
+            supersedes=[asked.request_id],
+            proposal_id=asked.proposal_id,
+            first_revision=basis.first_revision + STAGES_APART,
+        )
+        self._book.drop_asked([asked])
+        repeated = Asked(
+            request.request_id,
+            asked.proposal_id,
+            session.now,
+            list(first.scope),
+            list(first.hit),
+            list(first.orders),
+            asked.notes,
+            is_repeat=True,
+        )
+        self._book.add_asked(asked.site_id, repeated)
+        self.put_out(request)
 
     def forget_the_old(self, now: float) -> None:
         """Requests of days ago are superseded by nothing any more."""
@@ -87,13 +151,20 @@ class Replanning:
     def _settle(self, *, only_urgent: bool) -> None:
         session = self._session
         pending = self._book.pending()
-        if session.now is None or session.lag_s > CATCHING_UP_LAG_S or not pending:
+        if session.now is None or session.is_behind or not pending:
             return
         questions: list[Question] = []
         waits: list[Note] = []
         for note in pending:
             if only_urgent and not note.is_urgent:
                 waits.append(note)
+                continue
+            if session.now < self._book.waits_until(note.site_id):
+                if (
+                    not self._is_full(note.site_id)
+                    or question_of(session.model, note, session.now) is not None
+                ):
+                    waits.append(note)
                 continue
             if note.trigger == "rush_order" and session.now < note.at + RUSH_GRACE_S:
                 waits.append(note)
@@ -108,7 +179,14 @@ class Replanning:
         self._book.keep_pending(waits)
         for question in questions:
             if is_worth_asking(session.model, question, session.now):
-                self.ask(question)
+                try:
+                    self.ask(question)
+                except Refused as refused:  # nobody asked who could be told: it is counted
+                    session.counters["replan_refused", refused.reason] += 1
+
+    def _is_full(self, site_id: str) -> bool:
+        """Whether so much waits for a solver that is silent that what is over must make room."""
+        return self._book.pending_count(site_id) >= MOST_PENDING // 2
 
     def _is_held_up(self, question: Question) -> bool:
         """Whether it reaches over lines that were asked about a moment ago."""

@@ -20,7 +20,8 @@ from schemas import (
     join_key,
     split_key,
 )
-from twin.card_book import SinceDocument
+from schemas.audit_chain import AuditHead
+from twin.card_book import AsideDocument, AuditHeadDocument, SinceDocument
 from twin.dedupe import IdChunk, SequenceWindow
 from twin.elements import Period
 from twin.entities import (
@@ -88,12 +89,20 @@ def _put_back(model: Model, by_type: Documents) -> None:
     for parts, value in by_type.get("suspect", []):
         root = (parts[2], parts[3], parts[0], parts[4])
         model.card_book.suspects[root] = msgspec.json.decode(value, type=SinceDocument).since
+    for parts, value in by_type.get("aside", []):
+        root = (parts[2], parts[3], parts[0], parts[4])
+        model.card_book.aside[root] = msgspec.json.decode(value, type=AsideDocument)
+    for parts, _ in by_type.get("held", []):
+        model.card_book.held[parts[2], parts[3], parts[0], parts[4]] = None
     for parts, value in by_type.get("claim", []):
         claimed = MODEL_OF_KIND[parts[2]].model_validate_json(value)
         assert isinstance(claimed, Event)
         model.plant.adopt_claim((parts[0], *parts[2:-1]), claimed)
     for parts, value in by_type.get("command", []):
         model.card_book.commands[parts[0], parts[2]] = msgspec.json.decode(value, type=CommandNote)
+    for parts, value in by_type.get("audit_head", []):
+        found = msgspec.json.decode(value, type=AuditHeadDocument)
+        model.card_book.audit_heads[parts[0]] = AuditHead(found.sequence, found.hash)
     for parts, value in by_type.get("replanning", []):
         model.replans.adopt(parts[0], msgspec.json.decode(value, type=ReplanMemory))
     for parts, value in by_type.get("run_moves", []):

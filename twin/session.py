@@ -29,6 +29,11 @@ CATCHING_UP_LAG_S = 60.0
 solver asked: the answer would be to a picture that has passed."""
 
 
+CARDS_HELD_S = 1_800.0
+"""While ingest is behind no card is opened, changed or cleared, for so long at most. Shorter: a day's backlog is told as
+it is read; longer: one source that stays away keeps cards of all others back."""
+
+
 class Session:
     """The model of a shard, its clock, and the outputs of the record that is being folded.
 
@@ -36,10 +41,11 @@ class Session:
         counters: what was applied, rejected and repeated, by ("applied", kind), ("rejected", reason),
             ("duplicate", how) and ("late", ""); for metrics, not part of the state.
         now: the shard's clock, POSIX seconds; None before the first tick.
-        lag_s: how far ingest said that it is behind.
+        lag_s: how far ingest said that it is behind; behind_since: the tick since which that is too far, None where it is
+            not.
         outputs: what follows from the record, in order.
         position: topic, partition, offset and index of the event.
-        was_rejected: the event was found to be impossible here.
+        was_rejected: the event was found to be impossible here; was_repeated: it says what was known already.
         latest: site -> how far ahead of the clock an event may lie, seconds; a cache of the rules.
     """
 
@@ -48,11 +54,36 @@ class Session:
         self.model = Model()
         self.now: float | None = None
         self.lag_s = 0.0
+        self.behind_since: float | None = None
         self.outputs: list[Output] = []
         self.position: tuple[str, int, int, int] = ("", 0, 0, 0)
         self._tick = ""
-        self.was_rejected = False
+        self.was_rejected = self.was_repeated = False
         self.latest: dict[str, float] = {}
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether ingest is so far behind that the passing of time says nothing."""
+        return self.behind_since is not None
+
+    @property
+    def holds_cards(self) -> bool:
+        """Whether cards wait until ingest has caught up."""
+        behind_since, now = self.behind_since, self.now
+        return behind_since is not None and (now is None or now - behind_since < CARDS_HELD_S)
+
+    def hear_lag(self, lag_s: float, now: float) -> float | None:
+        """A tick says how far ingest is behind; gives since when it was, where it has just caught up."""
+        self.lag_s = lag_s
+        was_behind_since = self.behind_since
+        if lag_s > CATCHING_UP_LAG_S:
+            if was_behind_since is None:
+                self.behind_since = now
+            self.model.card_book.is_held = now - (was_behind_since or now) < CARDS_HELD_S
+            return None
+        self.behind_since = None
+        self.model.card_book.is_held = False
+        return was_behind_since
 
     def at_event(self, topic: str, partition: int, offset: int, index: int) -> None:
         """What follows is caused by the event at this position."""

@@ -210,9 +210,12 @@ def _whole_seconds(exception: DatedSpan) -> DatedSpan:
 def _spans_by_weekday(spans: Iterable[WeekSpan]) -> dict[int, list[tuple[int, int]]]:
     """Start and end in minutes after the midnight of the weekday; an end on the next day lies past 1440."""
     by_weekday: dict[int, list[tuple[int, int]]] = {}
-    for weekday, start, end in spans:
+    for span in spans:
+        weekday, start, end = span
         if weekday not in range(7):
             raise ValueError(f"weekday {weekday} is not 0 (Monday) to 6 (Sunday)")
+        if start == "24:00":  # the midnight that ends a day begins the next one
+            weekday, start = (weekday + 1) % 7, "00:00"
         start_minute, end_minute = _minute(start), 1440 if end == "24:00" else _minute(end)
         if end_minute <= start_minute:
             end_minute += 1440

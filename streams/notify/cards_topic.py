@@ -10,9 +10,10 @@ import structlog
 from confluent_kafka import Consumer, KafkaException, Message
 from pydantic import ValidationError
 
-from schemas import Card, ForesiteError, UsageError
-from schemas.topics import CARDS
+from schemas import Card, ForesiteError, SiteStatus, UsageError
+from schemas.topics import CARDS, SITES
 from streams.admin import Health
+from streams.kafka_refusals import LastTrouble, refuse_hidden
 
 log = structlog.get_logger(__name__)
 
@@ -37,6 +38,7 @@ def wait_for_topics(
     topics: Sequence[str],
     stop: threading.Event,
     health: Health,
+    trouble: LastTrouble,
     *,
     need_equal: bool = True,
 ) -> Cluster | None:
@@ -48,8 +50,10 @@ def wait_for_topics(
         stop: ends the waiting.
         health: where it tells what it waits for.
         need_equal: whether they need the same number of partitions.
+        trouble: what the consumer's error_cb feeds.
 
     Raises:
+        KafkaException: a topic may not be seen.
         UsageError: a topic is missing, or they differ in partitions.
     """
     deadline = time.monotonic() + NEW_TOPICS_WAIT_S
@@ -58,8 +62,10 @@ def wait_for_topics(
         try:
             cluster = consumer.list_topics(timeout=BROKER_WAIT_S)
         except KafkaException as error:
-            log.warning("kafka_unreachable", error=str(error))
-            health.not_ready("kafka", f"not connected: {error}")
+            consumer.poll(0.0)  # lets the client say why
+            why = trouble.why(error)
+            log.warning("kafka_unreachable", error=why)
+            health.not_ready("kafka", f"not connected: {why}")
             deadline = time.monotonic() + NEW_TOPICS_WAIT_S
             continue
         counts = {
@@ -72,6 +78,7 @@ def wait_for_topics(
             health.ready("kafka")
             return Cluster(is_embedded=cluster.controller_id not in cluster.brokers)
         health.not_ready("kafka", f"no such topic: {', '.join(missing)}")
+        refuse_hidden(consumer, missing)
         if time.monotonic() > deadline:
             raise UsageError(f"no such topic: {', '.join(missing)}. Run `foresite topics create`")
         stop.wait(0.2)
@@ -91,6 +98,22 @@ def read_card(value: bytes, partition: int, offset: int) -> Card:
         raise CardUnreadable(
             f"{CARDS}/{partition} at {offset}: {'.'.join(map(str, first['loc']))}: {first['msg']}. A newer twin wrote "
             "it: start the same version of notify"
+        ) from None
+
+
+def read_status(value: bytes) -> SiteStatus:
+    """How a site stands, from a record.
+
+    Raises:
+        CardUnreadable: this version does not know it.
+    """
+    try:
+        return SiteStatus.model_validate_json(value)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise CardUnreadable(
+            f"{SITES}: {where}: {first['msg']}. A newer twin wrote it: start the same version of notify"
         ) from None
 
 

@@ -4,7 +4,6 @@ Law: documents and the offsets of the cards that they follow from are written in
 and what came of it never part.
 """
 
-import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -13,10 +12,10 @@ from uuid import uuid4
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from schemas import CardNotices, ForesiteError
+from streams.faults import fault_point
+from streams.ingest_setup import kafka_logger
 from streams.notify.pages import NoticeChange
 from streams.partition_reader import read_to_end, reader, watermarks
-
-_librdkafka = logging.getLogger("librdkafka")
 
 BROKER_WAIT_S = 8.0
 """How long one step of a transaction waits for the broker. Too small: a leader that moves ends the role, and what left
@@ -65,7 +64,7 @@ class DeliveriesWriter:
             "compression.type": "lz4",
             "linger.ms": 5,
         }
-        self._producer = Producer(config, logger=_librdkafka)
+        self._producer = Producer(config, logger=kafka_logger())
         self._call(lambda: self._producer.init_transactions(START_WAIT_S))
 
     def write(self, changes: Iterable[NoticeChange], offsets: list[TopicPartition], group: Any) -> None:
@@ -89,6 +88,7 @@ class DeliveriesWriter:
                 partition=partition,
                 headers=None if notices is None else _headers(notices),
             )
+        fault_point("during_note")
         if offsets:
             self._call(lambda: producer.send_offsets_to_transaction(offsets, group, BROKER_WAIT_S))
         self._call(lambda: producer.commit_transaction(BROKER_WAIT_S))

@@ -15,6 +15,7 @@ from schemas.notices import Change
 from streams.metrics import Metrics
 from streams.notify.config import NotifyConfig
 from streams.notify.letters import Telling, letter
+from streams.notify.old_news import OldNews
 from streams.notify.pages import NoticeChange, Pages, Place
 from streams.notify.planning import ChannelKey, Circumstances, Sent, hold, plan, settle
 from streams.notify.quiet import quiet_until
@@ -38,6 +39,7 @@ class Desk:
         plant_now: the time that distances on cards are measured from, given the card.
         max_age: of a card that stood on the topic at the first start.
         chance: 0..1, spreads retries.
+        is_wall_clock: the plant's clock is the wall clock, so that a card can be told to be old.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Desk:
         plant_now: Callable[[Card], datetime],
         max_age: timedelta,
         chance: Callable[[], float] = some_chance,
+        is_wall_clock: bool = True,
     ) -> None:
         self._config = config
         self._sinks = sinks
@@ -58,6 +61,7 @@ class Desk:
         self._plant_now = plant_now
         self._max_age = max_age
         self._chance = chance
+        self._is_wall_clock = is_wall_clock
         self._pages = Pages()
         self._next_try: dict[Place, datetime] = {}
         self._in_flight: dict[tuple[str, str], dict[Place, str]] = {}
@@ -66,6 +70,8 @@ class Desk:
         self._catching_up: dict[int, None] = {}
         self._first_start: dict[int, None] = {}
         self._strangers: dict[str, None] = {}
+        self.old_news = OldNews()
+        """Sites of which nothing leaves, because what is said of them was long ago."""
 
     # Partitions -------------------------------------------------------------------------------------------------------
 
@@ -74,7 +80,14 @@ class Desk:
         self._catching_up[partition] = None
         if is_first_start:
             self._first_start[partition] = None
-        self._pages.adopt(partition, documents)
+        known = list(documents)
+        for notices in known:
+            for (
+                channel
+            ) in notices.channels:  # it waits, perhaps since a start that did not see the backlog's end
+                if channel.pending is not None and notices.card is not None:
+                    self._note_old(notices.card, channel.pending.noted_at)
+        self._pages.adopt(partition, known)
 
     def caught_up(self, partition: int) -> None:
         """Say that the cards of a partition were read to their end once: what is open is known."""
@@ -83,6 +96,7 @@ class Desk:
 
     def release(self, partition: int) -> None:
         """Forget a partition: it is somebody else's from now on."""
+        self.old_news.release(partition)
         self.caught_up(partition)
         for place in self._pages.release(partition):
             self._next_try.pop(place, None)
@@ -98,6 +112,7 @@ class Desk:
             card: as published.
             published_at: when it came to the topic.
         """
+        self._note_old(card, published_at)
         page = self._pages.get(card.card_id)
         before = None if page is None else page.notices
         age = (self._clock() - published_at) + (card.as_of - card.opened_at)
@@ -105,6 +120,10 @@ class Desk:
         after = plan(before, card, self._about(card, is_history=is_history))
         if after is not None and after is not before:
             self._put(partition, after)
+
+    def _note_old(self, card: Card, came_at: datetime) -> None:
+        if self._is_wall_clock:
+            self.old_news.note(card, came_at, self._clock())
 
     # 2 attempts -------------------------------------------------------------------------------------------------------
 
@@ -188,6 +207,7 @@ class Desk:
             or place in self._flying
             or place.card_id in self._pages.changed
             or page.partition in self._catching_up
+            or self.old_news.holds(page.notices.site_id)
         ):
             return False
         person_id, sink = place.key
@@ -272,6 +292,7 @@ class Desk:
     def look(self) -> None:
         """Set the gauges."""
         now = self._clock()
+        self._metrics.notify_held_sites.set(len(self.old_news.sites))
         counts = dict.fromkeys(self._sinks, 0)
         ages = dict.fromkeys(self._sinks, 0.0)
         for place in self._pages.waiting:

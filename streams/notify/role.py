@@ -10,6 +10,7 @@ from confluent_kafka import KafkaException
 
 from schemas import ForesiteError, UsageError
 from streams.admin import AdminServer, Health
+from streams.kafka_refusals import again_when_granted
 from streams.metrics import Metrics
 from streams.notify.config import MAIL, NotifyConfig
 from streams.notify.config_file import Secrets, load_config, load_secrets
@@ -48,7 +49,11 @@ def run(settings: Settings) -> int:
         Watchdog(health),
     ):
         try:
-            NotifyWorker(settings, config, start_sinks(transports), stop, metrics, health).run()
+            again_when_granted(
+                lambda: NotifyWorker(settings, config, start_sinks(transports), stop, metrics, health).run(),
+                stop,
+                health,
+            )
         except (ForesiteError, KafkaException) as error:
             log.critical("notify_failed", error_type=type(error).__name__, error=str(error))
             return 1

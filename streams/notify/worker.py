@@ -13,17 +13,20 @@ from datetime import UTC, datetime, timedelta
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from schemas.topics import CARDS, DELIVERIES
+from schemas.topics import CARDS, DELIVERIES, SITES
 from streams.admin import Health
 from streams.faults import fault_point
 from streams.ingest_setup import kafka_logger
+from streams.kafka_refusals import DENIED, LastTrouble, explained, refuse_hidden
+from streams.kafka_refusals import REASON as REFUSED
 from streams.metrics import Metrics
-from streams.notify.cards_topic import published_at, read_card, wait_for_topics
+from streams.notify.cards_topic import Cluster, published_at, read_card, read_status, wait_for_topics
 from streams.notify.config import NotifyConfig
 from streams.notify.deliveries import DeliveriesWriter, load_notices
 from streams.notify.desk import Desk
 from streams.notify.sinks import Sink
 from streams.settings import Settings
+from streams.topic_follower import topic_follower
 
 log = structlog.get_logger(__name__)
 
@@ -72,9 +75,12 @@ class NotifyWorker:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._client = settings.client_config()
+        self._trouble = LastTrouble()
         self._cards_topic = settings.topic_prefix + CARDS
         self._deliveries_topic = settings.topic_prefix + DELIVERIES
+        self._sites_topic = settings.topic_prefix + SITES
         self._settings = settings
+        self._clock = clock
         self._sinks = sinks
         self._stop = stop
         self._metrics = metrics
@@ -86,7 +92,9 @@ class NotifyWorker:
             clock=clock,
             plant_now=(lambda card: card.as_of) if settings.clock == "events" else (lambda _: clock()),
             max_age=timedelta(hours=settings.notify_max_age_h),
+            is_wall_clock=settings.clock == "wall",
         )
+        self._sites: Consumer | None = None
         self._next_offsets: dict[int, int] = {}
         self._is_behind = False  # offsets are read and not committed
         self._is_paused = self._is_embedded = self._is_ended = False
@@ -101,6 +109,7 @@ class NotifyWorker:
                 "isolation.level": "read_committed",
                 "auto.offset.reset": "earliest",
                 "fetch.wait.max.ms": 50,
+                "error_cb": self._on_error,
             },
             logger=kafka_logger(),
         )
@@ -115,12 +124,13 @@ class NotifyWorker:
             KafkaException: the client cannot go on.
         """
         try:
-            found = wait_for_topics(
-                self._consumer, [self._cards_topic, self._deliveries_topic], self._stop, self._health
-            )
+            found = self._wait_for(self._cards_topic, self._deliveries_topic)
             if found is None:
                 return
             self._is_embedded = found.is_embedded
+            if self._wait_for(self._sites_topic) is None:
+                return
+            self._sites = topic_follower(self._settings, SITES)
             self._writer = DeliveriesWriter(
                 self._client,
                 self._deliveries_topic,
@@ -141,15 +151,24 @@ class NotifyWorker:
                 sink.stop(0.0)
             self._is_ended = True  # nothing more is noted while leaving the group
             self._consumer.close()
+            if self._sites is not None:
+                self._sites.close()
+
+    def _wait_for(self, *topics: str) -> Cluster | None:
+        return wait_for_topics(self._consumer, topics, self._stop, self._health, self._trouble)
 
     def _turn(self) -> None:
         self._health.beat()
         for message in self._consumer.consume(READ_CARDS_MAX, READ_WAIT_S):  # 1 read
             self._take(message)
+            fault_point("after_cards")
+        self._hear_sites()
         if self._desk.take_attempts():  # 2 take what was tried
             fault_point("after_send")
         self._note()  # 3 note
         self._desk.dispatch()  # 4 hand over
+        if self._desk.flying_count:
+            fault_point("after_dispatch")
         self._pause_or_resume()
         self._look()
 
@@ -159,23 +178,54 @@ class NotifyWorker:
             self._broken(error)
             return
         assert partition is not None
+        assert offset is not None
         if error is not None:
             self._desk.caught_up(partition)
+            self._desk.old_news.read(partition, offset)  # markers of transactions stand behind the last card
             return
-        assert offset is not None
         value = message.value()
         if value is not None:
             self._desk.card_changed(partition, read_card(value, partition, offset), published_at(message))
         self._next_offsets[partition] = offset + 1
+        self._desk.old_news.read(partition, offset + 1)
         self._is_behind = True
+
+    def _on_error(self, error: KafkaError) -> None:
+        """What the client itself met, as while connecting."""
+        self._trouble.note(error)
+        self._broken(error)
+
+    def _hear_sites(self) -> None:
+        """Learn from twin.sites.v1 where the twin has caught up, and how far the cards must be read then."""
+        assert self._sites is not None
+        old_news = self._desk.old_news
+        for message in self._sites.consume(READ_CARDS_MAX, 0.0):
+            value = message.value()
+            if message.error() is not None or value is None:
+                continue  # it reconnects by itself
+            status = read_status(value)
+            if old_news.status(status, published_at(message)):
+                old_news.read_up_to(status.site_id, self._ends())
+        for site_id in old_news.settle(self._clock()):
+            log.info("caught_up", site_id=site_id)
+
+    def _ends(self) -> dict[int, int]:
+        """Where the cards of each partition end now."""
+        return {
+            here.partition: self._consumer.get_watermark_offsets(here, timeout=BROKER_WAIT_S)[1]
+            for here in self._consumer.assignment()
+        }
 
     def _broken(self, error: KafkaError) -> None:
         if error.fatal():
             raise KafkaException(error)
-        log.warning("kafka_error", error=error.str())
+        log.warning("kafka_error", error=explained(error))
         self._metrics.kafka_errors.labels(error.name()).inc()
+        if error.code() in DENIED:
+            self._health.not_ready("input", explained(error))
         if error.code() == KafkaError._ALL_BROKERS_DOWN:  # the client reconnects by itself
-            self._health.not_ready("kafka", "no broker answers")
+            why = self._trouble.why(KafkaException(error))
+            self._health.not_ready("kafka", f"no broker answers; the last try ended with: {why}")
 
     def _note(self, *, must_commit: bool = False) -> None:
         """3: what changed and how far the cards were read, in one transaction."""
@@ -191,6 +241,7 @@ class NotifyWorker:
         if self._is_embedded and offsets:
             self._consumer.commit(offsets=offsets, asynchronous=False)  # it forgets those of transactions
         self._is_behind = False
+        self._health.ready(REFUSED)  # what Kafka refused before, it takes now
         self._next_commit = time.monotonic() + COMMIT_EVERY_S
         if changes:
             fault_point("after_note")
@@ -238,7 +289,8 @@ class NotifyWorker:
 
     def _pause_or_resume(self) -> None:
         # Not while catching up: nothing leaves before that, so it would never be less.
-        is_full = self._desk.waiting_count >= WAITING_MAX and not self._desk.is_catching_up
+        is_reading_on = self._desk.is_catching_up or bool(self._desk.old_news.sites)
+        is_full = self._desk.waiting_count >= WAITING_MAX and not is_reading_on
         if is_full == self._is_paused:
             return
         assigned = self._consumer.assignment()
@@ -256,10 +308,12 @@ class NotifyWorker:
             return
         self._next_look = time.monotonic() + LOOK_EVERY_S
         self._desk.look()
-        if "kafka" in self._health.reasons:
+        if {"kafka", "input"} & self._health.reasons.keys():
             with suppress(KafkaException):
-                self._consumer.list_topics(self._cards_topic, timeout=0.5)
+                refuse_hidden(self._consumer, [self._cards_topic])
                 self._health.ready("kafka")
+                self._consumer.committed([TopicPartition(self._cards_topic, 0)], timeout=0.5)
+                self._health.ready("input")
         behind = 0
         for here in self._consumer.assignment():
             _, end = self._consumer.get_watermark_offsets(here, cached=True)

@@ -15,7 +15,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from schemas import Card, CardNotices
-from schemas.topics import CARDS, DELIVERIES
+from schemas.topics import CARDS, DELIVERIES, SITES
 from streams.local_kafka import LocalKafka
 from streams.settings import Settings
 from tests.notify_plant import SECRET, Receiver, card, receiver
@@ -103,8 +103,9 @@ class Installation:
 def installation(kafka: str, topics: Topics, tmp_path: Path) -> Iterator[Installation]:
     topics.create(CARDS, partitions=2)
     topics.create(DELIVERIES, partitions=2, config={"cleanup.policy": "compact"})
+    topics.create(SITES)
     with receiver() as hook:
-        made = Installation(Settings(kafka=kafka, topic_prefix=topics.prefix), hook, tmp_path)
+        made = Installation(Settings(kafka=kafka, topic_prefix=topics.prefix, clock="events"), hook, tmp_path)
         try:
             yield made
         finally:
@@ -254,7 +255,9 @@ def test_topics_that_differ_in_partitions_are_refused(kafka: str, topics: Topics
     topics.create(CARDS, partitions=2)
     topics.create(DELIVERIES, partitions=1)
     with receiver() as hook:
-        at_work = Installation(Settings(kafka=kafka, topic_prefix=topics.prefix), hook, tmp_path)
+        at_work = Installation(
+            Settings(kafka=kafka, topic_prefix=topics.prefix, clock="events"), hook, tmp_path
+        )
         role = at_work.start()
         try:
             assert 1 == role.process.wait(PATIENCE_S)
@@ -278,10 +281,10 @@ def test_a_card_of_a_newer_twin_stops_the_role_instead_of_being_lost(installatio
 
 def own_installation(broker: LocalKafka, hook: Receiver, folder: Path) -> Installation:
     admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
-    wanted = [NewTopic(name, num_partitions=2, replication_factor=1) for name in (CARDS, DELIVERIES)]
+    wanted = [NewTopic(name, num_partitions=2, replication_factor=1) for name in (CARDS, DELIVERIES, SITES)]
     for done in admin.create_topics(wanted).values():
         done.result(30)
-    return Installation(Settings(kafka=broker.bootstrap_servers), hook, folder)
+    return Installation(Settings(kafka=broker.bootstrap_servers, clock="events"), hook, folder)
 
 
 def test_a_broker_that_dies_and_comes_back_costs_no_notice(own_kafka: LocalKafka, tmp_path: Path) -> None:

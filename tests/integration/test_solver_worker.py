@@ -18,6 +18,7 @@ from streams.solver_desk import Engine, EngineFailed
 from streams.solver_warm_up import small_request
 from streams.solver_worker import SolverWorker
 from streams.topic_admin import create_topics
+from tests.proposing import hold, option
 from tests.running import messages, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
@@ -62,6 +63,15 @@ class CountingEngine:
                     "moves": int(request.problem.seed * 100 + number),
                 }
             )
+
+
+def wordy(
+    request: ReplanRequested, *, clock: Callable[[], float], cancelled: Callable[[], bool]
+) -> Iterator[Proposal | None]:
+    """One revision with two options, each with 150,000 characters of words."""
+    options = [hold(), option("A", "reroute", [])]
+    long = [each.model_copy(update={"sacrifices": ["x" * 150_000]}) for each in options]
+    yield refusal(request, request.first_revision, "").model_copy(update={"error": None, "options": long})
 
 
 @contextmanager
@@ -151,6 +161,44 @@ def test_each_request_is_answered_in_stages_and_broken_ones_are_told_why(setting
         read("foresite_solver_refused_total", {"reason": "unreadable"}),
         read("foresite_solver_refused_total", {"reason": "refused"}),
     )
+
+
+def test_a_request_too_large_is_told_why_and_the_others_are_answered(settings: Settings) -> None:
+    """The small problem's runs two hundred times over, with 100 allowed: an answer without options, and no engine."""
+    small = asked("large")
+    runs = [
+        run.model_copy(update={"run_id": f"{run.run_id}-{number}"})
+        for number in range(200)
+        for run in small.problem.runs
+    ]
+    problem = small.problem.model_copy(update={"runs": runs})
+    publish(settings, small.model_copy(update={"problem": problem}), asked("a", 1))
+    metrics = Metrics()
+    tight = settings.model_copy(update={"solver_runs_max": 100})
+    with worker(tight, CountingEngine(), metrics) as failures:
+        wait_until(lambda: 4 == len(proposals(settings)), 60.0, lambda: str(failures))
+
+    assert [] == failures
+    assert [
+        f"the request has {len(runs):,} runs, and the solver takes 100 (FORESITE_SOLVER_RUNS_MAX): ask about fewer lines"
+    ] == [each.error for each in proposals(settings) if each.request_id == "large"]
+    assert [1, 2, 3] == [revision for revision, _, _ in answers(settings, "a")]
+    assert 1 == metrics.registry.get_sample_value("foresite_solver_refused_total", {"reason": "too_large"})
+
+
+def test_an_answer_too_large_is_cut_and_the_solver_goes_on(settings: Settings) -> None:
+    """Two options of 150 kB each where 200 kB are allowed: hold arrives, the other is said to be left out."""
+    metrics = Metrics()
+    tight = settings.model_copy(update={"solver_answer_bytes_max": 200_000})
+    publish(settings, asked("a"), asked("b"))
+    with worker(tight, wordy, metrics) as failures:
+        wait_until(lambda: 2 == len(proposals(settings)), 60.0, lambda: str(failures))
+
+    assert [] == failures
+    assert [["hold"]] * 2 == [[option.option_id for option in each.options] for each in proposals(settings)]
+    assert all((each.error or "").startswith("1 of 2 options are left out") for each in proposals(settings))
+    assert 2 == metrics.registry.get_sample_value("foresite_solver_options_left_out_total")
+    assert not metrics.registry.get_sample_value("foresite_solver_rejected_by_checker_total")
 
 
 def test_a_crash_answers_again_and_a_skip_lets_the_others_pass(settings: Settings) -> None:

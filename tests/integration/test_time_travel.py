@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,10 +17,12 @@ from confluent_kafka.admin import AdminClient
 
 from schemas import TOPICS, Card, LineStatus, OrderProjection, OutputModel, UsageError
 from schemas.topics import CARDS, FACTS, LINES, ORDER_PROJECTIONS
+from streams.checkpoint_list import list_checkpoints
 from streams.embedded_broker import EmbeddedBroker
-from streams.picture import Picture, picture_from_files, picture_from_kafka
+from streams.picture import Picture, log_from_kafka, picture_from_files, picture_from_kafka
 from streams.routing import facts_partition
 from streams.settings import Settings
+from streams.shard_names import shard_topics
 from streams.simulator import CommittedClock, Factory, FactorySettings, Player
 from streams.topic_admin import create_topics
 from tests.running import ROOT, messages, roles
@@ -153,11 +155,31 @@ def test_the_picture_of_then_is_what_was_published_then(embedded: Settings, tmp_
 def test_so_it_is_on_apache_kafka(apache: Settings, tmp_path: Path) -> None:
     check_all(apache, played(apache), tmp_path)
 
-    # Retention takes the first facts: no picture is better than another one.
+    published = {topic: said_on(apache, topic) for topic in MODELS}
     facts = apache.topic_prefix + FACTS
     partition = facts_partition("plant-1", apache.facts_partitions)
+    rows = [
+        row
+        for row in list_checkpoints(apache.client_config(), shard_topics(apache))
+        if row.partition == partition and row.is_complete
+    ]
+    assert len(rows) >= 2, "a first commit, and a day"
+    newest = rows[-1]
+    assert newest.now is not None
+
+    # Retention takes all facts before the newest checkpoint: what came after it is as it was.
     admin = AdminClient(apache.client_config())
-    for done in admin.delete_records([TopicPartition(facts, partition, 5)]).values():
+    for done in admin.delete_records([TopicPartition(facts, partition, newest.facts_offset)]).values():
         done.result(30)
-    with pytest.raises(UsageError, match="begins at offset 5: retention has taken its first records"):
-        picture_from_kafka(apache, None, "plant-1")
+    since = datetime.fromtimestamp(newest.now, UTC)
+    later = [moment for moment in moments(published[CARDS]) if moment >= since]
+    assert later
+    for moment in [since, *later]:
+        check(picture_from_kafka(apache, moment, "plant-1"), published, moment)
+    assert foresite(apache, "verify").endswith("equal: the topics hold what the facts say\n")
+    with pytest.raises(
+        UsageError, match=r"the oldest checkpoint is as of .*: ask for that moment or a later one"
+    ):
+        picture_from_kafka(apache, since - timedelta(seconds=1), "plant-1")
+    with pytest.raises(UsageError, match="retention has taken its first records"):
+        list(log_from_kafka(apache, None, "plant-1"))

@@ -25,7 +25,7 @@ from confluent_kafka.cimpl import NewTopic
 
 from schemas.topics import FACTS, STATE
 from streams.batch import ShardTopics
-from streams.faults import POINTS
+from streams.faults import TWIN_POINTS
 from streams.local_kafka import LocalKafka
 from streams.partition_reader import read_to_end, reader
 from streams.state_topic import load_state
@@ -223,7 +223,7 @@ def plant(kafka: str, topics: Topics) -> Iterator[Plant]:
 
 def test_a_kill_at_any_step_of_the_commit_loses_and_doubles_nothing(plant: Plant) -> None:
     with plant.under_load():
-        for number, point in enumerate(POINTS):
+        for number, point in enumerate(TWIN_POINTS):
             count = 1 if point == "during_take_over" else 2 + 3 * number
             worker = plant.worker(fault=f"{point}:{count}")
             assert -signal.SIGKILL == worker.exit_code(), worker.printed

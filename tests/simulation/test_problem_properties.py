@@ -2,12 +2,15 @@
 
 from datetime import datetime
 
+import pytest
 from hypothesis import given
 
+from solvers.problem import Problem, ProblemInvalid
 from tests.folding import Folded
 from tests.hold_by_hand import hold, ready_at, ships_at
-from tests.simulation.test_twin_properties import STEPS, Step, begun, histories, take
+from tests.living_plant import STEPS, Step, begun, histories, take
 from twin import Twin
+from twin.circles import circles
 from twin.lookahead import assess_order, project_line
 from twin.problems import build_problem
 
@@ -29,6 +32,12 @@ def check(twin: Twin) -> None:
     """Starts and ends of every run, and readiness and slip of every order, are the projected ones."""
     assert twin.now is not None
     problem = build_problem(twin.model, twin.now, sorted(twin.model.lines), problem_id="p")
+    if circles(
+        twin.model
+    ):  # somebody planned runs to wait for each other: no date is right, and nobody is to plan on it
+        with pytest.raises(ProblemInvalid, match="fed_by goes round in a circle"):
+            Problem(problem)
+        return
     plan = hold(problem)
     for (site_id, _), line in twin.model.lines.items():
         for each in line.projected.values():

@@ -7,9 +7,10 @@ import sys
 import pytest
 from pydantic import ValidationError
 
-from schemas.topics import PRINCIPALS, TOPICS
+from schemas.topics import CHECKPOINTS, FACTS, PRINCIPALS, STATE, TOPICS
 from streams.acls import Acl, as_commands, wanted_acls
 from streams.settings import Settings
+from streams.web.view import FOLLOWED
 
 
 def test_every_writer_and_reader_is_a_principal() -> None:
@@ -101,3 +102,13 @@ def test_the_command_lists_them_for_machines_too() -> None:
 def test_what_names_nobody_is_refused(given: dict[str, object], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         Settings.model_validate(given)
+
+
+def test_web_and_deploy_may_read_what_they_look_at() -> None:
+    acls = wanted_acls(Settings())
+
+    def read_by(user: str) -> set[str]:
+        return {acl.name for acl in acls if acl.principal == f"User:{user}" and acl.operation == "Read"}
+
+    assert set() == {*FOLLOWED, FACTS, STATE, CHECKPOINTS} - read_by("web")
+    assert set() == set(TOPICS) - read_by("deploy")

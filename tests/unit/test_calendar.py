@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twin.calendar import CalendarDescription, DatedSpan, WeekSpan, WorkCalendar
+from twin.calendar import (
+    HORIZON_WEEKS,
+    CalendarDescription,
+    DatedSpan,
+    Interval,
+    WeekSpan,
+    WorkCalendar,
+)
+from twin.shifts import WeeklyPattern
 
 BERLIN = "Europe/Berlin"
 HOUR = 3600.0
@@ -133,6 +141,15 @@ def test_a_local_time_that_comes_twice_means_the_first() -> None:
     # 02:30 CEST is 00:30 UTC, 04:00 CET is 03:00 UTC.
     expected = [(at("2026-10-25T00:30", "UTC"), at("2026-10-25T03:00", "UTC"))]
     assert expected == calendar.intervals(at("2026-10-25T00:00"), at("2026-10-25T12:00"))
+
+
+def test_a_start_at_24_00_is_the_midnight_of_the_next_day() -> None:
+    """Ingest takes "24:00" for any time of day, and the twin stopped at a shift that begins then."""
+    calendar = WorkCalendar(CalendarDescription(zone=BERLIN, shifts=(WeekSpan(6, "24:00", "06:00"),)))
+
+    expected = at("2026-11-16T00:00"), at("2026-11-16T06:00")
+    assert [expected] == calendar.intervals(at("2026-11-15T00:00"), at("2026-11-18T00:00"))
+    assert "2026-11-16" == calendar.shift_at(at("2026-11-16T03:00")).day
 
 
 def test_an_end_at_24_00_joins_the_next_day() -> None:
@@ -274,12 +291,31 @@ def test_years_of_work_are_walked_exactly() -> None:
     assert 521 * 80 * HOUR == calendar.work_between(monday, monday + 521 * 7 * DAY)
 
 
+def test_decades_are_laid_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run planned with a trillion pieces ends in forty years, and each event of its line asks when."""
+    calendar = WorkCalendar(TWO_SHIFTS)
+    laid_out: list[int] = []
+    lay_out = WeeklyPattern.intervals_of_week
+
+    def counting(pattern: WeeklyPattern, week: int) -> list[Interval]:
+        laid_out.append(week)
+        return lay_out(pattern, week)
+
+    monkeypatch.setattr(WeeklyPattern, "intervals_of_week", counting)
+    start = at("2026-03-02T06:00")
+    first = calendar.add_work(start, 40 * 52 * 80 * HOUR)
+    once = len(laid_out)
+
+    assert first == calendar.add_work(start, 40 * 52 * 80 * HOUR)
+    assert 2_000 < once < 2_600
+    assert len(laid_out) - once <= 3 * HORIZON_WEEKS
+
+
 @pytest.mark.parametrize(
     "description",
     [
         CalendarDescription(zone="Europe/Nowhere"),
         CalendarDescription(shifts=(WeekSpan(7, "06:00", "14:00"),)),
-        CalendarDescription(shifts=(WeekSpan(0, "24:00", "14:00"),)),
         CalendarDescription(shifts=(WeekSpan(0, "6:00", "14:00"),)),
         CalendarDescription(breaks=(WeekSpan(0, "06:00", "24:01"),)),
         CalendarDescription(exceptions=(DatedSpan(5.0, 5.0, True),)),

@@ -22,7 +22,7 @@ def broker() -> Iterator[EmbeddedBroker]:
 
 @pytest.fixture
 def world(broker: EmbeddedBroker) -> RecoveryWorld:
-    return RecoveryWorld(broker)
+    return RecoveryWorld.in_memory(broker)
 
 
 def days(stored: list[StoredCheckpoint]) -> list[tuple[int, str | None]]:
@@ -75,16 +75,30 @@ def test_one_that_was_not_completed_is_none_and_is_begun_anew(
     shard = world.taken_over()
     world.fold(shard, world.log(100))
     world.fold(shard, world.log(100))  # carries the first parts, and then the owner is gone
-    assert [""] != [each.flaw for each in world.checkpoints()]
+    (begun,) = world.checkpoints()
+    assert (1, None, "never completed") == (begun.facts_offset, begun.said, begun.flaw)
 
     shard = world.taken_over()
     for _ in range(20):
         world.fold(shard, world.log(1))
 
-    first, second = world.checkpoints()
-    assert (1, None, "never completed") == (first.facts_offset, first.said, first.flaw)
+    (second,) = world.checkpoints()  # and what was begun before is taken back
     assert (3, "") == (second.facts_offset, second.flaw)
     assert folded(record.value for record in world.records[:3]).documents == world.content(second).documents
+
+
+def test_only_so_many_are_kept(world: RecoveryWorld) -> None:
+    shard = world.taken_over(kept=3)
+    for events in (100, DAY_EVENTS, DAY_EVENTS):
+        world.fold(shard, world.log(events))
+    world.put(world.topics.checkpoints, ("2/version/0", b"half of one"))
+    world.fold(shard, world.log(10))
+    assert [1, 2, 2, 3] == [each.facts_offset for each in world.checkpoints()]
+
+    for events in (DAY_EVENTS, 10, DAY_EVENTS, 10, 10, 10):
+        world.fold(shard, world.log(events))
+
+    assert [(3, "1970-01-03"), (5, "1970-01-04"), (7, "1970-01-05")] == days(world.checkpoints())
 
 
 def test_a_change_of_version_is_kept_before_anything_is_folded(world: RecoveryWorld) -> None:
@@ -208,7 +222,7 @@ def test_a_damaged_one_is_passed_over(world: RecoveryWorld) -> None:
     newest = world.checkpoints()[-1]
     assert newest.said is not None
     complete = newest.said.encode()
-    world.put(world.topics.checkpoints, ("2/0", b"other bytes"), ("2/complete", complete))
+    world.put(world.topics.checkpoints, ("2/day/0", b"other bytes"), ("2/day/complete", complete))
 
     found = world.checkpoints()
 

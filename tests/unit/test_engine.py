@@ -132,6 +132,22 @@ def test_what_is_frozen_firm_or_feeds_stays_where_it_is() -> None:
         }
 
 
+def test_a_run_that_feeds_another_leaves_where_a_lock_wants_it_away() -> None:
+    """R1 on L1 feeds R2 on L2 at 16; a planner locks R1 onto L2. It goes before R2 there, and R2 keeps its time."""
+    wire = down()
+    (there,) = [each for each in wire.runs[0].eligible if each.line_id == "L2"]
+    locked = wire.runs[0].model_copy(update={"eligible": [there]})
+    fed = wire.runs[1].model_copy(update={"fed_by": [("S1", "R1")]})
+    hold, *found = options(wire.model_copy(update={"runs": [locked, fed]}))
+
+    assert {"L1": ["R1"], "L2": ["R2"]} == places(hold)
+    assert {"L2": ["R1", "R2"]} == places(found[0])
+    assert {"R1": (6.0, 10.0), "R2": (16.0, 18.0)} == {
+        each.run_id: (hours(each.start_at.timestamp()), hours(each.end_at.timestamp()))
+        for each in found[0].plan
+    }
+
+
 def test_a_rush_order_goes_where_it_costs_least() -> None:
     """R9, 2 h of family B, due at 14. L1: A 6-10, then B 11-13 (planned), L2: A all day until 18.
 

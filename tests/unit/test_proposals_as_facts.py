@@ -41,6 +41,27 @@ def test_a_proposal_comes_through_ingest_as_it_was_and_goes_to_its_site_s_partit
     assert 1 == batch.outcomes[PROPOSALS, "tombstone"]
 
 
+def test_an_answer_of_megabytes_comes_back_as_a_fact() -> None:
+    """Of inputs a megabyte is the limit; an answer is ours, and may be as large as a fact: else the twin never has it."""
+    wordy = hold().model_copy(update={"sacrifices": ["x" * 500_000] * 5})
+    made = proposal(ask(two_lines()), 1, wordy, is_final=True)
+    body = made.model_dump_json().encode()
+    batcher = IngestBatcher(Router({}, 4), BatchRules(record_bytes=7_998_000))
+    batch = batcher.convert([Raw(PROPOSALS, 0, 7, body), Raw(COMMANDS, 0, 0, body)])
+
+    assert len(body) > 2_500_000
+    assert [[made]] == [segment.events for record in batch.facts for segment in record.facts.segments]
+    assert [(COMMANDS, "size")] == [(letter.source_topic, letter.code) for letter in batch.dead_letters]
+
+
+def test_an_answer_that_no_fact_holds_is_a_dead_letter() -> None:
+    wordy = hold().model_copy(update={"sacrifices": ["x" * 500_000] * 5})
+    body = proposal(ask(two_lines()), 1, wordy).model_dump_json().encode()
+    batch = IngestBatcher(Router({}, 4), BatchRules()).convert([Raw(PROPOSALS, 0, 7, body)])
+
+    assert ([], ["size"]) == (batch.facts, [letter.code for letter in batch.dead_letters])
+
+
 def test_what_a_solver_answers_stands_before_what_people_say_of_it_at_the_same_moment() -> None:
     said = b'{"kind":"proposal_reject","event_id":"e","event_time":"2026-03-02T08:00:00Z","site_id":"S1","command_id":"c","actor":"sue","proposal_id":"P1"}'
     batcher = IngestBatcher(Router({}, 4), BatchRules())

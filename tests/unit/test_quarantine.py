@@ -23,7 +23,7 @@ def broker() -> Iterator[EmbeddedBroker]:
 
 @pytest.fixture
 def world(broker: EmbeddedBroker) -> RecoveryWorld:
-    return RecoveryWorld(broker)
+    return RecoveryWorld.in_memory(broker)
 
 
 def leave_out(

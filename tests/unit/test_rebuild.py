@@ -9,9 +9,9 @@ from schemas.errors import StateCorrupt, UsageError
 from streams.checkpoints import checkpoint_records
 from streams.embedded_broker import EmbeddedBroker
 from streams.facts_log import FactsGone
-from streams.rebuild import Rebuilt, rebuild
+from streams.rebuild import rebuild
 from tests.recovery_world import DAY_EVENTS, RecoveryWorld, toy
-from tests.toy_fold import OUTPUT_TOPIC, TOY
+from tests.toy_fold import TOY
 
 
 @pytest.fixture(scope="module")
@@ -23,24 +23,11 @@ def broker() -> Iterator[EmbeddedBroker]:
 @pytest.fixture
 def world(broker: EmbeddedBroker) -> RecoveryWorld:
     """Three days, a checkpoint each, the last one at offset 3 of 5."""
-    made = RecoveryWorld(broker)
+    made = RecoveryWorld.in_memory(broker)
     shard = made.taken_over()
     for events in (100, DAY_EVENTS, DAY_EVENTS, 10, 10):
         made.fold(shard, made.log(events))
     return made
-
-
-def mended(world: RecoveryWorld, *, is_forced: bool = False, is_dry_run: bool = False) -> Rebuilt:
-    return rebuild(
-        world.client,
-        world.topics,
-        TOY,
-        world.transactional_id,
-        lambda: [world.topics.prefix + OUTPUT_TOPIC],
-        0,
-        is_forced=is_forced,
-        is_dry_run=is_dry_run,
-    )
 
 
 def flipped(world: RecoveryWorld) -> None:
@@ -88,10 +75,10 @@ def test_damage_is_refused_at_the_take_over_and_mended(
     with pytest.raises(StateCorrupt, match="foresite rebuild"):
         world.taken_over()
 
-    planned = mended(world, is_dry_run=True)
+    planned = world.rebuild(is_dry_run=True)
     with pytest.raises(StateCorrupt):
         world.taken_over()
-    done = mended(world)
+    done = world.rebuild()
 
     assert "would be rebuilt" == planned.outcome
     assert ("rebuilt", 3, 5, written, removed) == (
@@ -112,7 +99,7 @@ def test_a_state_that_is_gone_is_rebuilt_as_far_as_outputs_were_published(world:
     before = world.state()
     everything(world)
 
-    done = mended(world)
+    done = world.rebuild()
 
     assert ("it is empty, though outputs were published up to facts offset 5", 5) == (
         done.flaw,
@@ -123,8 +110,8 @@ def test_a_state_that_is_gone_is_rebuilt_as_far_as_outputs_were_published(world:
 
 
 def test_what_is_sound_is_left_alone_unless_it_is_asked_for(world: RecoveryWorld) -> None:
-    assert "sound" == mended(world).outcome
-    done = mended(world, is_forced=True)
+    assert "sound" == world.rebuild().outcome
+    done = world.rebuild(is_forced=True)
     assert ("rebuilt", 0, 0) == (done.outcome, done.written, done.removed)
 
 
@@ -138,7 +125,7 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(world: RecoveryW
     world.put(world.topics.checkpoints, *((record.key, record.value) for record in records))
     flipped(world)
 
-    done = mended(world)
+    done = world.rebuild()
 
     assert 3 == done.began_at
     assert "its manifest (facts offset 3) says" in done.notes[0]
@@ -146,14 +133,14 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(world: RecoveryW
 
 
 def test_without_a_checkpoint_it_is_folded_from_the_first_facts(broker: EmbeddedBroker) -> None:
-    world = RecoveryWorld(broker)
+    world = RecoveryWorld.in_memory(broker)
     world.topics = replace(world.topics, checkpoints="")
     shard = world.taken_over()
     for events in (100, DAY_EVENTS):
         world.fold(shard, world.log(events))
     flipped(world)
 
-    done = mended(world)
+    done = world.rebuild()
 
     assert (0, 2, 1) == (done.began_at, done.facts_offset, done.written)
 
@@ -166,14 +153,40 @@ def test_state_of_another_log_is_not_rebuilt(world: RecoveryWorld) -> None:
     )
 
     with pytest.raises(FactsGone, match="is not the record that the twin has folded"):
-        mended(world)
+        world.rebuild()
     with pytest.raises(UsageError, match="there is no 9"):
         rebuild(world.client, world.topics, TOY, "x", list, 9)
 
 
-def test_state_of_a_newer_version_is_not_rebuilt_by_an_older_one(world: RecoveryWorld) -> None:
-    shard = world.taken_over(toy("toy2", schema_version=2))
-    world.fold(shard, world.log(10))
+def test_state_of_an_older_schema_is_refused_with_the_command_that_folds_it_again(
+    world: RecoveryWorld,
+) -> None:
+    """The way to migrate: nothing is converted. Checkpoints of the older schema are passed over, for nobody can read them."""
+    newer = toy("toy2", schema_version=2)
+    before = world.state()
+    with pytest.raises(
+        StateCorrupt, match=r"schema version 1 by Foresite toy, this one reads 2: .*`foresite rebuild`"
+    ):
+        world.taken_over(newer)
+    assert before == world.state()
 
+    done = world.rebuild(newer)
+
+    assert ("rebuilt", 0, 5) == (done.outcome, done.began_at, done.facts_offset)
+    assert "schema version 1 wrote it, this one reads 2" == done.flaw
+    manifest = world.state().manifest
+    assert manifest is not None
+    assert (2, "toy2", 5) == (manifest.schema_version, manifest.code_version, manifest.facts_offset)
+    shard = world.taken_over(newer)
+    world.fold(shard, world.log(10))
+    assert world.verify(newer, from_beginning=True).partitions[0].differences == ()
+
+
+def test_state_of_a_newer_version_is_not_rebuilt_by_an_older_one(world: RecoveryWorld) -> None:
+    world.rebuild(toy("toy2", schema_version=2))
+
+    for is_forced in (False, True):
+        with pytest.raises(StateCorrupt, match="start the version of Foresite that wrote it"):
+            world.rebuild(is_forced=is_forced)
     with pytest.raises(StateCorrupt, match="start the version of Foresite that wrote it"):
-        mended(world, is_forced=True)
+        world.taken_over()

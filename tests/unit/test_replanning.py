@@ -14,6 +14,8 @@ from twin.replan_requests import MOST_BYTES, build_request, proposal_id_of
 
 MINUTE = timedelta(minutes=1)
 SOON = START + MINUTE
+NEVER_AGAIN = {"replan_answer_within_min": 0.0}
+"""Nobody answers in most of these stories, and they are not about that."""
 
 
 def triggers(folded: Folded) -> list[list[str]]:
@@ -53,7 +55,7 @@ def test_a_short_stop_that_makes_nothing_late_is_not_worth_a_word() -> None:
 
 def test_a_stop_of_unknown_length_is_asked_about_once_it_has_lasted() -> None:
     """The rules call a stop long after 30 minutes: it is asked about then, and not again because a card comes later."""
-    folded = running()
+    folded = running(rules=NEVER_AGAIN)
     folded.tell(held(SOON, minutes=None))
     folded.tick(SOON + 29 * MINUTE)
     before = len(asked(folded))
@@ -84,7 +86,7 @@ def test_a_card_that_has_grown_by_half_is_asked_about_again() -> None:
         when = SOON + minutes * MINUTE
         return event("customer_upserted", when, customer_id="acme", name="Acme", penalty_per_day=money)
 
-    folded = running(order("2", at(1, "12:00"), when=at(0, "01:00")))
+    folded = running(order("2", at(1, "12:00"), when=at(0, "01:00")), rules=NEVER_AGAIN)
     folded.tell(held(SOON))
     for minutes, money in ((10, 1_400.0), (20, 1_700.0), (30, 2_000.0)):
         folded.tick(SOON + minutes * MINUTE)
@@ -122,7 +124,7 @@ def test_what_follows_within_the_pause_is_asked_about_together_at_its_end() -> N
 
 def test_a_request_that_takes_the_place_of_another_asks_what_that_one_asked() -> None:
     """L1 is down until the afternoon; two hours later an order comes: its request still knows that L1 is hit."""
-    folded = running()
+    folded = running(rules=NEVER_AGAIN)
     folded.tell(held(START))
     folded.tick(START + 120 * MINUTE)
     folded.tell(order("7", at(2, "12:00"), when=START + 120 * MINUTE))

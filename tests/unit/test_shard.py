@@ -22,7 +22,7 @@ from streams.facts_log import FactsGone
 from streams.metrics import Metrics
 from streams.partition_reader import read_to_end, reader
 from streams.shard import FactsGap, Shard
-from streams.shard_keeper import ShardKeeper, ShardMetrics
+from streams.shard_keeper import UNCOMMITTED_RECORDS_MAX, ShardKeeper, ShardMetrics
 from streams.shard_metrics import PrometheusShardMetrics
 from streams.simulator.line3 import line3_events
 from streams.state_topic import Manifest, StoredState, load_state
@@ -347,6 +347,28 @@ def test_facts_are_acknowledged_after_the_commit_that_holds_them(world: World) -
         assert ["restored", "folded", "folded", "folded", "committed"] == keeping.metrics.told
 
     asyncio.run(asyncio.wait_for(scenario(), 30))
+
+
+def test_a_backlog_does_not_wait_for_the_next_commit_s_turn(world: World) -> None:
+    """Commits are 1,000 s apart, and the fold is as far ahead as it may be (UNCOMMITTED_RECORDS_MAX) three times over:
+    each time it is committed at once. With a pause it would stand still until this test gives up."""
+
+    async def scenario() -> None:
+        keeping = Keeping(world)
+        keeper = ShardKeeper(lambda _: world.shard(), 1_000.0, keeping.metrics, keeping.crash)
+        await keeper.take_over([0])
+        records = world.log(*(facts(number, 1) for number in range(3 * UNCOMMITTED_RECORDS_MAX + 1)))
+        for record in records:
+            await keeper.fold(0, record)
+        folded = keeping.metrics.told.count("folded")
+        assert len(world.acknowledged) > 2 * UNCOMMITTED_RECORDS_MAX
+        assert folded == len(records)
+        for task in asyncio.all_tasks():
+            if task.get_name() == "commits-0":
+                task.cancel()  # it would wait for its turn for long
+        await keeper.close()
+
+    asyncio.run(asyncio.wait_for(scenario(), 100))
 
 
 def test_a_release_commits_what_was_folded(world: World) -> None:

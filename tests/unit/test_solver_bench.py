@@ -121,7 +121,7 @@ def test_cp_sat_and_pyjobshop_solve_the_same_problem_as_the_kernel(tmp_path: Pat
 
     ours = improve(problem, atcs(problem), seed=1, moves=1_000).cost
 
-    assert (8, 8, 8) == (ours, cp_sat_cost(problem, atcs(problem), 10.0, 1), shop_cost(problem, 10.0, 1))
+    assert (8, 8, 8) == (ours, cp_sat_cost(problem, atcs(problem), 10.0, 1).cost, shop_cost(problem, 10.0, 1))
 
 
 def test_a_row_for_each_solver_and_a_reason_where_there_is_nothing(tmp_path: Path) -> None:

@@ -90,6 +90,18 @@ def test_an_item_whose_stock_nobody_reports_holds_no_run() -> None:
     assert at(0, "14:00").timestamp() == folded.twin.model.lines["S1", "L1"].projected["R1"].finish_at
 
 
+def test_what_is_said_again_in_the_same_words_is_no_work() -> None:
+    """Seen when a whole range of inputs was replayed: the item was looked at anew, so its document changed."""
+    folded = plant()
+    folded.tell(stock(1_600.0, at(0, "05:00")))
+    folded.tick(at(0, "05:01"))
+    before = dict(folded.documents)
+    folded.tell(event("item_upserted", at(0, "00:00"), item_id="bolt", lead_time_days=2.0))
+
+    assert 1 == folded.twin.counters["duplicate", "content"]
+    assert {} == {key: value for key, value in folded.documents.items() if before.get(key) != value}
+
+
 def test_only_what_was_used_after_the_stock_report_counts_and_a_repeat_counts_once() -> None:
     """1,000 as of 08:00; 400 used at 07:55 are in it, 60 at 08:30 are not; the same word again adds nothing."""
     folded = plant(stock(1_500.0, at(0, "04:00")))
