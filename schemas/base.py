@@ -70,9 +70,6 @@ Count = Annotated[int, Field(strict=True, ge=0, le=2**53)]
 ClockText = Annotated[str, Field(strict=True, pattern=r"^([01]\d|2[0-3]):[0-5]\d$|^24:00$")]
 """Time of day in the site's zone, "HH:MM"; "24:00" is the end of the day."""
 
-StartText = Annotated[str, Field(strict=True, pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
-"""The same of a beginning: what begins at the end of a day begins at "00:00" of the next."""
-
 
 class WireModel(BaseModel):
     """Anything that crosses a topic: immutable, self-sufficient."""

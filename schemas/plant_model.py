@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from schemas.base import ClockText, DurationMinutes, Event, Flag, Id, Price, StartText, Text, Time, WireModel
+from schemas.base import ClockText, DurationMinutes, Event, Flag, Id, Price, Text, Time, WireModel
 from schemas.rules import Rules
 
 
@@ -105,7 +105,7 @@ class WeeklySpan(WireModel):
     """A span that recurs every week, in the site's zone; an end not after the start lies on the next day."""
 
     weekday: Weekday
-    start: StartText
+    start: ClockText
     end: ClockText
 
 

@@ -32,6 +32,7 @@ ROWS: Final[dict[str, tuple[str, ...]]] = {
         f"{_TWIN}::test_a_kill_at_any_step_of_the_commit_loses_and_doubles_nothing",
         f"{_INGEST}::test_kill_9_in_the_middle_of_a_stream_leaves_every_event_exactly_once",
         "tests/integration/test_solver_role.py::test_killed_in_the_middle_it_answers_the_same",
+        "tests/integration/test_web_kafka.py::test_killed_around_its_delivery_a_command_is_carried_out_once",
         f"{_NOTIFY}::test_a_kill_between_sending_and_noting_repeats_that_one_under_its_id",
     ),
     "SIGTERM under load": (

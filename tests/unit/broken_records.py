@@ -349,12 +349,6 @@ _SCHEMA: list[tuple[str, str, Any, str]] = [
         CALENDAR | {"shifts": [{"weekday": 0, "start": "25:00", "end": "22:00"}]},
         "shifts.0.start",
     ),
-    (
-        "shift that begins at the end of a day",
-        PLANT_MODEL,
-        CALENDAR | {"shifts": [{"weekday": 0, "start": "24:00", "end": "06:00"}]},
-        "shifts.0.start",
-    ),
     ("unknown disposition", INVENTORY, STOCK | {"disposition": "mine"}, "disposition"),
     ("unknown outcome", PLAN_ACKS, ACK | {"outcome": "maybe"}, "outcome"),
     ("command without actor", COMMANDS, without(SNOOZE, "actor"), "actor"),

@@ -253,3 +253,14 @@ def test_a_removal_is_remembered_until_the_thing_comes_back() -> None:
     shelf.positions[0] = 3
     assert [("a", 2, False)] == [(each.key, each.offset, each.is_gone) for each in shelf.changed_since(0, 0)]
     assert [] == shelf.changed_since(0, 3)
+
+
+def test_a_cursor_is_the_next_offset_so_what_stands_at_it_is_new() -> None:
+    shelf = Shelf("card", documents_max=10, bytes_max=1_000)
+    for offset, key in enumerate("abc", start=4):
+        shelf.put(document(key, offset))
+    shelf.positions[0] = 7
+
+    assert ["b", "c"] == [each.key for each in shelf.changed_since(0, 5)]
+    with pytest.raises(LookupError):
+        shelf.changed_since(0, 8)
