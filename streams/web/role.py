@@ -38,6 +38,9 @@ DRAIN_S: Final = 12
 """From SIGTERM to the end of requests that are not done. Too small: a command that waits for Kafka gets no answer. Too
 large: whatever stops us kills us."""
 
+BACKLOG: Final = 1024
+"""Connections that wait to be accepted. Too small: browsers that all come back after a restart are refused."""
+
 CONNECTIONS_SPARE: Final = 100
 """Connections beyond streams and requests: those that browsers hold open. Too small: a new browser is refused."""
 
@@ -203,6 +206,9 @@ def _listener(settings: Settings) -> socket.socket:
         listener = socket.socket(family, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((settings.web_host, settings.web_port))
+        listener.listen(
+            BACKLOG
+        )  # from now on clients wait, as long as the server is not up, and are not refused
     except OSError as error:
         raise UsageError(
             f"{settings.web_host}:{settings.web_port} cannot be had: {error}. Another port: FORESITE_WEB_PORT"

@@ -294,8 +294,17 @@ def test_killed_around_its_delivery_a_command_is_carried_out_once(
             "card_id": card["card_id"],
             "expected_revision": card["revision"],
         }
-        with pytest.raises(httpx.TransportError):
-            server.post("kim", "k1", **body)
+
+        def is_dead() -> bool:
+            """A broker on a busy machine may be too slow to confirm it: then it is posted again, as by anybody."""
+            try:
+                answer = server.post("kim", "k1", **body)
+            except httpx.TransportError:
+                return True
+            assert answer.status_code in (503, 504), answer.text
+            return False
+
+        wait_until(is_dead, PATIENCE_S)
         assert server.role is not None
         assert -9 == server.role.process.wait(60)
         assert [arrives] == ["k1" in commands(settings)]
