@@ -8,7 +8,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # its stubs hide the second
 
 from schemas import Topic, UsageError
-from schemas.topics import CHECKPOINTS, LARGE_RECORD_BYTES, LARGE_TOPICS
+from schemas.topics import CHECKPOINTS, LARGE_RECORD_BYTES, LARGE_TOPICS, STATE
 from streams.acls import topics_of
 from streams.settings import Settings
 
@@ -18,6 +18,18 @@ DAY_MS = 86_400_000
 COMPACTION_LAG_MS = 600_000
 """Compaction leaves what is younger alone, and what that supersedes. Too small: a checkpoint, which reads topics as they
 stood at a commit, finds that word gone for a later one and has to begin again. Too large: takes disk."""
+
+STATE_SEGMENT_BYTES = 16 * 1024 * 1024
+STATE_SEGMENT_MS = 600_000
+"""Kafka compacts no segment that it still writes to, and by default one takes a gigabyte or a week: a take-over would read
+all of that. Too small: many files, and the cleaner is always busy. Too large: a long read before the first commit."""
+
+STATE_COMPACTION_LAG_MAX_MS = 1_800_000
+"""After this the cleaner comes however little is superseded; above COMPACTION_LAG_MS. Too small: it rewrites what has
+hardly changed; too large: a long read."""
+
+STATE_DIRTY_RATIO = 0.2
+"""Share of the log that may be superseded before the cleaner comes. Too small: it rewrites the log all the time."""
 
 CHECKPOINT_SEGMENT_BYTES = 134_217_728
 """Only closed segments are compacted, so about so much of checkpoints that have expired stays on disk, a partition. Too
@@ -44,6 +56,11 @@ def topic_config(topic: Topic) -> dict[str, str]:
         config["retention.ms"] = "-1" if topic.retention_days is None else str(topic.retention_days * DAY_MS)
     else:
         config["min.compaction.lag.ms"] = str(COMPACTION_LAG_MS)
+    if topic.name == STATE:
+        config["segment.bytes"] = str(STATE_SEGMENT_BYTES)
+        config["segment.ms"] = str(STATE_SEGMENT_MS)
+        config["max.compaction.lag.ms"] = str(STATE_COMPACTION_LAG_MAX_MS)
+        config["min.cleanable.dirty.ratio"] = str(STATE_DIRTY_RATIO)
     if topic.name == CHECKPOINTS:
         config["segment.bytes"] = str(CHECKPOINT_SEGMENT_BYTES)
     if topic.name in LARGE_TOPICS:

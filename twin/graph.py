@@ -4,7 +4,7 @@ A node is "type/site/id", an edge "from|relation|to"; both are published whole. 
 nodes follow from the entities. Hot reads (queues, pegs) have their own indexes and never come here.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -54,30 +54,34 @@ class PlantGraph:
 
     def __init__(self, store: DocumentStore) -> None:
         self._graph: nx.MultiDiGraph[str] = nx.MultiDiGraph()
+        self._nodes: dict[str, Node] = {}
         self._store = store
         self._changes: dict[str, Node | Edge | None] = {}
+        self._takes_edges = True
 
     def set_node(self, node_type: str, site_id: str, entity_id: str, label: str) -> str:
         """Add or relabel a node; says its id."""
         identity = node_id(node_type, site_id, entity_id)
         node = Node(node_id=identity, node_type=node_type, entity_id=entity_id, site_id=site_id, label=label)
-        if self._graph.nodes.get(identity, {}).get("node") != node:
-            self._graph.add_node(identity, node=node)
+        if self._nodes.get(identity) != node:
+            self._nodes[identity] = node
+            self._graph.add_node(identity)
             self._changes[identity] = node
         return identity
 
     def remove_node(self, identity: str) -> None:
         """Remove a node and all its edges; nothing happens if it is not there."""
-        if identity not in self._graph:
+        if identity not in self._nodes:
             return
         for edge in [*self.edges_from(identity), *self.edges_to(identity)]:
             self.remove_edge(edge.from_id, edge.relation, edge.to_id)
         self._graph.remove_node(identity)
+        del self._nodes[identity]
         self._changes[identity] = None
 
     def prune(self, identity: str) -> None:
         """Remove a node that nothing is connected to any more."""
-        if identity in self._graph and self._graph.degree(identity) == 0:
+        if identity in self._nodes and self._graph.degree(identity) == 0:
             self.remove_node(identity)
 
     def set_edge(
@@ -90,11 +94,13 @@ class PlantGraph:
         quantity_pcs: float | None = None,
     ) -> None:
         """Add an edge between nodes that exist; one that holds already keeps its since, unless the quantity changed."""
+        if not self._takes_edges:
+            return
         before = self.edge(from_id, relation, to_id)
         if before is not None and before.quantity_pcs == quantity_pcs:
             return
-        assert from_id in self._graph, f"edge from nowhere: {from_id} {relation} {to_id}"
-        assert to_id in self._graph, f"edge to nowhere: {from_id} {relation} {to_id}"
+        assert from_id in self._nodes, f"edge from nowhere: {from_id} {relation} {to_id}"
+        assert to_id in self._nodes, f"edge to nowhere: {from_id} {relation} {to_id}"
         edge = Edge(from_id, relation, to_id, since, event_id, quantity_pcs)
         self._add(edge)
         self._changes[edge_id(from_id, relation, to_id)] = edge
@@ -113,6 +119,8 @@ class PlantGraph:
         self, from_id: str, relation: str, targets: Mapping[str, float | None], since: float, event_id: str
     ) -> None:
         """Make exactly these targets (with quantities) the ends of the relation."""
+        if not self._takes_edges:
+            return
         for edge in self.edges_from(from_id, relation):
             if edge.to_id not in targets:
                 self.remove_edge(from_id, relation, edge.to_id)
@@ -126,28 +134,28 @@ class PlantGraph:
 
     def edges_from(self, identity: str, relation: str | None = None) -> list[Edge]:
         """Edges that leave a node, by relation and target."""
-        if identity not in self._graph:
+        if not self._takes_edges or identity not in self._nodes:
             return []
         return _chosen((data["edge"] for _, _, data in self._graph.out_edges(identity, data=True)), relation)
 
     def edges_to(self, identity: str, relation: str | None = None) -> list[Edge]:
         """Edges that enter a node, by relation and source."""
-        if identity not in self._graph:
+        if not self._takes_edges or identity not in self._nodes:
             return []
         return _chosen((data["edge"] for _, _, data in self._graph.in_edges(identity, data=True)), relation)
 
     def label(self, identity: str) -> str:
         """What people call the node; its id where it is unknown."""
-        node: Node | None = self._graph.nodes.get(identity, {}).get("node")
+        node = self._nodes.get(identity)
         return identity if node is None else node.label
 
     def __contains__(self, identity: str) -> bool:
         """Whether the node exists."""
-        return identity in self._graph
+        return identity in self._nodes
 
     def degree(self, identity: str) -> int:
         """Number of edges at a node; 0 where it is not there."""
-        return int(self._graph.degree(identity)) if identity in self._graph else 0
+        return int(self._graph.degree(identity)) if identity in self._nodes else 0
 
     def counts(self) -> tuple[int, int]:
         """Number of nodes and edges."""
@@ -164,16 +172,19 @@ class PlantGraph:
         self._changes.clear()
         return changes
 
-    def drop_edges(self) -> None:
-        """Take all edges off, without a word to anybody: the documents say which hold."""
-        self._graph.remove_edges_from([*self._graph.edges(keys=True)])
+    def restore(self, put_back: Callable[[], None], edges: Iterable[Edge]) -> None:
+        """Restore nodes and edges; nothing of it is a change.
 
-    def restore_edge(self, edge: Edge) -> None:
-        """Put an edge back that was read from its document."""
-        self._add(edge)
-
-    def forget_changes(self) -> None:
-        """What was put back is no change."""
+        Args:
+            put_back: puts the entities back, whose nodes are made. Edges that it draws are not: the documents say which
+                hold, and since when.
+            edges: as read from their documents.
+        """
+        self._takes_edges = False
+        put_back()
+        self._takes_edges = True
+        for edge in edges:
+            self._add(edge)
         self._changes.clear()
 
     def _add(self, edge: Edge) -> None:

@@ -9,6 +9,7 @@ from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from schemas import (
+    MODEL_OF_KIND,
     BillOfMaterialUpserted,
     CalendarUpserted,
     CustomerUpserted,
@@ -75,6 +76,8 @@ def upsert_key(event: Event) -> PlantKey:
     return (event.site_id, event.kind, *ids)
 
 
+_NOTHING: dict[PlantKey, Event] = {}
+
 CLAIMED_KINDS = frozenset({"order_upserted", "run_planned"})
 """Of what two systems may hold different views that both matter."""
 
@@ -97,7 +100,8 @@ class Plant:
 
     def __init__(self, store: DocumentStore) -> None:
         self._store = store
-        self._events: dict[PlantKey, Event] = {}
+        self._events: dict[str, dict[PlantKey, Event]] = {}  # by kind
+        self._unread: dict[str, dict[PlantKey, bytes]] = {}  # by kind: restored, and not asked for yet
         self._claims: dict[PlantKey, dict[str, Event]] = {}  # what each system says, where several speak
         self._calendars: dict[CalendarDescription, WorkCalendar] = {}
         self._routes: dict[PlantKey, Route] = {}
@@ -125,12 +129,12 @@ class Plant:
 
     def knows(self, key: PlantKey) -> bool:
         """Whether there is a word on it."""
-        return key in self._events
+        return self._event(*key) is not None
 
     def upsert(self, event: Event) -> Word:
         """Take an upsert as the last word on its entity, unless a later one is known."""
         key = upsert_key(event)
-        known = self._events.get(key)
+        known = self._event(*key)
         if known is not None:
             if event.event_time < known.event_time:
                 return Word.SUPERSEDED
@@ -168,15 +172,21 @@ class Plant:
 
     def adopt(self, key: PlantKey, event: Event) -> None:
         """Hold an event that is already written."""
-        if key not in self._events:
-            kinds = self._counts.setdefault(key[0], {})
-            kinds[key[1]] = kinds.get(key[1], 0) + 1
-        self._events[key] = event
+        if self._event(*key) is None:
+            self._counted_in(key)
+        self._events.setdefault(key[1], {})[key] = event
         self._routes.pop(key, None)
         if event.kind in ("customer_upserted", "rules_updated"):
             self._customers.clear()
         elif event.kind == "transfer_lane_upserted":
             self._lane_origins[event.site_id] = None
+
+    def restore(self, key: PlantKey, document: bytes) -> None:
+        """Hold an event that is written as this document. It is read when it is asked for, which most never are."""
+        self._unread.setdefault(key[1], {})[key] = document
+        self._counted_in(key)
+        if key[1] == "transfer_lane_upserted":
+            self._lane_origins[key[0]] = None
 
     def amend(self, event: Event) -> None:
         """Put an upsert right after what really happened."""
@@ -186,7 +196,8 @@ class Plant:
 
     def forget(self, *key: str) -> None:
         """Drop what retention no longer keeps: site_id, kind, ids."""
-        if self._events.pop(key, None) is not None:
+        if self._event(*key) is not None:
+            del self._events[key[1]][key]
             self._counted_out(key)
             self._store.remove(join_key(*key))
         for source_id in sorted(self._claims.pop(key, {})):
@@ -194,16 +205,22 @@ class Plant:
 
     def forget_old(self, site_id: str, before: float, work_orders: Collection[str]) -> None:
         """Retention: departures, and work orders other than these, of which nothing was said since."""
+        for kind in _RETAINED_KINDS:
+            self._read_all(kind)
         old = [
             key
-            for key, event in self._events.items()
+            for kind in _RETAINED_KINDS
+            for key, event in self._events.get(kind, _NOTHING).items()
             if key[0] == site_id
-            and key[1] in _RETAINED_KINDS
             and event.event_time.timestamp() < before
             and not (key[1] in _WORK_ORDER_KINDS and key[2] in work_orders)
         ]
         for key in sorted(old):
             self.forget(*key)
+
+    def _counted_in(self, key: PlantKey) -> None:
+        kinds = self._counts.setdefault(key[0], {})
+        kinds[key[1]] = kinds.get(key[1], 0) + 1
 
     def _counted_out(self, key: PlantKey) -> None:
         kinds = self._counts[key[0]]
@@ -215,7 +232,9 @@ class Plant:
 
     def of_type(self, model: type[SomeEvent]) -> list[SomeEvent]:
         """All upserts of a kind, by key."""
-        return [event for _, event in sorted(self._events.items()) if isinstance(event, model)]
+        kind = model.model_fields["kind"].default
+        self._read_all(kind)
+        return [event for _, event in sorted(self._events.get(kind, {}).items()) if isinstance(event, model)]
 
     def rules(self, site_id: str) -> Rules:
         """Rules of the site, else those of every site, else the defaults."""
@@ -224,7 +243,7 @@ class Plant:
 
     def site(self, site_id: str) -> SiteUpserted | None:
         """The site as described."""
-        event = self._events.get((site_id, "site_upserted", site_id))
+        event = self._event(site_id, "site_upserted", site_id)
         return event if isinstance(event, SiteUpserted) else None
 
     def zone(self, site_id: str) -> ZoneInfo:
@@ -272,7 +291,7 @@ class Plant:
 
     def station(self, site_id: str, station_id: str) -> StationUpserted | None:
         """A station of the site."""
-        event = self._events.get((site_id, "station_upserted", station_id))
+        event = self._event(site_id, "station_upserted", station_id)
         return event if isinstance(event, StationUpserted) else None
 
     def item(self, site_id: str, item_id: str) -> ItemUpserted | None:
@@ -283,7 +302,12 @@ class Plant:
     def item_ids(self, site_id: str) -> list[str]:
         """Items of the site and of every site, by id."""
         return sorted(
-            {key[2] for key in self._events if key[1] == "item_upserted" and key[0] in (site_id, EVERYWHERE)}
+            {
+                key[2]
+                for known in (self._events, self._unread)
+                for key in known.get("item_upserted", {})
+                if key[0] in (site_id, EVERYWHERE)
+            }
         )
 
     def bill(self, site_id: str, item_id: str) -> BillOfMaterialUpserted | None:
@@ -301,7 +325,7 @@ class Plant:
         key = (site_id, "shipment_slots_upserted", route_id)
         route = self._routes.get(key)
         if route is None:
-            event = self._events.get(key)
+            event = self._event(*key)
             if not isinstance(event, ShipmentSlotsUpserted):
                 return None
             route = self._routes[key] = Route(event, self.zone(site_id))
@@ -330,8 +354,8 @@ class Plant:
 
     def overtime_price(self, site_id: str, line_id: str) -> float | None:
         """Money an hour of overtime where a window names none."""
-        event = self._events.get((site_id, "overtime_rate_upserted", line_id)) or self._events.get(
-            (site_id, "overtime_rate_upserted")
+        event = self._event(site_id, "overtime_rate_upserted", line_id) or self._event(
+            site_id, "overtime_rate_upserted"
         )
         return event.cost_per_h if isinstance(event, OvertimeRateUpserted) else None
 
@@ -342,8 +366,8 @@ class Plant:
 
     def work_order_closed(self, site_id: str, work_order_id: str) -> WorkOrderClosed | None:
         """ERP's word that a work order is finished, unless it has spoken of it as open after that."""
-        closed = self._events.get((site_id, "work_order_closed", work_order_id))
-        opened = self._events.get((site_id, "work_order_upserted", work_order_id))
+        closed = self._event(site_id, "work_order_closed", work_order_id)
+        opened = self._event(site_id, "work_order_upserted", work_order_id)
         if not isinstance(closed, WorkOrderClosed):
             return None
         return None if opened is not None and opened.event_time > closed.event_time else closed
@@ -355,7 +379,7 @@ class Plant:
 
     def lane(self, from_site: str, to_site: str) -> TransferLaneUpserted | None:
         """How goods made at one site get to another, withdrawn or not."""
-        event = self._events.get((from_site, "transfer_lane_upserted", to_site))
+        event = self._event(from_site, "transfer_lane_upserted", to_site)
         return event if isinstance(event, TransferLaneUpserted) else None
 
     def lane_origins(self) -> list[str]:
@@ -364,8 +388,8 @@ class Plant:
 
     def setup_matrix(self, site_id: str, line_id: str) -> SetupMatrixUpserted | None:
         """The setups of a line: its own, else those of its site."""
-        matrix = self._events.get((site_id, "setup_matrix_upserted", line_id)) or self._events.get(
-            (site_id, "setup_matrix_upserted")
+        matrix = self._event(site_id, "setup_matrix_upserted", line_id) or self._event(
+            site_id, "setup_matrix_upserted"
         )
         return matrix if isinstance(matrix, SetupMatrixUpserted) else None
 
@@ -385,7 +409,7 @@ class Plant:
             for window in overtime
             if window.committed and not window.withdrawn
         )
-        event = None if calendar_id is None else self._events.get((site_id, "calendar_upserted", calendar_id))
+        event = None if calendar_id is None else self._event(site_id, "calendar_upserted", calendar_id)
         if isinstance(event, CalendarUpserted):
             description = CalendarDescription(
                 zone=self.zone(site_id).key,
@@ -405,5 +429,24 @@ class Plant:
             calendar = self._calendars[description] = WorkCalendar(description)
         return calendar
 
+    def _read_all(self, kind: str) -> None:
+        for key in list(self._unread.get(kind, {})):
+            self._event(*key)
+
+    def _event(self, *key: str) -> Event | None:
+        """The last upsert of what the key names; read from its document where that was not done yet."""
+        event = self._events.get(key[1], _NOTHING).get(key)
+        if event is None and self._unread:
+            document = self._unread.get(key[1], {}).pop(key, None)
+            if document is not None:
+                event = self._events.setdefault(key[1], {})[key] = _read(key[1], document)
+        return event
+
     def _local_or_shared(self, kind: str, site_id: str, entity_id: str) -> Event | None:
-        return self._events.get((site_id, kind, entity_id)) or self._events.get((EVERYWHERE, kind, entity_id))
+        return self._event(site_id, kind, entity_id) or self._event(EVERYWHERE, kind, entity_id)
+
+
+def _read(kind: str, document: bytes) -> Event:
+    event = MODEL_OF_KIND[kind].model_validate_json(document)
+    assert isinstance(event, Event)
+    return event

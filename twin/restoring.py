@@ -1,6 +1,7 @@
 """From documents back to a live model: everything as it was, and nothing counts as changed."""
 
 from collections.abc import Mapping
+from functools import partial
 
 import msgspec
 
@@ -51,15 +52,20 @@ Documents = Mapping[str, list[tuple[list[str], bytes]]]
 
 def restore_model(model: Model, documents: Mapping[str, bytes]) -> None:
     """Take everything over from its documents; nothing counts as changed afterwards."""
-    parsed = sorted((split_key(key), value) for key, value in documents.items())
     by_type: dict[str, list[tuple[list[str], bytes]]] = {}
-    for parts, value in parsed:
-        by_type.setdefault(parts[1], []).append((parts, value))
+    for key in sorted(documents):
+        parts = split_key(key)
+        by_type.setdefault(parts[1], []).append((parts, documents[key]))
+    edges = [msgspec.json.decode(value, type=Edge) for _, value in by_type.pop("edge", [])]
+    model.graph.restore(partial(_put_back, model, by_type), edges)
+    model.store.adopt(documents)
+
+
+def _put_back(model: Model, by_type: Documents) -> None:
+    """Everything but the edges between entities."""
     for kind in [kind for kind in by_type if kind in MODEL_OF_KIND]:
         for parts, value in by_type[kind]:
-            event = MODEL_OF_KIND[kind].model_validate_json(value)
-            assert isinstance(event, Event)
-            model.plant.adopt(tuple(parts), event)
+            model.plant.restore(tuple(parts), value)
     for parts, value in by_type.get("line_state", []):
         model.line(parts[0], parts[2]).state = msgspec.json.decode(value, type=LineState)
     _restore_plant(model)
@@ -102,9 +108,6 @@ def restore_model(model: Model, documents: Mapping[str, bytes]) -> None:
     for parts, value in by_type.get("run_moves", []):
         model.moves.adopt((parts[0], parts[2]), msgspec.json.decode(value, type=RunMoves))
     _restore_plan_book(model, by_type)
-    _restore_edges(model, by_type)
-    model.graph.forget_changes()
-    model.store.adopt(documents)
 
 
 def _restore_plant(model: Model) -> None:
@@ -206,10 +209,3 @@ def _restore_plan_book(model: Model, by_type: Documents) -> None:
         book.proposals[parts[0], parts[2]] = Proposal.model_validate_json(value)
     for parts, value in by_type.get("commitment", []):
         book.commitments[parts[0], parts[2]] = msgspec.json.decode(value, type=Commitment)
-
-
-def _restore_edges(model: Model, by_type: Documents) -> None:
-    """Edges as they were written, since and cause included; those that putting things back drew are dropped."""
-    model.graph.drop_edges()
-    for _, value in by_type.get("edge", []):
-        model.graph.restore_edge(msgspec.json.decode(value, type=Edge))
