@@ -110,7 +110,9 @@ def check_topics(settings: IngestSettings) -> int:
     needed = (*ingested_topics(settings.site_topics), DEAD_LETTERS, FACTS)
     missing = [prefix + topic for topic in needed if prefix + topic not in known]
     if missing:
-        if cluster.controller_id in cluster.brokers:  # the embedded broker hides nothing, and makes what is asked for
+        if (
+            cluster.controller_id in cluster.brokers
+        ):  # the embedded broker hides nothing, and makes what is asked for
             refuse_hidden(admin, missing)
         raise TopicsMissing(f"no such topic: {', '.join(missing)}. Run `foresite topics create`")
     facts_partitions = len(known[prefix + FACTS].partitions)
