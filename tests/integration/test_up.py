@@ -51,7 +51,7 @@ def test_up_runs_everything_and_brings_back_what_was_killed() -> None:
         assert "O. Roy" == card.owner.name
 
         roles = children_of(process.pid)
-        assert 3 == len(roles)
+        assert 4 == len(roles)  # ingest, twin, solver, web
         os.kill(roles[1], signal.SIGKILL)
         wait_until(lambda: len(set(children_of(process.pid)) - set(roles)) == 1, 30.0)
         process.send_signal(signal.SIGTERM)
