@@ -40,6 +40,8 @@ def reader(client: Mapping[str, object], isolation: Isolation) -> Iterator[Consu
             "isolation.level": isolation,
             "auto.offset.reset": "error",
             "fetch.wait.max.ms": 50,
+            # librdkafka pauses for a second once so many records or 64 MB wait here: longer than reading them takes.
+            "fetch.queue.backoff.ms": 10,
         },
         logger=kafka_logger(),
     )
