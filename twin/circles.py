@@ -6,6 +6,7 @@ whom. Finished runs hold nobody up, and what has begun waits for no feeder any m
 """
 
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from twin.entities import Run, SiteKey
@@ -20,6 +21,21 @@ class Wait:
     run: Run
     waits_for: Run
     line_id: str | None
+
+
+def new_circles(model: Model) -> list[list[Wait]]:
+    """Circles that there may be since the last call; costs what the runs planned anew since then wait for.
+
+    A plan comes to go round in a circle only through a run that is planned anew: what a run begins or ends with takes
+    waits away, and one that has begun waits for nothing that is only planned. Where there was a circle already, a run that
+    leaves it may leave a smaller one behind.
+    """
+    placed, model.placed = model.placed, {}
+    if not model.is_circular and not _leads_into_a_circle(model, placed):
+        return []
+    found = circles(model)
+    model.is_circular = bool(found)
+    return found
 
 
 def circles(model: Model) -> list[list[Wait]]:
@@ -54,6 +70,31 @@ def circle_of(model: Model, run: Run) -> list[Wait]:
 def _begun_at_first(circle: list[Wait]) -> list[Wait]:
     first = min(range(len(circle)), key=lambda index: (circle[index].run.site_id, circle[index].run.run_id))
     return [*circle[first:], *circle[:first]]
+
+
+def _leads_into_a_circle(model: Model, keys: dict[SiteKey, None]) -> bool:
+    """Whether one comes to a circle from these runs: depth first, each run once."""
+    if not any(model.feeders.values()):
+        return False
+    places: dict[SiteKey, dict[str, int]] = {}
+    left: set[SiteKey] = set()
+    for start in keys:
+        if start in left or start not in model.runs:
+            continue
+        path: dict[SiteKey, Iterator[Wait]] = {start: iter(_waits(model, model.runs[start], places))}
+        while path:
+            here = next(reversed(path))
+            wait = next(path[here], None)
+            if wait is None:
+                del path[here]
+                left.add(here)
+                continue
+            ahead = (wait.waits_for.site_id, wait.waits_for.run_id)
+            if ahead in path:
+                return True
+            if ahead not in left:
+                path[ahead] = iter(_waits(model, wait.waits_for, places))
+    return False
 
 
 def _shortest(model: Model, run: Run) -> list[Wait]:

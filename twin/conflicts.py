@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from schemas import CardKind, Claim, Event, OrderUpserted, RunPlanned
-from twin.circles import circle_of, circles
+from twin.circles import circle_of, new_circles
 from twin.entities import Order, Run
 from twin.model import Model
 from twin.risk import Root
@@ -58,7 +58,7 @@ def watch(model: Model, _before: float | None, now: float) -> Iterator[Root]:
 
     A plan that goes round in a circle is found here: it may come to do so by any run of it.
     """
-    for circle in circles(model):
+    for circle in new_circles(model):
         root = root_of_run(circle[0].run)
         if root not in model.card_book.suspects:
             model.card_book.suspect(root, now)

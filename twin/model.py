@@ -56,6 +56,10 @@ class Model:
         self.runs: dict[SiteKey, Run] = {}
         self.line_of_run: dict[SiteKey, Line] = {}
         self.feeders: dict[SiteKey, dict[SiteKey, None]] = {}  # run -> runs that feed it
+        self.placed: dict[
+            SiteKey, None
+        ] = {}  # planned anew since circles were last looked for; after a restore, all
+        self.is_circular = False  # whether there was a circle then
         self.orders: dict[SiteKey, Order] = {}
         self.pegged: dict[SiteKey, dict[SiteKey, float]] = {}  # order -> runs that are for it, known or not
         self.pegs_at: dict[
@@ -356,6 +360,7 @@ class Model:
         line.runs[run.run_id] = run
         line.queue = None
         self.line_of_run[run.site_id, run.run_id] = line
+        self.placed[run.site_id, run.run_id] = None
         self._refresh_run(line, run)
         for fed_id in run.plan.feeds_run_ids:
             self.feeders.setdefault((run.site_id, fed_id), {})[run.site_id, run.run_id] = None

@@ -1,7 +1,13 @@
 """Runs that wait for each other in the plan that was given: told as a contradiction, with the circle, and settled."""
 
+from typing import Any
+
+from hypothesis import given, settings, target
+from hypothesis import strategies as st
+
 from schemas import Card, CardKind
 from tests.folding import Folded, at, event, order, run, small_plant
+from twin.circles import circles, new_circles
 
 
 def conflicts(folded: Folded) -> list[Card]:
@@ -119,3 +125,47 @@ def test_circles_that_share_a_run_are_told_apart_and_stay() -> None:
         told[first][0].removeprefix("Contradiction about the sequence of ").split(", which")[0]
         for first in ("R0", "R1")
     ]
+
+
+RUNS, LINES = ("R1", "R2", "R3", "R4", "R5"), ("L1", "L2", "L3")
+planned = st.builds(
+    lambda run_id, line_id, hour, feeds: (
+        run_id, line_id, at(1, f"{6 + hour:02}:00"), sorted(feeds - {run_id})
+    ),
+    st.sampled_from(RUNS), st.sampled_from(LINES), st.integers(0, 9), st.sets(st.sampled_from(RUNS), max_size=2),
+)  # fmt: skip
+said_of_runs = st.tuples(
+    st.sampled_from(
+        ["setup_started", "run_started", "run_held", "run_completed", "run_aborted", "run_cancelled"]
+    ),
+    st.sampled_from(RUNS),
+    st.sampled_from(LINES),
+)
+
+
+def looks_agree(steps: list[Any], folded: Folded) -> bool:
+    """Fold each step and look for circles both ways; whether there was ever one."""
+    was_circular = False
+    for number, step in enumerate(steps):
+        when = at(0, f"06:{number:02}")
+        if len(step) == 4:
+            run_id, line_id, start, feeds = step
+            folded.tell(run(run_id, line_id, start, at(2, "06:00"), feeds_run_ids=feeds, when=when))
+        else:
+            kind, run_id, line_id = step
+            fields = {} if kind == "run_cancelled" else {"line_id": line_id}
+            folded.tell(event(kind, when, run_id=run_id, **fields))
+        found = circles(folded.twin.model)
+        was_circular = was_circular or bool(found)
+
+        assert found == new_circles(folded.twin.model)
+    return was_circular
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.one_of(planned, planned, said_of_runs), max_size=25))
+def test_looking_from_what_is_planned_anew_finds_what_looking_everywhere_finds(steps: list[Any]) -> None:
+    """Also where runs begin elsewhere and out of turn, end, or go: what is not planned anew brings no circle."""
+    folded = Folded()
+    folded.tell(*small_plant(), event("line_upserted", at(0, "01:00"), line_id="L3", name="Line 3"))
+    target(float(looks_agree(steps, folded)), label="had a circle")
