@@ -12,7 +12,7 @@ from schemas.errors import ForesiteError
 from schemas.topics import LARGE_RECORD_BYTES
 from streams.batch import StateRecord
 from streams.fold import Output
-from streams.ingest_setup import kafka_logger
+from streams.kafka_logger import kafka_logger
 
 BROKER_WAIT_S = 30.0
 """How long one step waits for the broker. Too small: a leader that moves fails the command. Too large: a person waits."""

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from schemas import ForesiteError, UsageError
-from streams.ingest_setup import kafka_logger
+from streams.kafka_logger import kafka_logger
 from streams.kafka_refusals import DENIED
 
 IN_FLIGHT_BYTES_MAX = 64 * 1024 * 1024

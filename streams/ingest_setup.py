@@ -1,6 +1,5 @@
 """What ingest needs to be told, and what must be right before it reads its first record."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol
 
@@ -12,7 +11,9 @@ from confluent_kafka.admin._resource import ResourceType
 
 from schemas import ForesiteError, UsageError
 from schemas.topics import DEAD_LETTERS, FACTS, LARGE_RECORD_BYTES
+from streams.kafka_logger import kafka_logger
 from streams.kafka_refusals import LastTrouble, refuse_hidden
+from streams.partition_reader import reader
 from streams.site_binding import ingested_topics
 from streams.topic_identity import check_topic_ids
 
@@ -110,10 +111,10 @@ def check_topics(settings: IngestSettings) -> int:
     needed = (*ingested_topics(settings.site_topics), DEAD_LETTERS, FACTS)
     missing = [prefix + topic for topic in needed if prefix + topic not in known]
     if missing:
-        if (
-            cluster.controller_id in cluster.brokers
-        ):  # the embedded broker hides nothing, and makes what is asked for
-            refuse_hidden(admin, missing)
+        with reader(
+            settings.client_config(), "read_committed"
+        ) as consumer:  # others make a topic that they ask for
+            refuse_hidden(consumer, missing)
         raise TopicsMissing(f"no such topic: {', '.join(missing)}. Run `foresite topics create`")
     facts_partitions = len(known[prefix + FACTS].partitions)
     if facts_partitions != settings.facts_partitions:
@@ -138,22 +139,3 @@ def _topics_bytes(admin: AdminClient, *topics: str) -> list[int]:
     except KafkaException as error:  # ingest may not be allowed to ask
         log.info("topic_size_limits_unknown", assumed_bytes=TOPIC_BYTES_DEFAULT, error=str(error))
         return [TOPIC_BYTES_DEFAULT]
-
-
-_NO_NEWS = (
-    "enable.gapless.guarantee is experimental",  # chosen knowingly, and tested
-    "FAIL [",  # each try to connect, many a second while a broker is away: said once, by health and log
-)
-
-
-def _is_news(record: logging.LogRecord) -> bool:
-    message = record.getMessage()
-    return not any(known in message for known in _NO_NEWS)
-
-
-def kafka_logger() -> logging.Logger:
-    """Where librdkafka's own lines go: with ours, less what is no news."""
-    logger = logging.getLogger("librdkafka")
-    if _is_news not in logger.filters:
-        logger.addFilter(_is_news)
-    return logger

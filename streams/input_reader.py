@@ -14,8 +14,8 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from schemas import ForesiteError
 from streams.admin import Health
 from streams.gapless_writer import SourcePartition
-from streams.ingest_setup import kafka_logger
 from streams.input_progress import InputProgress
+from streams.kafka_logger import kafka_logger
 from streams.kafka_refusals import explained
 from streams.metrics import Metrics
 from streams.reference_first import ReferenceFirst

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 
 from confluent_kafka import Consumer, Producer
 
-from streams.ingest_setup import kafka_logger
+from streams.kafka_logger import kafka_logger
 from streams.partition_reader import Isolation, reader
 
 

@@ -96,7 +96,7 @@ def denial(error: BaseException) -> KafkaError | None:
 
 
 class Looks(Protocol):
-    """A client that looks topics up: any of confluent-kafka's."""
+    """A client that looks topics up: a consumer. A broker may make the topics that other clients ask for by name."""
 
     def list_topics(self, topic: str, timeout: float) -> Any:
         """Metadata of a topic."""

@@ -7,7 +7,7 @@ from typing import Literal
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from streams.ingest_setup import kafka_logger
+from streams.kafka_logger import kafka_logger
 
 READER_GROUP = "foresite-reader"
 """What readers that belong to no group call themselves, as librdkafka wants a name: nothing is ever committed under it,

@@ -13,7 +13,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from schemas import ForesiteError, Proposal
 from schemas.topics import LARGE_RECORD_BYTES, PROPOSALS
-from streams.ingest_setup import kafka_logger
+from streams.kafka_logger import kafka_logger
 from streams.settings import Settings
 from streams.solver_answers import fitted
 

@@ -10,7 +10,7 @@ from schemas import ForesiteError
 from schemas.topics import PROPOSALS, REPLAN_REQUESTS
 from streams.admin import AdminServer, Health
 from streams.ingest import tune_garbage_collection
-from streams.ingest_setup import kafka_logger
+from streams.kafka_logger import kafka_logger
 from streams.kafka_refusals import LastTrouble, again_when_granted
 from streams.metrics import Metrics
 from streams.notify.cards_topic import wait_for_topics

@@ -16,7 +16,7 @@ from schemas import Proposal
 from schemas.topics import REPLAN_REQUESTS
 from streams.admin import Health
 from streams.faults import fault_point
-from streams.ingest_setup import kafka_logger
+from streams.kafka_logger import kafka_logger
 from streams.kafka_refusals import DENIED, LastTrouble, explained, refuse_hidden
 from streams.kafka_refusals import REASON as REFUSED
 from streams.metrics import Metrics

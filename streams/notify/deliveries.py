@@ -13,7 +13,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer, Topic
 
 from schemas import CardNotices, ForesiteError
 from streams.faults import fault_point
-from streams.ingest_setup import kafka_logger
+from streams.kafka_logger import kafka_logger
 from streams.notify.pages import NoticeChange
 from streams.partition_reader import read_to_end, reader, watermarks
 

@@ -16,7 +16,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from schemas.topics import CARDS, DELIVERIES, SITES
 from streams.admin import Health
 from streams.faults import fault_point
-from streams.ingest_setup import kafka_logger
+from streams.kafka_logger import kafka_logger
 from streams.kafka_refusals import DENIED, LastTrouble, explained, refuse_hidden
 from streams.kafka_refusals import REASON as REFUSED
 from streams.metrics import Metrics

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from schemas import TOPIC_OF_KIND, ClockTicked, Event, ForesiteError, PlanChange
 from schemas.topics import MACHINE_EVENTS, ORDERS, PLAN_ACKS, PLAN_CHANGES, PLANT_MODEL, list_validator
-from streams.ingest_setup import kafka_logger
+from streams.kafka_logger import kafka_logger
 from streams.partition_reader import read_to_end, reader
 from streams.settings import Settings
 from streams.simulator.erp import ErpAnswer, ErpPlan

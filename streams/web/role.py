@@ -17,7 +17,7 @@ from schemas import ForesiteError, UsageError, topics
 from streams.admin import LIVENESS_LIMIT_S, AdminServer, Health
 from streams.command_sender import CommandSender
 from streams.ingest import tune_garbage_collection
-from streams.ingest_setup import kafka_logger
+from streams.kafka_logger import kafka_logger
 from streams.kafka_refusals import LastTrouble, again_when_granted
 from streams.metrics import Metrics
 from streams.notify.cards_topic import wait_for_topics

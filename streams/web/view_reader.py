@@ -10,7 +10,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from schemas import topics
 from streams.admin import Health
-from streams.ingest_setup import kafka_logger
+from streams.kafka_logger import kafka_logger
 from streams.kafka_refusals import DENIED, advice, explained
 from streams.kafka_refusals import REASON as REFUSED
 from streams.metrics import Metrics
