@@ -1,5 +1,6 @@
 # One plain command each; `make help` prints them. Nothing here needs more than Python 3.11+, make and PyPI,
-# but for `make test`, whose integration tests want Java and Maven (or Docker) to have Apache Kafka.
+# but for `make test`, whose integration tests want Java and Maven (or Docker) to have Apache Kafka, and whose browser
+# tests want Chromium.
 
 PYTHON ?= python3
 VENV := .venv
@@ -31,6 +32,7 @@ test: $(VENV)/.dev-stamp  ## run all tests, the fast ones first
 	@if command -v mvn java >/dev/null; then $(MAKE) --no-print-directory kafka-jars; fi
 	$(BIN)/python -m pytest tests --ignore=tests/integration --ignore=tests/browser
 	$(BIN)/python -m pytest tests/integration
+	$(BIN)/python -m pytest tests/browser
 
 check: $(VENV)/.dev-stamp  ## check format, lint and types
 	$(BIN)/ruff format --check .

@@ -174,6 +174,7 @@ class SiteStatus(OutputModel):
     Attributes:
         as_of: the clock. Where the wall clock drives, a record that came to the topic much later than that was said by a
             twin that is catching up with facts.
+        zone: IANA time zone of the site, in which its people read times.
         is_catching_up: ingest is more than a minute behind: nothing is raised for silence, and cards wait.
         behind_s: how far.
         cards_open, cards_exposure: cards that need somebody, and the money on them; cards: the same by kind and severity.
@@ -191,6 +192,7 @@ class SiteStatus(OutputModel):
     output_id: str
     site_id: str
     as_of: datetime
+    zone: str = "UTC"
     is_catching_up: bool
     behind_s: float
     currency: str

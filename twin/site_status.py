@@ -45,6 +45,7 @@ def site_statuses(
             output_id=f"{cause}>{topics.SITES}>{site_id}",
             site_id=site_id,
             as_of=moment,
+            zone=model.plant.zone(site_id).key,
             is_catching_up=behind_since is not None,
             behind_s=lag_s,
             currency=model.plant.currency(site_id),

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
+from streams.web.page import PAGES, STATIC
+
 Role = Literal["viewer", "planner", "approver", "admin"]
 """Each may do what those before it may."""
 
@@ -32,7 +34,8 @@ class Principal:
 
 
 ROUTES: Final[Mapping[tuple[str, str], Role | None]] = {
-    ("GET", "/"): None,
+    **{("GET", path): None for path in PAGES},
+    ("GET", f"{STATIC}/{{version}}/{{path:path}}"): None,
     ("GET", f"{API}/me"): "viewer",
     ("POST", f"{API}/session"): "viewer",
     ("DELETE", f"{API}/session"): "viewer",
@@ -44,6 +47,7 @@ ROUTES: Final[Mapping[tuple[str, str], Role | None]] = {
     ("GET", f"{API}/orders/{{order_id:path}}"): "viewer",
     ("GET", f"{API}/lines"): "viewer",
     ("GET", f"{API}/lines/{{line_id:path}}"): "viewer",
+    ("GET", f"{API}/names"): "viewer",
     ("GET", f"{API}/graph/{{node_type}}/{{entity_id:path}}"): "viewer",
     ("GET", f"{API}/proposals"): "viewer",
     ("GET", f"{API}/proposals/{{proposal_id:path}}"): "viewer",

@@ -214,6 +214,24 @@ class DataHealth(BaseModel):
     topics: list[TopicHealth]
 
 
+class Named(BaseModel):
+    """What something is called; part_of: the area of a line, the site of an area, as far as the graph says."""
+
+    node_type: Literal["site", "area", "line", "person", "customer", "item"]
+    entity_id: str
+    site_id: str
+    name: str
+    part_of: str | None
+
+
+class Names(BaseModel):
+    """What people call things; left_out: more than an answer holds."""
+
+    as_of: AsOf
+    items: list[Named]
+    left_out: int
+
+
 class PastPicture(BaseModel):
     """The picture as of a moment, as it was published then."""
 

@@ -20,6 +20,7 @@ from streams.web.command_desk import CommandDesk
 from streams.web.feed import Feed
 from streams.web.guard import Guard
 from streams.web.openapi import docs_page, openapi_document
+from streams.web.page import StaticFiles, add_page
 from streams.web.past import Past
 from streams.web.posting import add_commands, add_sign_in
 from streams.web.problems import FieldProblem, Problem, invalid
@@ -74,6 +75,7 @@ class WebApp:
         add_stream(self.api, reading, self.feed, metrics)
         add_commands(self.api, CommandDesk(settings, view, sender, metrics))
         add_sign_in(self.api, sign_in)
+        add_page(self.api, StaticFiles())
         _add_documents(self.api)
         self.api.add_exception_handler(Problem, _on_problem)
         self.api.add_exception_handler(RequestValidationError, _on_invalid)
@@ -93,15 +95,6 @@ class WebApp:
 
 
 def _add_documents(api: FastAPI) -> None:
-    @api.get("/", include_in_schema=False)
-    async def shell() -> Response:
-        """What a browser sees here until there is a page."""
-        return HTMLResponse(
-            "<!doctype html><html lang=en><meta charset=utf-8><title>Foresite</title><h1>Foresite</h1>"
-            "<p>The operating picture above ERP and MES. This version serves its API; the page is not built yet.</p>"
-            f'<p><a href="{API}/docs">What the API can do</a></p>'
-        )
-
     @api.get(f"{API}/openapi.json", include_in_schema=False)
     async def openapi() -> Response:
         """The OpenAPI document."""

@@ -33,7 +33,9 @@ HEADERS: Final = (
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
+    (b"cache-control", b"no-store"),
 )
+"""Of every answer; a route that says one of them itself is believed."""
 
 _OUTCOMES: Final = {
     401: "not_signed_in",
@@ -145,9 +147,9 @@ class _Answer:
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            headers = [*message.get("headers", []), *HEADERS, *self._more]
-            if not any(name == b"cache-control" for name, _ in headers):
-                headers.append((b"cache-control", b"no-store"))
+            own = list(message.get("headers", []))
+            said = {name for name, _ in own}
+            headers = [*own, *(each for each in HEADERS if each[0] not in said), *self._more]
             message = {**message, "headers": headers}
         await self._send(message)
 

@@ -78,6 +78,14 @@ class GraphView:
             len(distance) - len(shown),
         )
 
+    def parent(self, node_id: str) -> str | None:
+        """Id of the entity that a node is part of; None where the graph does not say."""
+        for edge_id in self._edges_at.get(node_id, {}):
+            edge = self.edges[edge_id]
+            if edge.relation == "part_of" and edge.from_id == node_id and edge.to_id in self.nodes:
+                return self.nodes[edge.to_id].entity_id
+        return None
+
     def _other_end(self, edge_id: str, node_id: str) -> str:
         edge = self.edges[edge_id]
         return edge.to_id if edge.from_id == node_id else edge.from_id

@@ -24,6 +24,12 @@ PAGE_MAX: Final = 500
 
 DECISIONS_SHOWN: Final = 200
 
+NAMED: Final = ("site", "area", "line", "person", "customer", "item")
+"""Types of nodes that have names of their own; those of runs and orders are their ids."""
+
+NAMES_MAX: Final = 5_000
+"""Names in one answer. Too small: ids where people expect names. Too large: a first load of megabytes."""
+
 
 class Json(Response):
     """An answer of JSON; bytes among the values are documents, put in as they are."""
@@ -187,6 +193,28 @@ class Reading:
                 raise _several(node_type, [each.site_id for each in starts])
             found = view.graph.around(starts[0], hops, nodes_max)
             return Json({"as_of": view.as_of(), **found._asdict()})
+
+    def names(self, site_id: str | None) -> Json:
+        """What the things of the graph are called, in the order of NAMED."""
+        with self.view.reading() as view:
+            found = [
+                node
+                for node in view.graph.nodes.values()
+                if node.node_type in NAMED and site_id in (None, node.site_id)
+            ]
+            found.sort(key=lambda node: (NAMED.index(node.node_type), node.site_id, node.entity_id))
+            shown = [
+                {
+                    "node_type": node.node_type,
+                    "entity_id": node.entity_id,
+                    "site_id": node.site_id,
+                    "name": node.label,
+                    "part_of": view.graph.parent(node.node_id),
+                }
+                for node in found[:NAMES_MAX]
+            ]
+            left_out = len(found) - len(shown)
+            return Json({"as_of": view.as_of(), "items": shown, "left_out": left_out})
 
     def _cards(self, is_wanted: Callable[[Card], bool]) -> list[orjson.Fragment]:
         found = self.view.shelves[topics.CARDS].matching(

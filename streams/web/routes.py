@@ -142,6 +142,12 @@ def add_reading(app: FastAPI, reading: Reading) -> None:
         reading.require()
         return reading.line(line_id, site)
 
+    @app.get(f"{API}/names", tags=["graph"], responses={200: {"model": answers.Names}})
+    def names(site: Site = None) -> Response:
+        """What sites, areas, lines, people, customers and items are called, and what a line or an area is part of."""
+        reading.require()
+        return reading.names(site)
+
     @app.get(
         f"{API}/graph/{{node_type}}/{{entity_id:path}}",
         tags=["graph"],

@@ -15,6 +15,7 @@ from streams.metrics import Metrics
 from streams.settings import Settings
 from streams.web.access import COMMAND_ROLES, ROLES, ROUTES, Role, commands_of, may
 from streams.web.limits import RateLimit
+from streams.web.page import StaticFiles
 from streams.web.sign_in import SignIn
 from streams.web.tokens import TokenFile, new_token
 from tests.web_plant import HOSTILE, WebPlant, web_plant
@@ -28,6 +29,9 @@ PATHS = {
     "{proposal_id:path}": "no-proposal",
     "{name:path}": "x",
     "{command_id:path}": "no-command",
+    "{rest:path}": "x",
+    "{version}": StaticFiles().version,
+    "{path:path}": "app.js",
 }
 SLOW = ("/api/v1/as-of", "/api/v1/why")
 """Routes that would fold facts if they were let through; their gate is the same, so `time` and `site` are left wrong."""

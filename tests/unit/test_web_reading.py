@@ -276,8 +276,13 @@ def test_the_openapi_document_is_one_and_knows_every_route() -> None:
     validate(document)
     assert document == served
     described = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
-    own = {("GET", "/"), ("GET", "/api/v1/openapi.json"), ("GET", "/api/v1/docs")}
-    assert {(method, path.replace(":path}", "}")) for method, path in ROUTES} - own == described
+    own = {"/api/v1/openapi.json", "/api/v1/docs"}
+    routes = {
+        (method, path.replace(":path}", "}"))
+        for method, path in ROUTES
+        if path.startswith("/api/") and path not in own
+    }
+    assert routes == described
     acknowledge = document["components"]["schemas"]["CardAcknowledged"]
     assert "actor" not in acknowledge["properties"]
     assert ["card_id", "command_id", "kind", "site_id"] == acknowledge["required"]

@@ -1,0 +1,92 @@
+"""The frame around every page: it loads, follows what changes, and stays whole when the server goes and comes back."""
+
+from datetime import datetime
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import BERLIN
+from tests.browser.looking import WIDTHS, Eyes, Theme, fits
+from tests.browser.stage import Stage
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+
+LINE_3 = "/cards/delivery_risk%2Fplant-1%2Fline%2FL3%2F1"
+
+
+def settled(page: Page) -> None:
+    """Wait until the page shows what it has."""
+    expect(page.locator("main h1, main h2").first).to_be_visible()
+    expect(page.locator(".as-of")).to_contain_text("as of")
+    expect(page.locator("[aria-busy=true]")).to_have_count(0)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("address", ["/", LINE_3, "/help"], ids=["now", "card", "help"])
+def test_a_page_fits_and_axe_finds_nothing(
+    stage: Stage, eyes: Eyes, address: str, width: str, theme: Theme
+) -> None:
+    page = eyes.open(stage.url + address, width, theme)
+    settled(page)
+
+    eyes.picture(page, whole=True)
+    assert fits(page)
+    assert [] == eyes.axe(page)
+
+
+def test_times_are_in_the_zone_of_the_site_whatever_the_browsers_is(stage: Stage, eyes: Eyes) -> None:
+    page = eyes.open(stage.url)
+
+    expect(page.locator(".as-of")).to_contain_text("as of Thu 08:00:00")
+    expect(page.locator(".row", has_text="#4471")).to_contain_text("Fri 14:00 in 1 day 6 h")
+
+
+def test_what_happens_reaches_the_page(stage: Stage, eyes: Eyes) -> None:
+    page = eyes.open(stage.url)
+    settled(page)
+
+    stage.tick("plant-1", datetime(2026, 11, 19, 8, 0, 10, tzinfo=BERLIN))
+
+    expect(page.locator(".as-of")).to_contain_text("as of Thu 08:00:10")
+
+
+def test_one_connection_serves_all_tabs_and_the_next_one_takes_over(stage: Stage, eyes: Eyes) -> None:
+    context = eyes.context()
+    streams: list[str] = []
+    context.on("request", lambda request: streams.append(request.url) if "/stream?" in request.url else None)
+    first = eyes.open(stage.url, context=context)
+    settled(first)
+    second = eyes.open(stage.url, context=context)
+    settled(second)
+    expect(second.locator(".row")).to_have_count(2)
+    assert 1 == len(streams)
+
+    first.close()
+    stage.tick("plant-1", datetime(2026, 11, 19, 8, 0, 20, tzinfo=BERLIN))
+
+    expect(second.locator(".as-of")).to_contain_text("as of Thu 08:00:20")
+    assert 2 == len(streams)
+
+
+def test_the_page_outlives_its_server(stage: Stage, eyes: Eyes) -> None:
+    page = eyes.open(stage.url)
+    settled(page)
+
+    stage.stop()
+    expect(page.locator(".banner-error")).to_contain_text("Picture of Thu")
+    expect(page.locator(".banner-error")).to_contain_text("Reconnecting")
+    expect(page.locator(".row")).to_have_count(2)
+    eyes.picture(page)
+    stage.start()
+    stage.tick("plant-1", datetime(2026, 11, 19, 8, 0, 30, tzinfo=BERLIN))
+
+    expect(page.locator(".as-of")).to_contain_text("as of Thu 08:00:30", timeout=60_000)
+    expect(page.locator(".banner-error")).to_have_count(0)
+
+
+def test_an_address_that_is_none_says_so(stage: Stage, eyes: Eyes) -> None:
+    page = eyes.open(f"{stage.url}/cards/no%2Fsuch%2Fcard")
+
+    expect(page.locator(".failed")).to_contain_text("No such card")
+    expect(page.locator(".row")).to_have_count(2)
