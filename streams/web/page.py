@@ -88,7 +88,7 @@ def add_page(app: FastAPI, static: StaticFiles) -> None:
 
     async def shell() -> Response:
         """The page, whatever it is about to show."""
-        headers = {"Content-Security-Policy": POLICY, "Cache-Control": "no-cache"}
+        headers = {"Content-Security-Policy": POLICY}
         return Response(static.shell, media_type=MEDIA_TYPES[".html"], headers=headers)
 
     for path in PAGES:

@@ -95,7 +95,7 @@ def test_pages_and_files_are_served_with_their_policy_and_for_as_long_as_they_ho
 
     assert 1 == len(shells)
     assert f'src="{STATIC}/{version}/app.js"' in shell.text
-    assert "no-cache" == shell.headers["cache-control"]
+    assert "no-store" == shell.headers["cache-control"]
     policy = shell.headers["content-security-policy"]
     assert "require-trusted-types-for 'script'" in policy
     assert "unsafe" not in policy
