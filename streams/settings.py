@@ -205,6 +205,9 @@ class Settings(BaseSettings):
     web_tls_elsewhere: bool = False
     """A proxy before it speaks TLS: lets it listen beyond loopback in plain text, and marks cookies as Secure."""
 
+    web_notice: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    """What every page says of this installation on top, as "Simulated factory" or "Replay of Tue 06:00, 60 x"."""
+
     web_session_h: float = Field(default=8.0, gt=0, le=168)
     """Hours that a browser stays signed in. Too small: a shift signs in twice. Too large: a browser left open."""
 

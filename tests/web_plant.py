@@ -15,7 +15,17 @@ import orjson
 import uvicorn
 from pydantic import BaseModel
 
-from schemas import Card, GraphEdge, GraphNode, LineStatus, OrderProjection, PlanState, Proposal, topics
+from schemas import (
+    Card,
+    GraphEdge,
+    GraphNode,
+    LineStatus,
+    OrderProjection,
+    PlanState,
+    Proposal,
+    SiteStatus,
+    topics,
+)
 from streams.command_sender import CommandSender
 from streams.metrics import Metrics
 from streams.settings import Settings
@@ -77,6 +87,13 @@ class WebPlant:
         made = a_card(name, revision, **changes)
         self.tell(topics.CARDS, made.card_id, made)
         return made
+
+    def drop_streams(self) -> None:
+        """Let every client of the stream go, as when the network does."""
+        assert self._loop is not None
+        clients = list(self.web.feed._clients)
+        for client in clients:
+            self._loop.call_soon_threadsafe(self.web.feed._let_go, client)
 
     @property
     def url(self) -> str:
@@ -236,3 +253,21 @@ def edge(begin: GraphNode, relation: str, end: GraphNode) -> GraphEdge:
         since=datetime(2026, 11, 19, tzinfo=UTC),
         event_id="e1",
     )
+
+
+def site(name: str = "S1", **changes: Any) -> SiteStatus:
+    """A site in which all is quiet."""
+    body: dict[str, Any] = {
+        "output_id": f"site/{name}",
+        "site_id": name,
+        "as_of": NOON,
+        "zone": "Europe/Berlin",
+        "is_catching_up": False,
+        "currency": "EUR",
+        "cards": [],
+        "entities": {},
+        **dict.fromkeys(("behind_s", "cards_exposure", "set_aside_exposure"), 0.0),
+        **dict.fromkeys(("cards_open", "cards_set_aside", "cards_waiting", "questions_waiting"), 0),
+        **dict.fromkeys(("lines", "lines_waiting", "lines_stale", "data_conflicts"), 0),
+    }
+    return SiteStatus.model_validate(body | changes)

@@ -288,12 +288,17 @@ class QuoteAsked(BaseModel):
 
 
 class Me(BaseModel):
-    """Who is signed in, how, and which kinds of commands they may send."""
+    """Who is signed in, how, and which kinds of commands they may send.
+
+    Attributes:
+        notice: what every page says of this installation, as "Simulated factory"; None: nothing.
+    """
 
     name: str
     role: Role
     via: str
     commands: list[str]
+    notice: str | None
 
 
 class SignedIn(BaseModel):

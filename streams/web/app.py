@@ -74,7 +74,7 @@ class WebApp:
         add_past(self.api, Past(settings))
         add_stream(self.api, reading, self.feed, metrics)
         add_commands(self.api, CommandDesk(settings, view, sender, metrics))
-        add_sign_in(self.api, sign_in)
+        add_sign_in(self.api, sign_in, settings.web_notice)
         add_page(self.api, StaticFiles())
         _add_documents(self.api)
         self.api.add_exception_handler(Problem, _on_problem)

@@ -181,9 +181,9 @@ class Feed:
 
     def _heartbeat(self, here: str = "") -> bytes:
         with self.view.reading() as view:
-            as_of = view.as_of()
+            as_of, trouble = view.as_of(), view.trouble
         here = here or cursor.encode(self._sent)
-        return event("heartbeat", orjson.dumps({"as_of": as_of, "cursor": here}), here)
+        return event("heartbeat", orjson.dumps({"as_of": as_of, "trouble": trouble, "cursor": here}), here)
 
     def _positions(self) -> dict[str, dict[int, int]]:
         with self.view.reading() as view:

@@ -67,14 +67,15 @@ def add_commands(app: FastAPI, desk: CommandDesk) -> None:
         return Json({"command_id": command_id, "status": _status(result), "result": result})
 
 
-def add_sign_in(app: FastAPI, sign_in: SignIn) -> None:
+def add_sign_in(app: FastAPI, sign_in: SignIn, notice: str | None) -> None:
     """Add the routes about who is signed in and who may do what."""
 
     @app.get(f"{API}/me", tags=["sign-in"], responses={200: {"model": answers.Me}})
     async def me(request: Request) -> Response:
         """Who you are here, and what you may do."""
         who: Principal = request.state.principal
-        return Json({"name": who.name, "role": who.role, "via": who.via, "commands": commands_of(who.role)})
+        about = {"name": who.name, "role": who.role, "via": who.via, "commands": commands_of(who.role)}
+        return Json({**about, "notice": notice})
 
     @app.post(
         f"{API}/session", tags=["sign-in"], status_code=201, responses={201: {"model": answers.SignedIn}}

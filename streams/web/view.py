@@ -132,6 +132,8 @@ class View:
         self.dead_letters: dict[tuple[str, str], Refusals] = {}
         self.rejections: dict[tuple[str, str], Refusals] = {}
         self.unreadable: Counter[str] = Counter()
+        self.trouble: str | None = None
+        """Why the picture stands still, in words for people; None: it does not. Set by whoever reads the topics."""
         self._proposals: dict[str, dict[int, Document]] = {}
         self._history: dict[str, deque[Revision]] = {}
         self._newest: dict[str, datetime] = {}

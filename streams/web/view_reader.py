@@ -152,8 +152,10 @@ class ViewReader:
         try:
             consumer.list_topics(self._prefix + topics.CARDS, timeout=BROKER_WAIT_S)
         except KafkaException as error:
+            self._view.trouble = "Kafka unreachable: reading only"
             self._on_error(error.args[0])
             return
+        self._view.trouble = None
         self._health.ready("kafka")
         if self._denied_at and time.monotonic() - self._denied_at > GRANTED_AFTER_S:
             self._denied_at = 0.0

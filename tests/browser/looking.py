@@ -77,6 +77,16 @@ class Eyes:
         page.goto(url)
         return page
 
+    def dress(self, page: Page, width: str, theme: Theme) -> None:
+        """Another width and theme for a page that is open."""
+        size = WIDTHS[width]
+        page.set_viewport_size({"width": size[0], "height": size[1]})
+        page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+
+    def forgive(self, words: str) -> None:
+        """Forget faults that a test has brought about on purpose."""
+        self.faults = [fault for fault in self.faults if words not in fault]
+
     def close(self) -> None:
         """Close all pages, and fail on what went wrong in them."""
         for context in self._contexts:

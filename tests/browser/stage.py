@@ -102,6 +102,17 @@ class Stage:
         """An answer of the API."""
         return httpx.get(f"{self.url}/api/v1{path}", params=query, timeout=20.0).json()
 
+    def command(self, body: dict[str, Any]) -> None:
+        """Send a command and wait until the picture has what became of it."""
+        said = {"command_id": f"stage-{next(self._offsets)}", **body}
+        httpx.post(f"{self.url}/api/v1/commands", json=said, timeout=20.0).raise_for_status()
+
+        def is_shown() -> bool:
+            card = self.get("/cards", id=body["card_id"])["items"][0]
+            return bool(card["revision"] > body["expected_revision"])
+
+        wait_until(is_shown, PATIENCE_S)
+
     # What happens in the plant
 
     def fold(self, site_id: str, events: Iterable[Event]) -> None:

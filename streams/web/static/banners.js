@@ -2,7 +2,7 @@
 
 import { html } from "./lib.js";
 import { clock, span, when } from "./format.js";
-import { Banner, useNow } from "./parts.js";
+import { Banner, Name, useNow } from "./parts.js";
 import { asOf, documents, heardAt, isLoaded, leftOut, me, nameOf, nowOf, trouble, zoneOf } from "./store.js";
 import { link, retryNow } from "./stream.js";
 
@@ -18,17 +18,17 @@ export function isTooOld() {
 export function Banners() {
   const now = useNow();
   const said = me.value?.notice;
-  return html`<div class="banners">
+  return html`<section class="banners" aria-label="About this picture">
     <${Connection} now=${now} />
     ${trouble.value && html`<${Banner} kind="warn">${trouble.value}<//>`}
     ${[...documents.site.value.values()].filter((each) => each.document.is_catching_up).map(({ document }) => html`
       <${Banner} key=${document.site_id} kind="warn">Catching up, ${span(document.behind_s)} behind
-        (${nameOf("site", document.site_id, document.site_id)}): nothing is raised for silence meanwhile.<//>`)}
+        (<${Name} text=${nameOf("site", document.site_id, document.site_id)} />): nothing is raised for silence meanwhile.<//>`)}
     <${Silent} />
     ${Object.entries(leftOut.value).filter(([kind, count]) => count > 0 && kind === "card").map(([kind, count]) => html`
       <${Banner} key=${kind} kind="note">${count} more cards than this server keeps in memory are not shown.<//>`)}
-    ${said && html`<${Banner} kind="note">${said}<//>`}
-  </div>`;
+    ${said && html`<${Banner} kind="note"><${Name} text=${said} long /><//>`}
+  </section>`;
 }
 
 function Connection({ now }) {
@@ -47,7 +47,7 @@ function Connection({ now }) {
 }
 
 function PictureTime() {
-  const [site] = Object.keys(asOf.value);
+  const [site] = Object.keys(asOf.value).sort((one, other) => (asOf.value[one] < asOf.value[other] ? -1 : 1));
   return site ? clock(nowOf(site), zoneOf(site)) : "an unknown time";
 }
 
@@ -66,6 +66,6 @@ function Silent() {
   const line = documents.line.value.get(`${first.site_id}/${first.cause.entity_id}`)?.document;
   const since = line?.last_event_at ?? first.cause.since;
   const about = nameOf(first.cause.entity_type, first.site_id, first.cause.entity_id);
-  return html`<${Banner} kind="warn"><bdi>${about}</bdi>: no data since ${when(since, zoneOf(first.site_id), nowOf(first.site_id))}.
+  return html`<${Banner} kind="warn"><${Name} text=${about} />: no data since ${when(since, zoneOf(first.site_id), nowOf(first.site_id))}.
     Forecasts that rest on it say so.${cards.length > 1 && ` So are ${cards.length - 1} more.`} <a href="/?kind=data_stale">Show</a><//>`;
 }

@@ -65,6 +65,7 @@ export function span(seconds) {
 export function distance(iso, now) {
   if (!iso || !now) return UNKNOWN;
   const seconds = (new Date(iso) - new Date(now)) / 1000;
+  if (Math.abs(seconds) < 60) return "now";
   return seconds >= 0 ? `in ${span(seconds)}` : `${span(seconds)} ago`;
 }
 

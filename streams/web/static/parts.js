@@ -3,7 +3,7 @@
 import { html, useEffect, useId, useLayoutEffect, useRef, useState } from "./lib.js";
 import { Problem } from "./api.js";
 import { clean, clock, distance, money, secondsBetween, span, when } from "./format.js";
-import { mayI, me, nowOf, zoneOf } from "./store.js";
+import { mayI, me, nowOf, trouble, zoneOf } from "./store.js";
 
 const SHAPES = { critical: "▲", high: "◆", medium: "■", low: "" };
 
@@ -83,13 +83,14 @@ export function Banner({ kind = "note", children }) {
 
 /** A button for a command: there, disabled and with who may, for those who may not. */
 export function CommandButton({ command, onClick, disabled = false, why = "", primary = false, children, ...more }) {
-  const may = mayI(command);
-  const reason = may ? why : `${me.value?.name ?? "you"} is ${me.value?.role ?? "not signed in"}: ${whoMay(command)}`;
+  const may = mayI(command) && !trouble.value;
+  const reason = may ? why : trouble.value ? trouble.value : `${me.value?.name ?? "you"} is ${me.value?.role ?? "not signed in"}: ${whoMay(command)}`;
   const id = useId();
   const isOff = !may || disabled;
+  const press = isOff ? undefined : onClick;
   return html`<button type="button" class=${primary ? "primary" : ""} aria-disabled=${isOff ? "true" : undefined}
       aria-describedby=${isOff && reason ? id : undefined} title=${isOff ? reason : undefined}
-      onClick=${isOff ? undefined : onClick} ...${more}>${children}</button>
+      onClick=${press} ...${more}>${children}</button>
     ${isOff && reason && html`<span id=${id} class="unseen">${reason}</span>`}`;
 }
 

@@ -5,7 +5,7 @@ import { dismissSent, say, send, sentTo } from "../commands.js";
 import { title } from "../format.js";
 import { useKeys } from "../keys.js";
 import { CommandButton, Name, lazy } from "../parts.js";
-import { mayI } from "../store.js";
+import { mayI, trouble } from "../store.js";
 
 const ActionDialog = lazy(() => import("./action_dialog.js"), "ActionDialog");
 
@@ -36,7 +36,7 @@ export const ACTIONS = {
 export function CardActions({ cards, done }) {
   const [chosen, choose] = useState(null);
   const start = (kind) => {
-    if (!mayI(kind) || !able(kind, cards).length) return;
+    if (!mayI(kind) || trouble.value || !able(kind, cards).length) return;
     if (ACTIONS[kind].form) choose(kind);
     else sendAll(kind, able(kind, cards), {}).then(done, () => choose(kind));
   };

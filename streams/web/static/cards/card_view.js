@@ -1,15 +1,17 @@
 /** One card: the sentence, why as a path with its arithmetic, whom it hits, the money, where it ranks and why, and what to do. */
 
-import { html } from "../lib.js";
+import { html, useEffect, useRef, useState } from "../lib.js";
 import { get } from "../api.js";
-import { money, number, percent, span, title, when, words } from "../format.js";
-import { Banner, Deadline, Failed, Loading, Money, Name, Severity, When, useAsked } from "../parts.js";
-import { link, withQuery } from "../router.js";
-import { documentOf, nowOf, zoneOf } from "../store.js";
+import { clean, money, number, percent, span, title, when, words } from "../format.js";
+import { Banner, CommandButton, Deadline, Failed, Loading, Money, Name, Severity, When, useAsked } from "../parts.js";
+import { say, send } from "../commands.js";
+import { useKeys } from "../keys.js";
+import { go, link, withQuery } from "../router.js";
+import { documentOf, mayI, nowOf, zoneOf } from "../store.js";
 import { CardActions, SentMark } from "./actions.js";
 import { Details } from "./details.js";
 import { History } from "./history.js";
-import { LIVE } from "./ranking.js";
+import { LIVE, linesOf } from "./ranking.js";
 import { Why } from "./why.js";
 
 /** A card by its id: from the stream when it is live, else asked for. */
@@ -17,6 +19,13 @@ export function CardView({ id }) {
   const live = documentOf("card", id);
   const asked = useAsked((options) => get(`/cards/${encodeURIComponent(id)}`, {}, options), `${id} ${live?.revision ?? ""}`);
   const card = live ?? asked.value?.card;
+  const heading = useRef(null);
+  useEffect(() => { // alone on a narrow screen it has the focus; beside the list it is said
+    if (!card) return;
+    const isAlone = getComputedStyle(document.querySelector(".now-list")).display === "none";
+    if (isAlone) heading.current?.focus();
+    else say(`Card: ${clean(card.title)}`);
+  }, [Boolean(card)]);
   if (!card) {
     return asked.problem ? html`<${Failed} problem=${asked.problem} again=${asked.again} still="The list still works." />`
       : html`<${Loading} lines=${6} what="Loading the card" />`;
@@ -24,7 +33,7 @@ export function CardView({ id }) {
   const back = html`<a class="back" href=${withQuery({ id: null }, "/")}>Back to the list</a>`;
   return html`<article class="card" aria-labelledby="card-title">
     ${back}
-    <h2 id="card-title" tabindex="-1"><${Severity} level=${card.severity} /> <${Name} text=${card.title} long /></h2>
+    <h2 id="card-title" tabindex="-1" ref=${heading}><${Severity} level=${card.severity} /> <${Name} text=${card.title} long /></h2>
     ${!LIVE.has(card.state) && html`<${Banner} kind="note">${title(card.state)} <${When} at=${card.state_since} site=${card.site_id} />${card.state_note && html`: <${Name} text=${card.state_note} long />`}<//>`}
     <p class="summary"><${Name} text=${card.summary} long /></p>
     ${card.caveats.map((each) => html`<${Banner} key=${each} kind="warn"><${Name} text=${each} long /><//>`)}
@@ -89,10 +98,21 @@ function Costs({ card }) {
 }
 
 function Options({ card, plans }) {
-  if (!card.proposal_ids.length) {
-    return html`<section><h3>Options</h3><p>No other plan has been proposed for it.</p></section>`;
+  const [problem, setProblem] = useState(null);
+  const first = card.proposal_ids.at(-1);
+  const lines = linesOf(card);
+  const ask = () => {
+    setProblem(null);
+    send({ kind: "replan_request", site_id: card.site_id, line_ids: lines, reason: card.title.slice(0, 200) }).catch(setProblem);
+  };
+  useKeys({ o: () => (first ? go(link("proposals", first)) : mayI("replan_request") && ask()) });
+  const asking = html`<${CommandButton} command="replan_request" onClick=${ask} aria-keyshortcuts=${first ? undefined : "o"}>
+    ${first ? "Ask for options again" : html`Ask for options <kbd aria-hidden="true">o</kbd>`}<//> <${SentMark} target=${card.site_id} />
+    ${problem && html`<${Failed} problem=${problem} />`}`;
+  if (!first) {
+    return html`<section><h3>Options</h3><p>No other plan has been proposed for it.</p>${asking}</section>`;
   }
-  return html`<section><h3>Options</h3><ul class="plain-list">${card.proposal_ids.map((id) => html`<li key=${id}>
+  return html`<section><h3>Options</h3>${asking}<ul class="plain-list">${card.proposal_ids.map((id) => html`<li key=${id}>
     <a href=${link("proposals", id)}>Compare the options</a> <span class="quiet">${words(plans.find((plan) => plan.plan_id === id)?.state ?? "proposed")}, <code><${Name} text=${id} /></code></span></li>`)}</ul></section>`;
 }
 

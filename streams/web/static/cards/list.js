@@ -10,7 +10,7 @@ import { useKeys } from "../keys.js";
 import { go, link, withQuery } from "../router.js";
 import { documentOf, nowOf } from "../store.js";
 import { CardActions } from "./actions.js";
-import { PAGE_SIZE, rowsOf } from "./ranking.js";
+import { FILTERS, PAGE_SIZE, rowsOf } from "./ranking.js";
 import { CardRow, GroupRow } from "./row.js";
 
 /** @param {{cards: object[], selected: string|null, query: URLSearchParams, children: any}} about ranked cards; what else is there when there are none */
@@ -21,7 +21,7 @@ export function CardList({ cards, selected, query, children }) {
   const [marked, mark] = useState(new Set());
   const [focused, focus] = useState(null);
   const [opened, open] = useState(new Set());
-  const { shown, changed, apply } = useHeldOrder(cards, isTouched || isHeld);
+  const { shown, changed, apply } = useHeldOrder(cards, isTouched || isHeld, scopeOf(query));
   const rows = rowsOf(shown, nowOf);
   const count = Math.max(1, Math.ceil(rows.length / PAGE_SIZE));
   const number = Math.min(count, Math.max(1, Number(query.get("page")) || 1));
@@ -34,8 +34,17 @@ export function CardList({ cards, selected, query, children }) {
     const links = [...list.current.querySelectorAll(".open")];
     const at = links.indexOf(document.activeElement);
     const from = at >= 0 ? at : links.findIndex((each) => each.getAttribute("aria-current"));
-    links[Math.min(links.length - 1, Math.max(0, from + by))]?.focus();
+    const next = links[Math.min(links.length - 1, Math.max(0, from + by))];
+    next?.focus();
+    // Beside an open card the keys act on what is shown: show what they have come to.
+    const id = next?.closest("[data-id]")?.dataset.id;
+    if (selected && id) go(withQuery({}, link("cards", id)), { replace: true });
   };
+  const before = useRef(selected);
+  useEffect(() => {
+    if (before.current && !selected) list.current.querySelector(`[data-id="${CSS.escape(before.current)}"] .open`)?.focus();
+    before.current = selected;
+  }, [selected]);
   useKeys({
     j: () => step(1),
     k: () => step(-1),
@@ -64,6 +73,11 @@ export function CardList({ cards, selected, query, children }) {
   </div>`;
 }
 
+/** The filters of an address; the page of the list and the open card change nothing in it. */
+function scopeOf(query) {
+  return FILTERS.map((name) => query.get(name) ?? "").join("\n");
+}
+
 const isInside = (element) => element?.contains(document.activeElement) ?? false;
 
 function toggled(set, value) {
@@ -73,10 +87,13 @@ function toggled(set, value) {
 }
 
 /** The order in which cards are shown, held or not, and how many stand elsewhere than they would. */
-function useHeldOrder(cards, isHeld) {
+function useHeldOrder(cards, wantsHold, scope) {
   const order = useRef([]);
   const kept = useRef(new Map());
   const [, again] = useState(0);
+  const lastScope = useRef(scope);
+  const isHeld = wantsHold && lastScope.current === scope; // another filter is another list
+  lastScope.current = scope;
   const fresh = new Map(cards.map((card) => [card.card_id, card]));
   if (!isHeld) order.current = [...fresh.keys()];
   for (const [id, card] of fresh) kept.current.set(id, card);

@@ -17,7 +17,8 @@ export function CardRow({ card, isSelected, isMarked, onMark, onFocus }) {
     <${Severity} level=${card.severity} />
     <div class="what"><a class="open" href=${withQuery({}, link("cards", card.card_id))} aria-current=${isSelected ? "true" : undefined}
         onFocus=${onFocus}><${Name} text=${card.title} /></a>
-      <span class="cause"><${Name} text=${card.cause.in_words} /></span></div>
+      <span class="cause"><${Name} text=${card.cause.in_words} /></span>
+      ${card.caveats.length > 0 && html`<span class="doubt"><${Name} text=${card.caveats[0]} /></span>`}</div>
     <span class="owner"><${Name} text=${card.owner.name} /></span>
     <${Deadline} from=${card.opened_at} to=${card.deadline} site=${card.site_id} />
     <${Money} amount=${card.impact.exposure > 0 ? card.impact.exposure : null} currency=${card.impact.currency} />
@@ -31,8 +32,10 @@ export function CardRow({ card, isSelected, isMarked, onMark, onFocus }) {
 export function GroupRow({ row, isOpen, toggle, children }) {
   return html`<li class="group ${row.isFlood ? "flood" : ""}">
     <button type="button" class="row open" aria-expanded=${isOpen ? "true" : "false"} onClick=${toggle}>
+      <span aria-hidden="true">${isOpen ? "▾" : "▸"}</span>
       <${Severity} level=${worstOf(row.cards)} />
-      <span class="what"><span class="count">${row.cards.length} cards</span> <${Name} text=${row.label} /></span>
+      <span class="what"><${Name} text=${row.label} />: ${row.cards.length} cards
+        ${!row.isFlood && html`<span class="cause">first: <${Name} text=${row.cards[0].title} /></span>`}</span>
       <span class="number">${Object.entries(exposures(row.cards)).map(([currency, sum]) => html`<${Money} key=${currency} amount=${sum} currency=${currency} /> `)}</span>
     </button>
     ${isOpen && html`<ol class="cards">${children}</ol>`}

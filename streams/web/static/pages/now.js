@@ -1,6 +1,6 @@
 /** Now: what needs somebody, the most urgent first; and on its right, or alone on a phone, one card. */
 
-import { html } from "../lib.js";
+import { html, useState } from "../lib.js";
 import { get } from "../api.js";
 import { CardList } from "../cards/list.js";
 import { FILTERS, LIVE, TABS, byUrgency, choices, isOnTab, passes } from "../cards/ranking.js";
@@ -50,9 +50,11 @@ function Filters({ cards, query }) {
   const options = choices(cards);
   const set = (name) => (event) => go(withQuery({ [name]: event.target.value, page: null }), { replace: true });
   const isAny = FILTERS.some((name) => query.get(name));
-  return html`<form class="filters" role="search" onSubmit=${(event) => event.preventDefault()}>
+  const [isOpen, open] = useState(false);
+  return html`<form class=${isOpen ? "filters all" : "filters"} role="search" onSubmit=${(event) => event.preventDefault()}>
     <label class="unseen" for="filter-q">Search</label>
     <input id="filter-q" type="search" placeholder="Search" maxlength="200" value=${query.get("q") ?? ""} onInput=${set("q")} />
+    <button type="button" class="more" aria-expanded=${isOpen ? "true" : "false"} onClick=${() => open(!isOpen)}>Filters</button>
     ${Object.entries(options).filter(([name, values]) => values.length > 1 || query.get(name)).map(([name, values]) => html`
       <${Fragmented} key=${name} name=${name} values=${values} value=${query.get(name) ?? ""} set=${set(name)} />`)}
     ${isAny && html`<a href=${withQuery(Object.fromEntries(FILTERS.map((name) => [name, null])))}>Clear filters</a>`}
