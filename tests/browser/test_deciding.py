@@ -4,7 +4,7 @@ import re
 from datetime import datetime
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Request, expect
 
 from tests.browser.conftest import BERLIN
 from tests.browser.looking import Eyes
@@ -144,12 +144,13 @@ def test_several_cards_are_acknowledged_at_once(stage: Stage, eyes: Eyes) -> Non
 def test_a_command_whose_answer_was_lost_is_sent_again_and_done_once(stage: Stage, eyes: Eyes) -> None:
     context = eyes.context()
     ids: list[str] = []
-    context.on(
-        "request",
-        lambda request: (
-            ids.append(request.post_data_json["command_id"]) if request.method == "POST" else None
-        ),
-    )
+
+    def note(request: Request) -> None:
+        body = request.post_data_json if request.method == "POST" else None
+        if body is not None:
+            ids.append(body["command_id"])
+
+    context.on("request", note)
     page = eyes.open(f"{stage.url}/cards/{LINE_3.replace('/', '%2F')}", context=context)
     expect(page.locator(".card h2")).to_contain_text("#4471")
     before = stage.get("/cards", id=LINE_3)["items"][0]["revision"]

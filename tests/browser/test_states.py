@@ -198,6 +198,7 @@ def test_who_may_not_sees_the_button_and_who_may(eyes: Eyes, tmp_path: Path) -> 
         button = page.get_by_role("button", name="Acknowledge")
         expect(button).to_have_attribute("aria-disabled", "true")
         expect(button).to_have_attribute("title", "vic is viewer: planners and approvers may")
+        expect(page.locator(".why-not")).to_have_text("vic is viewer: planners and approvers may")
         looked_at(eyes, page)
         page.get_by_role("button", name="Sign out").click()
         expect(page.get_by_label("Token")).to_be_visible()
@@ -286,9 +287,11 @@ def test_hostile_names_are_text_and_break_nothing(eyes: Eyes, name: str) -> None
                 "remaining_h": None,
                 "moves": [{"run_id": identity, "line_ids": [identity]}],
             },
-            **dict.fromkeys(
-                ("title", "summary", "severity_because", "deadline_because", "update_reason"), name
-            ),
+            title=name,
+            summary=name,
+            severity_because=name,
+            deadline_because=name,
+            update_reason=name,
             owner={"id": name, "name": name, "rule": name},
         )
         page = eyes.open(plant.url)
@@ -297,8 +300,14 @@ def test_hostile_names_are_text_and_break_nothing(eyes: Eyes, name: str) -> None
         expect(page.locator(".history li")).to_have_count(1)
 
         looked_at(eyes, page)
+        eyes.dress(page, "desktop", "light")
+        eyes.picture(page, "whole", whole=True)
+        assert 200 > page.locator(".status").bounding_box()["height"]  # type: ignore[index]
         expect(page.locator("main script, main img, main iframe")).to_have_count(0)
         assert made.card_id in page.evaluate("() => decodeURIComponent(location.pathname)")
+        if name == LONG:
+            page.locator(".card .summary").get_by_role("button", name="Show all 10,000 characters").click()
+            expect(page.locator(".card .summary")).to_have_text(LONG)
         if name == HOSTILE:
             expect(page.locator(".card .summary")).to_contain_text("<script>alert(1)</script>")
 

@@ -12,7 +12,7 @@ import pytest
 from schemas import CardKind, CardState
 from streams.web.page import MEDIA_TYPES, PAGES, STATIC, StaticFiles
 from tests.web_plant import web_plant
-from twin.card_life import CARD_MOVES
+from twin.cards.card_life import CARD_MOVES
 
 ROOT = Path(__file__).parents[2]
 FILES = ROOT / "streams" / "web" / "static"

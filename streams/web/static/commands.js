@@ -16,12 +16,15 @@ const KIND_OF_FIELD = { card_id: "card", proposal_id: "plan" };
 /** Target id -> {id, body, state, problem, revision}: commands that are on their way or were refused. */
 export const sent = signal(new Map());
 
-/** Sentences for a screen reader and the status line: {text, id}. */
-export const said = signal({ text: "", id: 0 });
+/** Sentences for a screen reader and the status line: {text, isQuiet, id}. */
+export const said = signal({ text: "", isQuiet: false, id: 0 });
 
-/** Say something once, politely. */
-export function say(text) {
-  said.value = { text, id: said.peek().id + 1 };
+const SAID_LENGTH = 200; // longer, it would cover what it is about
+
+/** Say something once, politely; `quietly`: to screen readers only, as what is plainly seen anyhow. */
+export function say(text, { quietly = false } = {}) {
+  const short = text.length > SAID_LENGTH ? `${text.slice(0, SAID_LENGTH)} ...` : text;
+  said.value = { text: short, isQuiet: quietly, id: said.peek().id + 1 };
 }
 
 /** What stands about a target, or null. */

@@ -115,7 +115,7 @@ export function title(name) {
 /** Text of another system in one line: control and direction characters become spaces, so that it cannot disturb others. */
 export function clean(text) {
   // eslint-disable-next-line no-control-regex
-  return String(text ?? "").replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, " ");
+  return String(text ?? "").replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, " ").trim();
 }
 
 /** The parts of a key as the topics join them: "line/S1/L3" -> ["line", "S1", "L3"]; "%2F" inside a part is a slash. */

@@ -1,6 +1,6 @@
 /** Keys: one letter each, off while somebody types, and to be switched off as a whole (they get in the way of speech input). */
 
-import { signal, useEffect, useRef } from "./lib.js";
+import { signal, useLayoutEffect, useRef } from "./lib.js";
 
 const STORED = "foresite.keys";
 
@@ -35,7 +35,7 @@ export function setOn(on) {
 export function useKeys(map) {
   const newest = useRef(map);
   newest.current = map;
-  useEffect(() => {
+  useLayoutEffect(() => { // at once: a key may be pressed as soon as the page is seen
     const mine = Object.keys(map).map((key) => ({ key, run: () => newest.current[key]?.() }));
     bindings.push(...mine);
     return () => { for (const each of mine) bindings.splice(bindings.indexOf(each), 1); };

@@ -12,9 +12,17 @@ export function Severity({ level }) {
   return html`<span class="severity severity-${level}"><span aria-hidden="true">${SHAPES[level] ?? ""}</span> ${level}</span>`;
 }
 
-/** A name or sentence of another system: in one line, its direction kept to itself. `more` shows long ones whole. */
+const NAME_LENGTH = 120;
+const SENTENCE_LENGTH = 600;
+
+/** A name, or with `long` a sentence, of another system: its direction kept to itself, and what is endless cut short until asked for. */
 export function Name({ text, long = false }) {
-  return html`<bdi class=${long ? "name long" : "name"}>${clean(text)}</bdi>`;
+  const [isWhole, showWhole] = useState(false);
+  const all = clean(text);
+  const length = long ? SENTENCE_LENGTH : NAME_LENGTH;
+  if (isWhole || all.length <= length) return html`<bdi class="name">${all}</bdi>`;
+  return html`<bdi class="name">${all.slice(0, length)} ...</bdi>${long && html` <button type="button" class="plain"
+    onClick=${() => showWhole(true)}>Show all ${all.length.toLocaleString("en")} characters</button>`}`;
 }
 
 /** A moment in the site's zone, with its distance from the plant's time. */
@@ -83,15 +91,21 @@ export function Banner({ kind = "note", children }) {
 
 /** A button for a command: there, disabled and with who may, for those who may not. */
 export function CommandButton({ command, onClick, disabled = false, why = "", primary = false, children, ...more }) {
-  const may = mayI(command) && !trouble.value;
-  const reason = may ? why : trouble.value ? trouble.value : `${me.value?.name ?? "you"} is ${me.value?.role ?? "not signed in"}: ${whoMay(command)}`;
+  const not = whyNot(command);
+  const reason = not || why;
   const id = useId();
-  const isOff = !may || disabled;
+  const isOff = Boolean(not) || disabled;
   const press = isOff ? undefined : onClick;
   return html`<button type="button" class=${primary ? "primary" : ""} aria-disabled=${isOff ? "true" : undefined}
       aria-describedby=${isOff && reason ? id : undefined} title=${isOff ? reason : undefined}
       onClick=${press} ...${more}>${children}</button>
     ${isOff && reason && html`<span id=${id} class="unseen">${reason}</span>`}`;
+}
+
+/** Why a command cannot be sent now, or "". */
+export function whyNot(command) {
+  if (trouble.value) return trouble.value;
+  return mayI(command) ? "" : `${me.value?.name ?? "you"} is ${me.value?.role ?? "not signed in"}: ${whoMay(command)}`;
 }
 
 function whoMay(command) {

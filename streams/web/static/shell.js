@@ -92,5 +92,5 @@ function Who() {
 
 /** What was just said, for everybody: read out politely, and shown for a while. */
 function Status() {
-  return html`<p class="status" role="status" aria-live="polite" key="status">${said.value.text}</p>`;
+  return html`<p class=${said.value.isQuiet ? "status unseen" : "status"} role="status" aria-live="polite">${said.value.text}</p>`;
 }

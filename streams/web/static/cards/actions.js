@@ -4,7 +4,7 @@ import { html, useState } from "../lib.js";
 import { dismissSent, say, send, sentTo } from "../commands.js";
 import { title } from "../format.js";
 import { useKeys } from "../keys.js";
-import { CommandButton, Name, lazy } from "../parts.js";
+import { CommandButton, Name, lazy, whyNot } from "../parts.js";
 import { mayI, trouble } from "../store.js";
 
 const ActionDialog = lazy(() => import("./action_dialog.js"), "ActionDialog");
@@ -48,9 +48,15 @@ export function CardActions({ cards, done }) {
     ${kinds.map((kind) => html`<${CommandButton} key=${kind} command=${kind} onClick=${() => start(kind)}
       primary=${kind === "card_acknowledge"} aria-keyshortcuts=${ACTIONS[kind].key ?? undefined}>
       ${ACTIONS[kind].label}${ACTIONS[kind].key && html` <kbd aria-hidden="true">${ACTIONS[kind].key}</kbd>`}<//>`)}
+    <${WhyNot} kind=${kinds[0]} />
     ${chosen && html`<${ActionDialog} kind=${chosen} cards=${able(chosen, cards)} onClose=${() => choose(null)}
       onDone=${() => { choose(null); done?.(); }} />`}
   </div>`;
+}
+
+/** Why nothing can be done at all, for everybody to see; each button says it too. */
+function WhyNot({ kind }) {
+  return kind && whyNot(kind) && html`<p class="why-not">${whyNot(kind)}</p>`;
 }
 
 const able = (kind, cards) => cards.filter((card) => MOVES[card.state].includes(kind));
@@ -61,7 +67,9 @@ export async function sendAll(kind, cards, more, ids = {}) {
     kind, site_id: card.site_id, card_id: card.card_id, expected_revision: card.revision, ...more,
   }, ids[card.card_id])));
   const failed = outcomes.findIndex((each) => each.status === "rejected");
-  say(`${ACTIONS[kind].label}: sent for ${outcomes.filter((each) => each.status === "fulfilled").length} of ${cards.length}`);
+  const count = outcomes.filter((each) => each.status === "fulfilled").length;
+  const some = cards.length > 1 ? ` for ${count} of ${cards.length} cards` : "";
+  say(`${ACTIONS[kind].label}: ${count ? `sent${some}` : "not sent"}`);
   if (failed >= 0) throw outcomes[failed].reason;
 }
 

@@ -24,7 +24,7 @@ export function CardView({ id }) {
     if (!card) return;
     const isAlone = getComputedStyle(document.querySelector(".now-list")).display === "none";
     if (isAlone) heading.current?.focus();
-    else say(`Card: ${clean(card.title)}`);
+    else say(`Card: ${clean(card.title)}`, { quietly: true });
   }, [Boolean(card)]);
   if (!card) {
     return asked.problem ? html`<${Failed} problem=${asked.problem} again=${asked.again} still="The list still works." />`

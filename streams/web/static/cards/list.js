@@ -56,16 +56,16 @@ export function CardList({ cards, selected, query, children }) {
     isMarked=${marked.has(card.card_id)} onMark=${() => mark(toggled(marked, card.card_id))} onFocus=${() => focus(card.card_id)} />`;
   return html`<div class="list" ref=${list} onMouseEnter=${() => touch(true)} onMouseLeave=${() => touch(isInside(list.current))}
       onFocusIn=${() => touch(true)} onFocusOut=${(event) => touch(list.current.contains(event.relatedTarget) || list.current.matches(":hover"))}>
-    <div class="list-bar">
+    <div class="list-bar" hidden=${!shown.length && !changed}>
       <span class="quiet">${plural(shown.length, "card")}${marked.size > 0 && `, ${acting.length} marked`}</span>
       <button type="button" aria-pressed=${isHeld ? "true" : "false"} onClick=${() => hold(!isHeld)}>Hold this order</button>
       ${changed > 0 && html`<button type="button" class="primary" onClick=${apply}>${plural(changed, "card")} changed order <kbd aria-hidden="true">.</kbd></button>`}
       <span class="unseen" role="status">${changed > 0 ? `${plural(changed, "card")} changed order` : ""}</span>
     </div>
     ${!shown.length && children}
-    <ol class="cards" aria-label="Cards">${onPage.map((each) => (each.label === null ? row(each.cards[0]) : html`
+    ${shown.length > 0 && html`<ol class="cards" aria-label="Cards">${onPage.map((each) => (each.label === null ? row(each.cards[0]) : html`
       <${GroupRow} key=${each.key} row=${each} isOpen=${opened.has(each.key)} toggle=${() => open(toggled(opened, each.key))}>${each.cards.map(row)}<//>`))}
-    </ol>
+    </ol>`}
     ${count > 1 && html`<nav class="pager" aria-label="Pages of the list">${Array.from({ length: count }, (_, index) => html`
       <a key=${index} href=${withQuery({ page: index ? index + 1 : null })} aria-current=${index + 1 === number ? "page" : undefined}>${index + 1}</a>`)}</nav>`}
     ${acting.length > 0 || (!selected && current)

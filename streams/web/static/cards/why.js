@@ -2,7 +2,7 @@
 
 import { html, useState } from "../lib.js";
 import { get } from "../api.js";
-import { percent, splitKey, when, words } from "../format.js";
+import { percent, plural, splitKey, when, words } from "../format.js";
 import { Failed, Loading, Name, When, useAsked } from "../parts.js";
 import { link } from "../router.js";
 import { nameOf, nowOf, zoneOf } from "../store.js";
@@ -19,7 +19,7 @@ export function Why({ card }) {
         ${" "}<${Name} text=${step.detail || words(step.relation)} long />
         <span class="quiet">${step.since ? html`since <${When} at=${step.since} site=${card.site_id} far=${false} />` : ""}${step.event_id && html` by event <code><${Name} text=${step.event_id} /></code>`}</span></li>`)}
     </ol>
-    ${card.evidence.length > 0 && html`<details><summary>Evidence: ${card.evidence.length} events</summary><ul>${card.evidence.map((each) => html`
+    ${card.evidence.length > 0 && html`<details><summary>Evidence: ${plural(card.evidence.length, "event")}</summary><ul>${card.evidence.map((each) => html`
       <li key=${each}><code><${Name} text=${each} long /></code></li>`)}</ul></details>`}
     <${Arithmetic} card=${card} />
   </section>`;
