@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 AXE = Path(__file__).with_name("vendor") / "axe.min.js"
 WIDTHS = {"desktop": (1440, 900), "tablet": (800, 1000), "phone": (390, 844)}
 Theme = Literal["light", "dark"]
+THEMES: tuple[Theme, ...] = ("light", "dark")
 TIMEOUT_MS = 20_000
 
 EXPECTED = re.compile(

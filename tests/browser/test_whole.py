@@ -52,6 +52,7 @@ def test_an_event_becomes_a_card_and_a_key_an_acknowledgement(eyes: Eyes) -> Non
             expect(row).to_contain_text("O. Roy", timeout=PATIENCE_S * 1000)
             page.keyboard.press("j")
             page.keyboard.press("Enter")
+            expect(page.locator(".card h2")).to_contain_text("#7001")
             page.keyboard.press("a")
             facts = page.locator(".card .facts").first
             expect(facts).to_contain_text("acknowledged by", timeout=PATIENCE_S * 1000)

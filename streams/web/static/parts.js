@@ -12,6 +12,7 @@ export function Severity({ level }) {
   return html`<span class="severity severity-${level}"><span aria-hidden="true">${SHAPES[level] ?? ""}</span> ${level}</span>`;
 }
 
+const AHEAD_MS = 1_000; // after the first paint
 const NAME_LENGTH = 120;
 const SENTENCE_LENGTH = 600;
 
@@ -167,16 +168,24 @@ export function useAsked(ask, key) {
   return { ...state, again: () => setTurn(turn + 1) };
 }
 
-/** A component that is loaded when it is first shown: lazy(load, "Name"). */
+/** A component that is loaded after the first paint, or when it is shown before: lazy(load, "Name"). */
 export function lazy(load, name) {
+  let loaded = null;
+  const loading = () => load().then((module) => { loaded = module; return module; });
+  setTimeout(() => loading().catch(() => {}), AHEAD_MS); // so that keys pressed right after it is shown are heard
   return function Lazy(props) {
-    const { value, problem, again } = useAsked(load, name);
-    if (problem) {
-      const about = { title: "A part could not be loaded", detail: "The server may have been updated: load the page again." };
-      return html`<${Failed} problem=${about} again=${again} />`;
-    }
-    return value ? html`<${value[name]} ...${props} />` : null;
+    const [atOnce] = useState(loaded); // once decided for good, or what is open in it would be closed
+    return atOnce ? html`<${atOnce[name]} ...${props} />` : html`<${Waiting} name=${name} load=${loading} about=${props} />`;
   };
+}
+
+function Waiting({ name, load, about }) {
+  const { value, problem, again } = useAsked(load, name);
+  if (problem) {
+    const fault = { title: "A part could not be loaded", detail: "The server may have been updated: load the page again." };
+    return html`<${Failed} problem=${fault} again=${again} />`;
+  }
+  return value ? html`<${value[name]} ...${about} />` : null;
 }
 
 /** Date.now(), every so often: for words as "next try in 4 s". */

@@ -1,6 +1,6 @@
 /** The frame around every page: skip link, navigation, how old the picture is, banners, and what was just said. */
 
-import { Fragment, html, useEffect, useErrorBoundary, useRef } from "./lib.js";
+import { Fragment, html, useEffect, useErrorBoundary, useLayoutEffect } from "./lib.js";
 import { Banners } from "./banners.js";
 import { said } from "./commands.js";
 import { useKeys } from "./keys.js";
@@ -51,15 +51,15 @@ function skip(event) {
   document.getElementById("main").focus();
 }
 
+let pagesShown = 0;
+
 function Page({ route }) {
   const [broken, reset] = useErrorBoundary((error) => console.error(error));
   const { value, problem, again } = useAsked(() => route.page.load(), route.page.paths[0]);
-  const isFirst = useRef(true);
   const name = `${route.page.title} · Foresite`;
   useEffect(() => { document.title = name; }, [name]);
-  useEffect(() => {
-    if (value && !isFirst.current) document.querySelector("main h1")?.focus();
-    isFirst.current = false;
+  useLayoutEffect(() => { // another page begins at its heading; the first one where the browser begins
+    if (value && pagesShown++ > 0) document.querySelector("main h1")?.focus();
   }, [value]);
   if (broken) return html`<${Failed} problem=${{ title: "This page has a fault of ours", detail: String(broken) }} again=${reset} />`;
   if (problem) {

@@ -77,7 +77,7 @@ export async function sendAll(kind, cards, more, ids = {}) {
 export function SentMark({ target }) {
   const command = sentTo(target);
   if (!command) return null;
-  const what = title(command.body.kind.replace(/^(card|proposal)_/, ""));
+  const what = ACTIONS[command.body.kind]?.label ?? title(command.body.kind.replace(/^proposal_/, ""));
   if (command.state === "sending" || command.state === "sent") return html`<span class="sent">${what}: sent</span>`;
   return html`<span class="sent refused">${what}: ${command.state === "rejected" ? "refused" : "not sent"}.
     ${" "}<${Name} text=${command.problem.detail || command.problem.title} long />

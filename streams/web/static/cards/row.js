@@ -35,7 +35,7 @@ export function GroupRow({ row, isOpen, toggle, children }) {
       <span aria-hidden="true">${isOpen ? "▾" : "▸"}</span>
       <${Severity} level=${worstOf(row.cards)} />
       <span class="what"><${Name} text=${row.label} />: ${row.cards.length} cards
-        ${!row.isFlood && html`<span class="cause">first: <${Name} text=${row.cards[0].title} /></span>`}</span>
+        ${!row.isFlood && html`<span class="first">first: <${Name} text=${row.cards[0].title} /></span>`}</span>
       <span class="number">${Object.entries(exposures(row.cards)).map(([currency, sum]) => html`<${Money} key=${currency} amount=${sum} currency=${currency} /> `)}</span>
     </button>
     ${isOpen && html`<ol class="cards">${children}</ol>`}
