@@ -1,4 +1,4 @@
-"""Writes the references that follow from the code: topics, events, settings, metrics, commands.
+"""Writes the references that follow from the code: topics, events, settings, metrics, commands; and the contract.
 
 python -m docs.generate            write them
 python -m docs.generate --check    exit 1 where a file is not what the code says
@@ -9,6 +9,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +23,19 @@ from schemas import TOPICS, CustomerRule, OwnerCondition, OwnerRule, Rules, Topi
 from schemas.field_words import field_words
 from streams.acls import wanted_acls
 from streams.cli import app
+from streams.contract import as_text, contract
 from streams.metrics import Metrics
 from streams.rules_text import in_sections, plain, rules_schema, unit_of
 from streams.settings import Settings
 
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
+CONTRACT = DOCS / "schemas"
 
 _NOTE = "<!-- Written by docs/generate.py from the code: change it there, then `python -m docs.generate`. -->"
 
 
+@cache
 def generated() -> dict[Path, str]:
     """Every generated document and what it must hold."""
     documents = {
@@ -47,7 +51,13 @@ def generated() -> dict[Path, str]:
         **{DOCS / name: f"{_NOTE}\n\n{text.strip()}\n" for name, text in documents.items()},
         DOCS / "security.md": _with_rights((DOCS / "security.md").read_text("utf-8")),
         DOCS / "rules.schema.json": json.dumps(rules_schema(), indent=2) + "\n",
+        **{CONTRACT / name: as_text(document) for name, document in contract().items()},
     }
+
+
+def surplus() -> list[Path]:
+    """Files among the generated ones that nothing generates any more."""
+    return sorted(set(CONTRACT.rglob("*.json")) - generated().keys())
 
 
 def main() -> int:
@@ -55,12 +65,15 @@ def main() -> int:
     stale = [
         path for path, text in generated().items() if not path.exists() or path.read_text("utf-8") != text
     ]
-    for path in stale:
+    for path in [*stale, *surplus()]:
         sys.stdout.write(f"{path.relative_to(ROOT)}\n")
     if "--check" in sys.argv[1:]:
-        return 1 if stale else 0
+        return 1 if stale or surplus() else 0
     for path in stale:
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(generated()[path], "utf-8")
+    for path in surplus():
+        path.unlink()
     return 0
 
 

@@ -27,6 +27,7 @@ from streams import (
     proposal_cli,
     recovery_cli,
     rules_cli,
+    schemas_cli,
     solver_cli,
 )
 from streams.cli_options import AsJson, Kafka
@@ -61,6 +62,7 @@ plan_cli.register(app)
 recovery_cli.register(app)
 solver_cli.register(app)
 app.add_typer(rules_cli.app, name="rules")
+app.add_typer(schemas_cli.app, name="schemas")
 app.add_typer(acls_cli.app, name="acls")
 app.add_typer(audit_cli.app, name="audit")
 

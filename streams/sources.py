@@ -17,6 +17,7 @@ from schemas import (
     TOPIC_OF_KIND,
     BadRecord,
     CardCommand,
+    Event,
     MachineEvent,
     ReasonCode,
     UsageError,
@@ -143,25 +144,32 @@ def read_records(
             yield from _read_lines(path, tally)
 
 
-def record_key(body: dict[str, Any]) -> str | None:
-    """The record key that schemas/topics.py asks for; None where the body lacks what it is made of.
+def key_fields(model: type[Event]) -> tuple[str, ...]:
+    """Fields of a body that make the key of its record: one as it is, several joined (schemas/keys.py).
 
     Machine events go by line, so that those of a line stay in order; states of entities by kind, site and id, for ids
     are unique within a site only and compaction must not take one site's order for another's; commands by what they
     are about.
     """
+    if issubclass(model, MachineEvent):
+        return ("line_id",)
+    if issubclass(model, PlanAcknowledged):
+        return ("change_id",)
+    if issubclass(model, Command):
+        return (next((name for kind, name in _TARGETS.items() if issubclass(model, kind)), "command_id"),)
+    return tuple(dict.fromkeys(("kind", "site_id", *model.entity)))
+
+
+def record_key(body: dict[str, Any]) -> str | None:
+    """The record key that schemas/topics.py asks for; None where the body lacks what it is made of."""
     model = MODEL_OF_KIND.get(str(body.get("kind")))
     if model is None:
         return None
-    if issubclass(model, MachineEvent):
-        return _text(body, "line_id")
-    if issubclass(model, PlanAcknowledged):
-        return _text(body, "change_id")
-    if issubclass(model, Command):
-        target = next((name for kind, name in _TARGETS.items() if issubclass(model, kind)), "command_id")
-        return _text(body, target)
-    entity: tuple[str, ...] = getattr(model, "entity", ())
-    return join_key(*(_text(body, name) or "" for name in dict.fromkeys(("kind", "site_id", *entity))))
+    assert issubclass(model, Event), "every input is an event"
+    names = key_fields(model)
+    if len(names) == 1:
+        return _text(body, names[0])
+    return join_key(*(_text(body, name) or "" for name in names))
 
 
 def _kind_of_file(path: Path) -> str:
