@@ -96,6 +96,10 @@ def _topics() -> str:
             "What is asked of the solver, what it answers and what is written back to the systems that execute: "
             "[proposals](proposals.md)."
         ),
+        (
+            "The same for machines, with the schema of each body, is AsyncAPI in `docs/schemas/asyncapi.json`: "
+            "[contracts](contracts.md)."
+        ),
     ]
     for role, title in (("input", "Inputs"), ("output", "Outputs"), ("internal", "Internal")):
         rows = [_topic_row(topic) for topic in TOPICS.values() if topic.role == role]

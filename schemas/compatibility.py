@@ -19,9 +19,23 @@ _LOWER: Final = ("minimum", "exclusiveMinimum", "minLength", "minItems")
 _UPPER: Final = ("maximum", "exclusiveMaximum", "maxLength", "maxItems")
 _EXACT: Final = ("pattern", "format", "uniqueItems", "multipleOf")
 _STRUCTURE: Final = frozenset(
-    {"type", "properties", "required", "items", "prefixItems", "additionalProperties", "anyOf", "oneOf", "enum", "const", "$ref"}
+    {
+        "type",
+        "properties",
+        "required",
+        "items",
+        "prefixItems",
+        "additionalProperties",
+        "anyOf",
+        "oneOf",
+        "enum",
+        "const",
+        "$ref",
+    }
 )
-_WORDS: Final = frozenset({"$schema", "$id", "$defs", "title", "description", "default", "discriminator", "examples"})
+_WORDS: Final = frozenset(
+    {"$schema", "$id", "$defs", "title", "description", "default", "discriminator", "examples"}
+)
 
 
 class _Pair:
@@ -141,7 +155,8 @@ def breaking_changes(before: Schema, after: Schema, side: Side) -> list[str]:
     """What a later version of a schema takes away, in words; empty where it only adds.
 
     Args:
-        before: the earlier version; after: the later one.
+        before: the earlier version.
+        after: the later one.
         side: input: others write it; output: others read it.
     """
     return list(_Pair(before, after, side).breaks(before, after, ""))

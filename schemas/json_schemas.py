@@ -103,6 +103,8 @@ class _WithWords(GenerateJsonSchema):
         for name, field in made.get("properties", {}).items():
             if name in words:
                 field["description"] = words[name]
-        if issubclass(model, Event):  # the kind has a default in Python only: without it nobody knows what a body is
+        if issubclass(
+            model, Event
+        ):  # the kind has a default in Python only: without it nobody knows what a body is
             made["required"] = sorted({"kind", *made.get("required", ())}, key=list(made["properties"]).index)
         return made

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from schemas import INPUT_TOPICS, MODEL_OF_KIND, TOPICS, Event, Topic
+from schemas import INPUT_TOPICS, TOPICS, Event, Topic
 from schemas.json_schemas import first_words
 from schemas.topics import DEAD_LETTERS, DEPLOY
 from streams.facts_position import HEADER
@@ -163,5 +163,3 @@ def _headers(topic: Topic) -> dict[str, Any]:
 
 def _number(text: str) -> int | float:
     return float(text) if "." in text else int(text)
-
-

@@ -13,8 +13,8 @@ from schemas import UsageError
 from schemas.compatibility import Side, breaking_changes
 from schemas.json_schemas import document_schemas, event_schemas
 from streams.asyncapi import DOCUMENT_FILE, EVENT_FILE, asyncapi_document
-from streams.command_sender import CommandSender
 from streams.metrics import Metrics
+from streams.record_sender import RecordSender
 from streams.settings import Settings
 from streams.web.app import WebApp
 from streams.web.openapi import openapi_document
@@ -67,7 +67,9 @@ def read_contract(folder: Path) -> dict[str, Any]:
         UsageError: there is none, or a file of it is no JSON.
     """
     if not (folder / ASYNCAPI_FILE).is_file():
-        raise UsageError(f"{folder}: no {ASYNCAPI_FILE} there; `foresite schemas export DIR` of a version makes one")
+        raise UsageError(
+            f"{folder}: no {ASYNCAPI_FILE} there; `foresite schemas export DIR` of a version makes one"
+        )
     found = {}
     for path in sorted(folder.rglob("*.json")):
         try:
@@ -139,5 +141,5 @@ def _kept_breaks(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str
 def _openapi() -> dict[str, Any]:
     settings, metrics = Settings.model_construct(), Metrics()  # as by default, whatever the environment says
     view = View(documents_max=settings.web_view_documents_max, bytes_max=settings.web_view_mb_max * 1_000_000)
-    web = WebApp(settings, view, CommandSender(settings), metrics, lambda: False)
+    web = WebApp(settings, view, RecordSender(settings), metrics, lambda: False)
     return openapi_document(web.api)

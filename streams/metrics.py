@@ -295,6 +295,17 @@ class Metrics:
             "Documents that web left out because of its limits, since its start.",
             "topic",
         )
+        self.gateway_events = self._counter(
+            "gateway_events", "Events posted over HTTP, by what became of them.", "source_topic", "outcome"
+        )
+        self.gateway_events_in_flight = self._gauge(
+            "gateway_events_in_flight", "Events posted over HTTP that wait for Kafka."
+        )
+        self.gateway_delivery_seconds = self._histogram(
+            "gateway_delivery_seconds",
+            "Time from a post of events to Kafka's confirmation of the last one.",
+            _WAIT_BUCKETS,
+        )
         self.commands = self._counter(
             "commands", "Commands posted, by what became of them.", "kind", "outcome"
         )

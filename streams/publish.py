@@ -84,15 +84,15 @@ def publish(
         KafkaException: the client cannot go on at all, as with refused credentials.
     """
     outcome = PublishOutcome()
-    client = new_producer(_idempotent(settings))
+    client = new_producer(producer_config(settings))
     before = ""
     for number, record in enumerate(records, start=1):
         if isinstance(record, RefusedRecord):
             outcome.refused += 1
             outcome.note(str(record))
             continue
-        if record.topic == MACHINE_EVENTS and before not in ("", MACHINE_EVENTS):
-            client.flush()  # what machines say rests on the plan before it, and readers read topics side by side
+        if must_wait(before, record.topic):
+            client.flush()
         before = record.topic
         _produce(client, settings.topic_prefix + record.topic, record, outcome)
         client.poll(0.0)
@@ -103,7 +103,16 @@ def publish(
     return outcome
 
 
-def _idempotent(settings: PublishSettings) -> dict[str, Any]:
+def must_wait(before: str, topic: str) -> bool:
+    """Whether what was sent must have arrived before a record of another topic follows it.
+
+    What machines say rests on the plan before it, and readers read topics side by side.
+    """
+    return topic == MACHINE_EVENTS and before not in ("", MACHINE_EVENTS)
+
+
+def producer_config(settings: PublishSettings) -> dict[str, Any]:
+    """Of whatever sends many records and waits for them together."""
     return dict(settings.client_config()) | {
         "enable.idempotence": True,  # in order and once, whatever is sent again; implies acks=all
         "message.timeout.ms": DELIVERY_TIMEOUT_MS,
@@ -112,23 +121,27 @@ def _idempotent(settings: PublishSettings) -> dict[str, Any]:
     }
 
 
-def _produce(client: Any, topic: str, record: SourceRecord, outcome: PublishOutcome) -> None:
+def produce(client: Any, topic: str, key: str | None, value: bytes, on_delivery: Callable[..., None]) -> None:
+    """Hand a record to the client, waiting for room in its queue; nothing is ever dropped.
+
+    Raises:
+        KafkaException: the client does not take the record itself, as one that is too large.
+    """
     while True:
         try:
-            client.produce(
-                topic,
-                key=record.key,
-                value=record.value,
-                on_delivery=partial(_delivered, outcome, record.origin),
-            )
+            client.produce(topic, key=key, value=value, on_delivery=on_delivery)
         except BufferError:
-            client.poll(0.5)  # the client's queue is full: wait for acknowledgements, never drop
-        except KafkaException as error:  # the record itself, as one that is too large
-            outcome.failed += 1
-            outcome.note(f"{record.origin}: not sent: {error.args[0].str()}")
-            return
+            client.poll(0.5)  # until some are acknowledged
         else:
             return
+
+
+def _produce(client: Any, topic: str, record: SourceRecord, outcome: PublishOutcome) -> None:
+    try:
+        produce(client, topic, record.key, record.value, partial(_delivered, outcome, record.origin))
+    except KafkaException as error:
+        outcome.failed += 1
+        outcome.note(f"{record.origin}: not sent: {error.args[0].str()}")
 
 
 def _delivered(outcome: PublishOutcome, origin: Origin, error: Any, _message: Any) -> None:

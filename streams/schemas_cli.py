@@ -31,7 +31,9 @@ def export(folder: Folder, as_json: AsJson = False) -> None:
         for path in written:
             sys.stdout.write(json.dumps({"file": str(path)}) + "\n")
         return
-    sys.stdout.write(f"{len(written)} files in {folder}\nnext: foresite schemas diff {folder}, with a later version\n")
+    sys.stdout.write(
+        f"{len(written)} files in {folder}\nnext: foresite schemas diff {folder}, with a later version\n"
+    )
 
 
 @app.command()

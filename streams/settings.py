@@ -249,6 +249,21 @@ class Settings(BaseSettings):
     """Commands that wait for the broker at once; more are answered 503. Too small: a flood of clicks is refused. Too
     large: they all time out together when the broker is away."""
 
+    web_gateway: bool = False
+    """Whether web takes events by POST /api/v1/events from programs whose tokens in web_tokens_file name a publisher
+    (`foresite web token press-1 publisher-mes`). `foresite acls` then gives web the right to write the inputs."""
+
+    web_gateway_body_bytes_max: int = Field(default=1_000_000, ge=1024, le=8_000_000)
+    """Bytes of one post of events. Too small: what a machine kept while it was offline takes many posts. Too large: memory
+    for each post under way."""
+
+    web_gateway_events_max: int = Field(default=1000, ge=1, le=100_000)
+    """Events of one post. Too small: many posts. Too large: one post waits longer for Kafka than a request may take."""
+
+    web_gateway_in_flight_max: int = Field(default=10_000, ge=1, le=1_000_000)
+    """Events of all posts that wait for Kafka at once; posts beyond are answered 503. Too small: a busy minute is refused.
+    Too large: they all time out together when the broker is away."""
+
     web_url: Annotated[str, Field(pattern=r"^https?://[^/\s]+$")] | None = None
     """The web role that commands on cards and proposals go through when they are given on the command line, instead of to
     Kafka: required where only web may write them."""
@@ -330,6 +345,11 @@ class Settings(BaseSettings):
     def _whole_web(self) -> Self:
         if (self.web_tls_cert_file is None) != (self.web_tls_key_file is None):
             raise ValueError("web_tls_cert_file and web_tls_key_file go together")
+        if self.web_gateway and self.web_tokens_file is None:
+            raise ValueError(
+                "web_gateway needs web_tokens_file: who posts events shows a token of a publisher, "
+                "see `foresite web token --help`"
+            )
         if self.web_oidc_issuer is not None and not self.web_oidc_audience:
             raise ValueError(
                 "web_oidc_issuer needs web_oidc_audience: else tokens for other services would be taken"

@@ -33,7 +33,9 @@ from streams.adapters.tabular import bounded_lines, open_bytes
 LINES_OF_JSON: Final = (".ndjson", ".jsonl")
 TABLES: Final = (".csv",)
 
-_Route = tuple[str, str | None]
+Route = tuple[str, str | None]
+"""Topic and key of a record."""
+
 _BOM: Final = b"\xef\xbb\xbf"
 _TARGETS: Final[dict[type[Command], str]] = {
     CardCommand: "card_id",
@@ -172,6 +174,24 @@ def record_key(body: dict[str, Any]) -> str | None:
     return join_key(*(_text(body, name) or "" for name in names))
 
 
+def route_of(text: bytes) -> Route | BadRecord:
+    """Topic and key of a line, or why there is no topic for it. What else is wrong with it is ingest's to say."""
+    value = refuse_unparsed(text, DEFAULT_LIMITS) or read_json(text)
+    if isinstance(value, BadRecord):
+        return value
+    bodies = [_unwrapped(element) for element in (value if isinstance(value, list) else [value])]
+    topics = {_topic(body) for body in bodies} - {None}
+    if len(topics) > 1:
+        return BadRecord(
+            ReasonCode.SCHEMA, f"an array for several topics: {', '.join(sorted(map(str, topics)))}"
+        )
+    topic = next(iter(topics), None)
+    if topic is None:
+        return refused_kind(bodies[0]) if bodies else BadRecord(ReasonCode.SCHEMA, "an empty array")
+    first = next(body for body in bodies if _topic(body) == topic)
+    return topic, record_key(first)
+
+
 def _kind_of_file(path: Path) -> str:
     suffixes = [suffix for suffix in path.suffixes if suffix != ".gz"]
     last = suffixes[-1] if suffixes else ""
@@ -199,7 +219,7 @@ def _read_lines(path: Path, tally: ReadTally) -> Iterator[SourceRecord | Refused
     with open_bytes(path) as stream:
         for number, line in enumerate(bounded_lines(stream.readline, limit + 2), start=1):
             origin = Origin(path, number)
-            routed: _Route | BadRecord
+            routed: Route | BadRecord
             if line is None:
                 text = b""
                 routed = BadRecord(ReasonCode.SIZE, f"a line of more than {limit} bytes")
@@ -207,7 +227,7 @@ def _read_lines(path: Path, tally: ReadTally) -> Iterator[SourceRecord | Refused
                 text = line.removeprefix(_BOM if number == 1 else b"").rstrip(b"\r\n")
                 if not text.strip():
                     continue
-                routed = _route(text)
+                routed = route_of(text)
             tally.lines += 1
             if isinstance(routed, BadRecord):
                 tally.refused[routed.code] += 1
@@ -216,24 +236,6 @@ def _read_lines(path: Path, tally: ReadTally) -> Iterator[SourceRecord | Refused
                 tally.recorded += 1
                 tally.records += 1
                 yield SourceRecord(*routed, text, origin)
-
-
-def _route(text: bytes) -> _Route | BadRecord:
-    """Topic and key of a line, or why there is no topic for it. What else is wrong with it is ingest's to say."""
-    value = refuse_unparsed(text, DEFAULT_LIMITS) or read_json(text)
-    if isinstance(value, BadRecord):
-        return value
-    bodies = [_unwrapped(element) for element in (value if isinstance(value, list) else [value])]
-    topics = {_topic(body) for body in bodies} - {None}
-    if len(topics) > 1:
-        return BadRecord(
-            ReasonCode.SCHEMA, f"an array for several topics: {', '.join(sorted(map(str, topics)))}"
-        )
-    topic = next(iter(topics), None)
-    if topic is None:
-        return refused_kind(bodies[0]) if bodies else BadRecord(ReasonCode.SCHEMA, "an empty array")
-    first = next(body for body in bodies if _topic(body) == topic)
-    return topic, record_key(first)
 
 
 def _unwrapped(element: Any) -> Any:

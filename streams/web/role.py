@@ -15,14 +15,15 @@ from confluent_kafka import Consumer, KafkaException
 
 from schemas import ForesiteError, UsageError, topics
 from streams.admin import LIVENESS_LIMIT_S, AdminServer, Health
-from streams.command_sender import CommandSender
 from streams.ingest import tune_garbage_collection
 from streams.kafka_logger import kafka_logger
 from streams.kafka_refusals import LastTrouble, again_when_granted
 from streams.metrics import Metrics
 from streams.notify.cards_topic import wait_for_topics
 from streams.partition_reader import READER_GROUP
+from streams.record_sender import RecordSender
 from streams.settings import Settings
+from streams.site_binding import bound_inputs
 from streams.watchdog import Watchdog
 from streams.web.app import WebApp
 from streams.web.health import topics_health
@@ -81,7 +82,8 @@ def _serve(settings: Settings, stop: threading.Event, metrics: Metrics, health: 
         logger=kafka_logger(),
     )
     try:
-        wanted = [settings.topic_prefix + topic for topic in (*FOLLOWED, topics.COMMANDS)]
+        written = (topics.COMMANDS, *_posted(settings))
+        wanted = [settings.topic_prefix + topic for topic in (*FOLLOWED, *written)]
         found = wait_for_topics(client, wanted, stop, health, trouble, need_equal=False)
     finally:
         client.close()
@@ -91,7 +93,7 @@ def _serve(settings: Settings, stop: threading.Event, metrics: Metrics, health: 
         documents_max=settings.web_view_documents_max,
         bytes_max=settings.web_view_mb_max * 1_000_000,
     )
-    sender = CommandSender(settings, kafka_logger())
+    sender = RecordSender(settings, kafka_logger())
     server = _Server(settings, stop, metrics, health, view, sender)
     sender.start()
     try:
@@ -100,6 +102,12 @@ def _serve(settings: Settings, stop: threading.Event, metrics: Metrics, health: 
         sender.stop()
     if server.reader.failed is not None:
         raise ForesiteError(f"the view cannot be read on: {server.reader.failed}") from server.reader.failed
+
+
+def _posted(settings: Settings) -> list[str]:
+    """Topics that the gateway writes where it is open, without the installation's prefix."""
+    prefixes = ("", *settings.site_topics) if settings.web_gateway else ()
+    return [prefix + name for prefix in prefixes for name in bound_inputs()]
 
 
 class _Server:
@@ -112,7 +120,7 @@ class _Server:
         metrics: Metrics,
         health: Health,
         view: View,
-        sender: CommandSender,
+        sender: RecordSender,
     ) -> None:
         self._settings, self._stop, self._metrics, self._health, self._view = (
             settings,

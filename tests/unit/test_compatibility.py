@@ -127,7 +127,9 @@ def _golden_files() -> None:
 
 
 def test_the_present_version_has_its_contract() -> None:
-    assert PRESENT.is_file(), "a new version: FORESITE_UPDATE_GOLDEN=1 writes its contract, docs/contracts.md says more"
+    assert PRESENT.is_file(), (
+        "a new version: FORESITE_UPDATE_GOLDEN=1 writes its contract, docs/contracts.md says more"
+    )
 
 
 @pytest.mark.parametrize("path", sorted(VERSIONS.glob("*.json")), ids=lambda path: path.stem)

@@ -194,15 +194,16 @@ def test_each_body_that_some_topic_holds_has_its_file() -> None:
         for model in topic.types
     }
 
-    assert wanted == {
-        path.relative_to(CONTRACT).as_posix() for path in FILES if path.parent != CONTRACT
-    }
+    assert wanted == {path.relative_to(CONTRACT).as_posix() for path in FILES if path.parent != CONTRACT}
 
 
 def test_the_command_writes_them_and_compares_them(tmp_path: Path) -> None:
     def foresite(*words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "streams.cli", "schemas", *words], capture_output=True, text=True, check=False
+            [sys.executable, "-m", "streams.cli", "schemas", *words],
+            capture_output=True,
+            text=True,
+            check=False,
         )
 
     folder = tmp_path / "contract"
