@@ -251,7 +251,7 @@ class Settings(BaseSettings):
 
     web_gateway: bool = False
     """Whether web takes events by POST /api/v1/events from programs whose tokens in web_tokens_file name a publisher
-    (`foresite web token press-1 publisher-mes`). `foresite acls` then gives web the right to write the inputs."""
+    (`foresite web token press-1 publisher-mes`). `foresite acls apply` then gives web the right to write the inputs."""
 
     web_gateway_body_bytes_max: int = Field(default=1_000_000, ge=1024, le=8_000_000)
     """Bytes of one post of events. Too small: what a machine kept while it was offline takes many posts. Too large: memory

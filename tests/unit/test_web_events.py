@@ -132,7 +132,7 @@ def test_what_cannot_be_is_named_and_what_stands_around_it_is_delivered(
         json.dumps(count("part-5")),
         json.dumps(count("part-6", source_id="saw")),
         json.dumps(count("part-7", site_id="*")),
-        json.dumps(count("part-8") | {"kind": "order_shipped", "order_id": "7"}),
+        json.dumps(count("part-8") | {"kind": "order_shipped", "order_id": "7", "shipped_pcs": 5}),
         json.dumps(
             count("part-9") | {"kind": "card_start", "card_id": "7", "command_id": "x", "actor": "boss"}
         ),
@@ -198,8 +198,13 @@ def test_a_publisher_of_a_site_speaks_for_that_site_on_its_own_topics(
 
 def test_topics_follow_from_the_role(plant: WebPlant, tokens: tuple[Path, dict[str, str]]) -> None:
     shipped = {
-        "kind": "order_shipped", "event_id": "s1", "event_time": "2026-11-17T06:00:00Z", "site_id": "lyon", "order_id": "7"
-    }  # fmt: skip
+        "kind": "order_shipped",
+        "event_id": "s1",
+        "event_time": "2026-11-17T06:00:00Z",
+        "site_id": "lyon",
+        "order_id": "7",
+        "shipped_pcs": 5,
+    }
     with plant.client(tokens[1]["erp"]) as client:
         good, bad = post(client, shipped), post(client, count("of-erp"))
 
