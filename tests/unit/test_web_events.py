@@ -158,7 +158,7 @@ def test_what_cannot_be_is_named_and_what_stands_around_it_is_delivered(
         (each["index"], each["status"], each.get("code"), each.get("field_path")) for each in said["records"]
     ]
     assert ["part-0", "part-5"] == sent(plant, begin="part-")
-    assert [] == sent(plant, topics.ORDERS) + sent(plant, topics.COMMANDS)
+    assert [] == sent(plant, topics.ORDERS, "part-") + sent(plant, topics.COMMANDS)
 
 
 def test_an_event_posted_again_is_sent_once_and_another_under_its_id_is_refused(
