@@ -18,7 +18,13 @@ Isolation = Literal["read_committed", "read_uncommitted"]
 STALL_TIMEOUT_S = 30.0
 """No progress for so long is a failure. Too small: a leader change fails a restore. Too large: a dead broker hides."""
 
-_LEADERLESS = frozenset({KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE})
+_LEADERLESS = frozenset(
+    {
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError._UNKNOWN_PARTITION,  # the client's own word, while the broker it asked had not heard of a new topic
+    }
+)
 
 RETRY_S = 0.1
 """Between two questions about a partition that has no leader at the moment."""
