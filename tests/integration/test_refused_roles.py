@@ -8,6 +8,7 @@ import re
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 from urllib.error import HTTPError
@@ -147,8 +148,9 @@ def test_a_sign_in_that_cannot_work_says_what_to_do(
         for at in running:
             at.wait_until_it_says(helps)
     finally:
-        for at in running:
-            at.end()
+        with ExitStack() as ends:  # each of them ends, whatever is found wrong with another
+            for at in running:
+                ends.callback(at.end)
 
 
 # In the middle ----------------------------------------------------------------------------------------------------
