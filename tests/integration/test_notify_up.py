@@ -34,6 +34,7 @@ def test_the_first_card_reaches_its_owner_by_mail_and_webhook(tmp_path: Path) ->
             env={
                 **os.environ,
                 "COLUMNS": "300",
+                "FORESITE_WEB_PORT": "0",
                 "FORESITE_NOTIFY_CONFIG": str(file),
                 "FORESITE_NOTIFY_WEBHOOK_SECRETS": json.dumps({"hook": SECRET}),
             },
