@@ -30,6 +30,7 @@ from streams import (
     solver_cli,
 )
 from streams.cli_options import AsJson, Kafka
+from streams.connect import cli as connect_cli
 from streams.kafka_refusals import explained
 from streams.notify import cli as notify_cli
 from streams.settings import Settings
@@ -55,6 +56,7 @@ app.add_typer(desk_cli.app, name="card")
 app.add_typer(proposal_cli.app, name="proposal")
 app.add_typer(notify_cli.app, name="notify")
 app.add_typer(web_cli.app, name="web")
+app.add_typer(connect_cli.app, name="connect")
 picture_cli.register(app)
 ledger_cli.register(app)
 plan_cli.register(app)
