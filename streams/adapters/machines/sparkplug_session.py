@@ -81,7 +81,8 @@ class SparkplugSession:
         """What a message says, and what is to be asked because of it; a metric that cannot be read is a BadRecord.
 
         Args:
-            topic, data: as they came.
+            topic: of MQTT.
+            data: as it came.
             now: of the clock; only for how often a node is asked, and where a death has no time.
 
         Raises:
