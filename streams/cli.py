@@ -295,7 +295,7 @@ def bench(
         typer.Argument(
             metavar="[NAME]...",
             help="fold, ingest, twin, latency, loop, detection, quality, calibration, alerts, replanning, disruptions, "
-            "factory, solver, recovery, soak; default: all.",
+            "factory, adapters, solver, recovery, soak; default: all.",
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of everything random: same seed, same plants.")] = 1,

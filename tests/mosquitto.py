@@ -95,7 +95,7 @@ class Publisher:
         self.heard: list[tuple[str, bytes]] = []
         self.client: Any = Client(CallbackAPIVersion.VERSION2, client_id=name, protocol=MQTTv311)
         self.client.on_message = lambda _client, _data, message: self.heard.append(
-            (message.topic, message.payload)
+            (message.topic, bytes(message.payload))
         )
         self.client.connect("127.0.0.1", port)
         self.client.loop_start()

@@ -10,6 +10,7 @@ from hashlib import blake2b
 from typing import Final
 
 import orjson
+import structlog
 
 from schemas import TOPIC_OF_KIND, BadRecord, DeadLetter
 from schemas.topics import DEAD_LETTERS
@@ -18,6 +19,10 @@ from streams.gapless_writer import GaplessWriter, Outgoing
 from streams.metrics import Metrics
 from streams.settings import Settings
 from streams.sources import record_key
+
+log = structlog.get_logger(__name__)
+
+METADATA_TIMEOUT_S: Final = 10.0
 
 RECORD_BYTES: Final = 1_000_000
 """Of one record: what topics take by default."""
@@ -38,6 +43,7 @@ class Outlet:
         self._prefix = settings.topic_prefix
         self._metrics = metrics
         self._writer = GaplessWriter(settings.client_config(), RECORD_BYTES)
+        self._has_letters: bool | None = None
 
     @property
     def has_room(self) -> bool:
@@ -60,7 +66,8 @@ class Outlet:
             DeliveryFailed: an earlier record was refused.
         """
         records = [self._event(body) for body in made.bodies]
-        records += [self._letter(source, payload, index, bad) for index, bad in enumerate(made.problems)]
+        if made.problems and self._takes_letters():
+            records += [self._letter(source, payload, index, bad) for index, bad in enumerate(made.problems)]
         outcome = "refused" if made.problems else "mapped" if made.bodies else "ignored"
         self._metrics.connect_messages.labels(outcome).inc()
         for body in made.bodies:
@@ -90,6 +97,15 @@ class Outlet:
     def close(self) -> None:
         """Let go; what has not arrived will come again from its source."""
         self._writer.close()
+
+    def _takes_letters(self) -> bool:
+        """Whether the topic is there: publishers that are bound to sites have a prefix of their own, and none under it."""
+        if self._has_letters is None:
+            name = self._prefix + DEAD_LETTERS
+            self._has_letters = self._writer.partitions_of(name, METADATA_TIMEOUT_S) > 0
+            if not self._has_letters:
+                log.warning("no_dead_letters", topic=name, instead="the log names what is refused")
+        return self._has_letters
 
     def _event(self, body: dict[str, object]) -> Outgoing:
         topic = self._prefix + TOPIC_OF_KIND[str(body["kind"])]

@@ -130,10 +130,10 @@ class UmhReader:
                     _, end = self._consumer.get_watermark_offsets(here, timeout=METADATA_TIMEOUT_S)
                     if here.offset >= min(committed[place], end):
                         ahead.discard(place)
-        for place in places:
-            offset = committed.get((place.topic, place.partition), -1)
+        for where in places:
+            offset = committed.get((where.topic, where.partition), -1)
             self._consumer.seek(
-                TopicPartition(place.topic, place.partition, offset if offset >= 0 else OFFSET_BEGINNING)
+                TopicPartition(where.topic, where.partition, offset if offset >= 0 else OFFSET_BEGINNING)
             )
         log.info("umh_connected", topics=self._topics)
 

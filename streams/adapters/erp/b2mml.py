@@ -37,10 +37,10 @@ def read_xml(data: bytes, plant: Plant) -> Iterator[Body | BadRecord]:
         )
     for schedule in schedules:
         for request in schedule.all("OperationsRequest"):
-            yield from _guarded(lambda one=request, above=schedule: _request(one, above, plant))  # type: ignore[misc]
+            yield from _guarded(lambda one=request, above=schedule: _request(one, above, plant))
     for performance in performances:
         for response in performance.all("OperationsResponse"):
-            yield from _guarded(lambda one=response, above=performance: _response(one, above, plant))  # type: ignore[misc]
+            yield from _guarded(lambda one=response, above=performance: _response(one, above, plant))
 
 
 def _guarded(made: Any) -> Iterator[Body | BadRecord]:

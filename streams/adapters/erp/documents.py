@@ -95,7 +95,9 @@ class Document:
             try:
                 value = float(value)
             except ValueError:
-                raise BadRecord(ReasonCode.SCHEMA, f"{value[:50]!r} is no number", self.at(name)) from None
+                raise BadRecord(
+                    ReasonCode.SCHEMA, f"{str(value)[:50]!r} is no number", self.at(name)
+                ) from None
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise BadRecord(ReasonCode.SCHEMA, f"{name} is a number", self.at(name))
         if not isfinite(value) or value < least:

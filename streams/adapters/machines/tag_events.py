@@ -234,7 +234,7 @@ def _amount(value: object) -> float:
         try:
             value = float(value)
         except ValueError:
-            raise BadRecord(ReasonCode.SCHEMA, f"{value[:50]!r} is no number") from None
+            raise BadRecord(ReasonCode.SCHEMA, f"{str(value)[:50]!r} is no number") from None
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise BadRecord(ReasonCode.SCHEMA, f"{_text(value)} is no number")
     if not isfinite(value):
