@@ -132,9 +132,8 @@ class UmhReader:
                         ahead.discard(place)
         for where in places:
             offset = committed.get((where.topic, where.partition), -1)
-            self._consumer.seek(
-                TopicPartition(where.topic, where.partition, offset if offset >= 0 else OFFSET_BEGINNING)
-            )
+            where.offset = offset if offset >= 0 else OFFSET_BEGINNING
+        self._consumer.assign(places)
         log.info("umh_connected", topics=self._topics)
 
     def _translate(self, message: Message) -> Translated:
