@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,10 +10,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from confluent_kafka import KafkaException
 
 from schemas import Card
 from schemas.topics import DEAD_LETTERS, MACHINE_EVENTS
 from streams.faults import CONNECT_POINTS
+from streams.local_kafka import LocalKafka
 from streams.publish import publish
 from streams.settings import Settings
 from streams.sources import read_records
@@ -65,6 +68,14 @@ def event_ids(settings: Settings) -> list[str]:
     return [json.loads(each.value() or b"")["event_id"] for each in messages(settings, MACHINE_EVENTS)]
 
 
+def ids_so_far(settings: Settings) -> list[str]:
+    """None while a broker that stood still has not found its partitions again."""
+    try:
+        return event_ids(settings)
+    except KafkaException:
+        return []
+
+
 def count(number: int) -> bytes:
     at = datetime(2026, 11, 23, 8, 0, tzinfo=UTC) + timedelta(seconds=number)
     return json.dumps({"ts": at.isoformat(), "job": "R-1", "good": 1}).encode()
@@ -100,6 +111,33 @@ def test_killed_between_mqtt_and_kafka_nothing_is_lost_and_nothing_doubled(
 
     first_times = list(dict.fromkeys(event_ids(settings)))
     assert expected == first_times, "each once, and in the order of the machine"
+
+
+def test_what_kafka_has_not_taken_is_not_acknowledged(own_kafka: LocalKafka, mosquitto: Mosquitto) -> None:
+    """Kafka stands still while messages come, and the reader dies: an acknowledged message would be gone for good."""
+    settings = Settings(kafka=own_kafka.bootstrap_servers)
+    create_topics(settings, replication=1)
+    options = ("--topic", "plant/#")
+    assert own_kafka.pid is not None
+    with reader(settings, url_of(mosquitto), MAPS / "json.yaml", *options) as dying:
+        connected(dying)
+        os.kill(own_kafka.pid, signal.SIGSTOP)
+        try:
+            machine = Publisher(mosquitto.port)
+            try:
+                for number in range(10):
+                    machine.send(COUNTS, count(number))
+            finally:
+                machine.close()
+            time.sleep(2.0)  # long enough to acknowledge, if it were so minded
+            dying.kill()
+        finally:
+            os.kill(own_kafka.pid, signal.SIGCONT)
+    expected = [expected_id(number) for number in range(10)]
+    with reader(settings, url_of(mosquitto), MAPS / "json.yaml", *options) as again:
+        wait_until(lambda: set(expected) == set(ids_so_far(settings)), 60, lambda: again.printed)
+
+    assert expected == list(dict.fromkeys(event_ids(settings)))
 
 
 def test_a_broker_that_goes_away_is_met_again(settings: Settings, mosquitto: Mosquitto) -> None:
