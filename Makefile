@@ -54,8 +54,8 @@ fuzz: $(VENV)/.dev-stamp  ## send mutated records through ingest and fold: RECOR
 	$(BIN)/python -m tests.fuzzing --records $(or $(RECORDS),100000) --seed $(or $(SEED),1)
 
 lock: $(VENV)/.dev-stamp  ## write both lock files again from pyproject.toml
-	$(UV_COMPILE) --group build --output-file requirements.lock
-	$(UV_COMPILE) --group build --group dev --constraint requirements.lock --output-file requirements-dev.lock
+	$(UV_COMPILE) --extra mqtt --group build --output-file requirements.lock
+	$(UV_COMPILE) --extra mqtt --group build --group dev --constraint requirements.lock --output-file requirements-dev.lock
 
 kafka-jars: env  ## fetch Apache Kafka's jars, for the integration tests
 	$(BIN)/python -m streams.local_kafka

@@ -31,6 +31,7 @@ from streams import (
     solver_cli,
 )
 from streams.cli_options import AsJson, Kafka
+from streams.connect import cli as connect_cli
 from streams.kafka_refusals import explained
 from streams.notify import cli as notify_cli
 from streams.settings import Settings
@@ -56,6 +57,7 @@ app.add_typer(desk_cli.app, name="card")
 app.add_typer(proposal_cli.app, name="proposal")
 app.add_typer(notify_cli.app, name="notify")
 app.add_typer(web_cli.app, name="web")
+app.add_typer(connect_cli.app, name="connect")
 picture_cli.register(app)
 ledger_cli.register(app)
 plan_cli.register(app)
@@ -295,7 +297,7 @@ def bench(
         typer.Argument(
             metavar="[NAME]...",
             help="fold, ingest, twin, latency, loop, detection, quality, calibration, alerts, replanning, disruptions, "
-            "factory, solver, recovery, soak; default: all.",
+            "factory, adapters, solver, recovery, soak; default: all.",
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of everything random: same seed, same plants.")] = 1,

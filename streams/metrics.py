@@ -62,6 +62,7 @@ class Metrics:
         self._define_notify()
         self._define_solver()
         self._define_web()
+        self._define_connect()
         self.build_info.labels(version("foresite"), "unknown", str(SCHEMA_VERSION)).set(1)
 
     def _define_common(self) -> None:
@@ -308,6 +309,22 @@ class Metrics:
         )
         self.commands = self._counter(
             "commands", "Commands posted, by what became of them.", "kind", "outcome"
+        )
+
+    def _define_connect(self) -> None:
+        self.connect_messages = self._counter(
+            "connect_messages",
+            "Messages of a foreign system that were read, by what became of them.",
+            "outcome",
+        )
+        self.connect_events = self._counter("connect_events", "Events that were made of them.", "kind")
+        self.connect_ignored = self._gauge(
+            "connect_ignored", "Values that meant nothing to the map, since the start.", "reason"
+        )
+        self.connect_reconnects = self._counter("connect_reconnects", "Times that the source was lost.")
+        self.connect_waiting = self._gauge(
+            "connect_waiting",
+            "Messages that are not acknowledged yet, as Kafka has not answered for their events.",
         )
 
     def watch_readiness(self, role: str, is_ready: Callable[[], bool]) -> None:

@@ -278,10 +278,42 @@ class Settings(BaseSettings):
     """Certificates (PEM) of who signed that role's certificate and web_oidc_issuer's, where the system does not know
     them."""
 
+    mqtt: Annotated[str, Field(pattern=r"^mqtts?://[^/\s@]+/?$")] = "mqtt://127.0.0.1:1883"
+    """The MQTT broker that `foresite connect mqtt` reads, `mqtt://host:port` or `mqtts://host:port` for TLS."""
+
+    mqtt_client_id: str = Field(default="foresite", min_length=1, max_length=60, pattern=_NAME_PATTERN)
+    """The name of its session there: what comes while it is away is kept for this name. Two readers with the same name
+    throw each other out."""
+
+    mqtt_user: str | None = None
+    """Its user there."""
+
+    mqtt_password: SecretStr | None = None
+    """The user's password. Never logged."""
+
+    mqtt_password_file: Path | None = None
+    """A file that holds it instead. A line feed at its end is not part of it."""
+
+    mqtt_ca_file: Path | None = None
+    """Certificates (PEM) of who signed the broker's certificate, where the system does not know them. The certificate is
+    always checked."""
+
+    mqtt_cert_file: Path | None = None
+    """Our own certificate (PEM), for brokers that ask for one; with mqtt_key_file."""
+
+    mqtt_key_file: Path | None = None
+    """Its private key (PEM)."""
+
+    umh_kafka: str | None = None
+    """Bootstrap servers of the United Manufacturing Hub that `foresite connect umh` reads."""
+
+    umh_kafka_config: dict[str, KafkaProperty] = {}
+    """More librdkafka properties for reading it, as JSON. No passwords: use mTLS, or a listener that needs none."""
+
     data_dir: Path = Path("foresite-data")
     """Where commands that keep files (exports, checkpoints) put them. The roles themselves write none."""
 
-    @field_validator("kafka_config")
+    @field_validator("kafka_config", "umh_kafka_config")
     @classmethod
     def _no_secrets(cls, properties: dict[str, KafkaProperty]) -> dict[str, KafkaProperty]:
         for name, instead in _SECRET_PROPERTIES.items():
@@ -339,6 +371,10 @@ class Settings(BaseSettings):
             raise ValueError("give sasl_password or sasl_password_file, not both")
         if self.ssl_key_password is not None and self.ssl_key_password_file is not None:
             raise ValueError("give ssl_key_password or ssl_key_password_file, not both")
+        if self.mqtt_password is not None and self.mqtt_password_file is not None:
+            raise ValueError("give mqtt_password or mqtt_password_file, not both")
+        if (self.mqtt_cert_file is None) != (self.mqtt_key_file is None):
+            raise ValueError("mqtt_cert_file and mqtt_key_file go together")
         return self
 
     @model_validator(mode="after")

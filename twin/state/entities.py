@@ -54,6 +54,8 @@ class LineState(msgspec.Struct):
         published: what the last published line status said, for materiality.
         period: elements of the present shift; measured_from: the first moment that is counted in any.
         element_since: since when the line's time counts as what it counts as now.
+        cut_off_at: since when the source says that nothing can be known of the line; None: it is connected, or nobody
+            has said otherwise. cut_off_because: its words.
     """
 
     packml: str = "UNKNOWN"
@@ -80,6 +82,8 @@ class LineState(msgspec.Struct):
     period: Period | None = None
     measured_from: float | None = None
     element_since: float | None = None
+    cut_off_at: float | None = None
+    cut_off_because: str = ""
 
     def encode(self) -> bytes:
         """JSON of the state."""
