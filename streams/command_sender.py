@@ -13,6 +13,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from schemas import ForesiteError, topics
 from streams.settings import Settings
+from streams.tracing import OFF, Span, Tracing, header_of
 
 log = structlog.get_logger(__name__)
 
@@ -33,9 +34,13 @@ class CommandSender:
     Args:
         settings: where Kafka is.
         logger: of the client.
+        tracing: begins a trace with each command.
     """
 
-    def __init__(self, settings: Settings, logger: logging.Logger | None = None) -> None:
+    def __init__(
+        self, settings: Settings, logger: logging.Logger | None = None, tracing: Tracing = OFF
+    ) -> None:
+        self._tracing = tracing
         self._settings, self._logger = settings, logger
         self._topic = settings.topic_prefix + topics.COMMANDS
         self._lock = threading.Lock()
@@ -59,6 +64,15 @@ class CommandSender:
         Raises:
             NotDelivered: there was none.
         """
+        span = self._tracing.span("command")
+        try:
+            await self._deliver(key, body, span)
+        except NotDelivered as error:
+            span.end(str(error))
+            raise
+        span.end()
+
+    async def _deliver(self, key: str, body: bytes, span: Span) -> None:
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
 
@@ -80,6 +94,7 @@ class CommandSender:
                     self._topic,
                     key=key.encode(),
                     value=body,
+                    headers=[*header_of(span)],
                     on_delivery=confirmed,
                 )
         except BufferError:
