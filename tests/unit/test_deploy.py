@@ -14,6 +14,7 @@ import jsonschema
 import kubernetes_validate
 import pytest
 import yaml
+from typer.testing import CliRunner
 
 from schemas.topics import INPUT_TOPICS, PRINCIPALS, REPLAN_REQUESTS, TOPICS
 from streams.acls import Acl, wanted_acls
@@ -393,12 +394,6 @@ def test_prefixes_and_sites_are_exported_under_names_that_kubernetes_takes() -> 
 
 
 def test_the_command_prints_what_is_committed() -> None:
-    printed = subprocess.run(
-        [sys.executable, "-m", "streams.cli", "topics", "export"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
+    printed = CliRunner().invoke(app, ["topics", "export"]).output
 
     assert STRIMZI == list(yaml.safe_load_all(printed))
