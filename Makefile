@@ -32,10 +32,11 @@ test: $(VENV)/.dev-stamp  ## run all tests, the fast ones first
 	$(BIN)/python -m pytest tests --ignore=tests/integration --ignore=tests/browser
 	$(BIN)/python -m pytest tests/integration
 
-check: $(VENV)/.dev-stamp  ## check format, lint and types
+check: $(VENV)/.dev-stamp  ## check format, lint, types and manifests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/yamllint --strict deploy
 
 bench: $(VENV)/.dev-stamp  ## run the benchmarks and print their numbers
 	$(BIN)/python -m bench

@@ -100,7 +100,7 @@ class Sampler:
             in_flight=self._load.in_flight,
             ingest_lag=int(metrics["ingest"].get("foresite_consumer_lag_records", 0.0)),
             twin_lag=max(0, self._manifests.log_end() - self._manifests.last.offset),
-            solver_queue=int(metrics["solver"].get("foresite_solver_queue", 0.0)),
+            solver_queue=int(metrics["solver"].get("foresite_solver_in_progress", 0.0)),
             solver_lag=self._solver_lag(),
             documents=self._manifests.last.documents,
             load=os.getloadavg()[0],

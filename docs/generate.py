@@ -16,8 +16,11 @@ from typing import Any
 import typer
 from prometheus_client.metrics import MetricWrapperBase
 
+from deploy.dashboards import dashboard_files
+from deploy.objectives import objective_rules
 from docs.event_reference import events
 from docs.limit_table import limits
+from docs.log_events import log_events
 from docs.markdown import anchor, table, wrapped
 from schemas import TOPICS, CustomerRule, OwnerCondition, OwnerRule, Rules, Topic
 from schemas.field_words import field_words
@@ -27,10 +30,12 @@ from streams.contract import as_text, contract
 from streams.metrics import Metrics
 from streams.rules_text import in_sections, plain, rules_schema, unit_of
 from streams.settings import Settings
+from streams.strimzi import as_yaml, strimzi_resources
 
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
 CONTRACT = DOCS / "schemas"
+DEPLOY = ROOT / "deploy"
 
 _NOTE = "<!-- Written by docs/generate.py from the code: change it there, then `python -m docs.generate`. -->"
 
@@ -44,6 +49,7 @@ def generated() -> dict[Path, str]:
         "settings.md": _settings(),
         "metrics.md": _metrics(),
         "commands.md": _commands(),
+        "log-events.md": log_events(),
         "rules-reference.md": _rules(),
         "limits.md": limits(),
     }
@@ -52,6 +58,9 @@ def generated() -> dict[Path, str]:
         DOCS / "security.md": _with_rights((DOCS / "security.md").read_text("utf-8")),
         DOCS / "rules.schema.json": json.dumps(rules_schema(), indent=2) + "\n",
         **{CONTRACT / name: as_text(document) for name, document in contract().items()},
+        DEPLOY / "prometheus" / "objectives.yaml": objective_rules(),
+        DEPLOY / "kubernetes" / "strimzi" / "topics-and-users.yaml": _strimzi(),
+        **{DEPLOY / "grafana" / "dashboards" / name: text for name, text in dashboard_files().items()},
     }
 
 
@@ -180,6 +189,14 @@ def _allowed(schema: dict[str, Any]) -> str:
     if "minimum" in schema:
         return f"{schema['minimum']} to {schema['maximum']}"
     return ""
+
+
+# Strimzi ----------------------------------------------------------------------------------------------------------
+
+
+def _strimzi() -> str:
+    note = "# Written by `foresite topics export` (streams/strimzi.py): change the code, then `python -m docs.generate`.\n"
+    return note + as_yaml(strimzi_resources(Settings.model_construct(), "foresite-kafka", 3))
 
 
 # Metrics ----------------------------------------------------------------------------------------------------------

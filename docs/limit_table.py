@@ -92,7 +92,7 @@ LIMITS: dict[str, tuple[Limit, ...]] = {
         Limit("runs of a request that the solver takes", "FORESITE_SOLVER_RUNS_MAX", "solver_refused", "answered without options and with the reason, `too_large`", "tests/integration/test_solver_worker.py"),
         Limit("bytes of an answer", "FORESITE_SOLVER_ANSWER_BYTES_MAX", "solver_options_left_out", "options of least value are left out, and the answer says so", "tests/integration/test_solver_worker.py"),
         Limit("keys of an answer that comes back", "streams.batcher.ANSWER_KEYS_MAX", "ingest_dead_letters", "dead letter `size`"),
-        Limit("requests worked on at once", "FORESITE_SOLVER_REQUESTS_MAX", "solver_queue", "no more are read"),
+        Limit("requests worked on at once", "FORESITE_SOLVER_REQUESTS_MAX", "solver_in_progress", "no more are read"),
         Limit("superseded requests remembered", "streams.solver_desk.SUPERSEDED_KEPT", "solver_cancelled", "the oldest is forgotten, and solved for nobody where it comes late"),
         Limit("options of an answer", "solvers.board.MOST_OPTIONS", "solver_options", "those of least value are left out"),
     ),

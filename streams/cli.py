@@ -388,5 +388,24 @@ def create(
         sys.stdout.write(f"{each.name:36} {each.outcome}\n")
 
 
+@topics_app.command("export")
+def export(
+    cluster: Annotated[
+        str, typer.Option(metavar="NAME", help="Name of the Kafka resource.")
+    ] = "foresite-kafka",
+    replicas: Annotated[int, typer.Option(min=1, help="Copies of each partition.")] = 3,
+    auth: Annotated[
+        Literal["scram-sha-512", "tls"], typer.Option(help="How users sign in.")
+    ] = "scram-sha-512",
+) -> None:
+    """Print topics, users and their rights as resources of the Strimzi operator (YAML). Asks no broker.
+
+    The same as `topics create` and `acls apply` do, for `kubectl apply` or kustomize.
+    """
+    from streams.strimzi import as_yaml, strimzi_resources
+
+    sys.stdout.write(as_yaml(strimzi_resources(_settings(), cluster, replicas, auth)))
+
+
 if __name__ == "__main__":
     main()

@@ -7,7 +7,7 @@ lost ones when they come again.
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -45,6 +45,7 @@ class Outgoing(NamedTuple):
     partition: int | None
     key: bytes
     value: bytes
+    headers: Sequence[tuple[str, bytes]] = ()
 
 
 @dataclass(slots=True)
@@ -153,7 +154,9 @@ class GaplessWriter:
         self.poll(0.0)
 
     def _produce(self, record: Outgoing, on_delivery: Callable[[Any, Any], None]) -> None:
-        options = {} if record.partition is None else {"partition": record.partition}
+        options: dict[str, Any] = {} if record.partition is None else {"partition": record.partition}
+        if record.headers:
+            options["headers"] = list(record.headers)
         while True:
             try:
                 self._producer.produce(

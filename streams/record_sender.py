@@ -12,7 +12,9 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from schemas import ForesiteError
+from schemas.topics import COMMANDS
 from streams.settings import Settings
+from streams.tracing import OFF, Span, Tracing, header_of
 
 log = structlog.get_logger(__name__)
 
@@ -33,9 +35,13 @@ class RecordSender:
     Args:
         settings: where Kafka is.
         logger: of the client.
+        tracing: begins a trace with each command.
     """
 
-    def __init__(self, settings: Settings, logger: logging.Logger | None = None) -> None:
+    def __init__(
+        self, settings: Settings, logger: logging.Logger | None = None, tracing: Tracing = OFF
+    ) -> None:
+        self._tracing = tracing
         self._settings, self._logger = settings, logger
         self._lock = threading.Lock()
         self._producer: Producer | None = None
@@ -63,6 +69,16 @@ class RecordSender:
         Raises:
             NotDelivered: there was none.
         """
+        # Events by the thousand come this way too: they are traced from ingest on, by its sample.
+        span = (self._tracing if topic.endswith(COMMANDS) else OFF).span("command")
+        try:
+            await self._deliver(topic, key, body, span)
+        except NotDelivered as error:
+            span.end(str(error))
+            raise
+        span.end()
+
+    async def _deliver(self, topic: str, key: str, body: bytes, span: Span) -> None:
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
 
@@ -87,6 +103,7 @@ class RecordSender:
                     topic,
                     key=key.encode(),
                     value=body,
+                    headers=[*header_of(span)],
                     on_delivery=confirmed,
                 )
         except BufferError:

@@ -132,6 +132,14 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "console", "json"] = "auto"
     """`console` for people, `json` for machines: one object a line. `auto` is console on a terminal."""
 
+    traces: Literal["off", "otlp"] = "off"
+    """`otlp` sends traces to an OpenTelemetry collector; it needs the extra `foresite[otel]`. Where that is, OpenTelemetry's
+    own variables say: OTEL_EXPORTER_OTLP_ENDPOINT. See docs/traces.md."""
+
+    traces_sample: float = Field(default=0.001, ge=0, le=1)
+    """Share of input records that begin a trace where they carry none. Commands always do. Too small: the one that was slow
+    is not among them. Too large: a span for every event."""
+
     notify_config: Path | None = None
     """The file that says who is told of cards, by mail or webhook; see docs/notify.md. Without it `foresite up` leaves
     the role out."""
