@@ -10,7 +10,7 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from schemas import MODEL_OF_KIND, TOPIC_OF_KIND, ReasonCode, UsageError
-from streams.adapters.mapping import load_mapping
+from streams.adapters.mapping_file import load_mapping
 from streams.embedded_broker import EmbeddedBroker
 from streams.partition_reader import read_to_end, reader
 from streams.publish import PublishOutcome, publish
