@@ -293,7 +293,7 @@ def test_local_times_that_the_clock_skips_or_repeats_are_not_guessed() -> None:
         ("zone: Europe/Berlin", "zone: Berlin", "format.zone: not an IANA time zone"),
         ("column: Art, equals: D", "column: Art", "column needs exactly one of equals, not_equals"),
         ("column: Art, equals: D", "column: Art, equal: D", "allowed are column, value, last_of, equals"),
-        ("fields: { event_time: { time: Ende", "event_id: x\n    fields: { event_time: { time: Ende", "allowed are kind, when, fields"),
+        ("fields: { event_time: { time: Ende", "event_id: x\n    fields: { event_time: { time: Ende", "allowed are kind, gather, when, fields"),
         ("because: a break", "becuse: a break", "allowed are when, because"),
         ("mapping: shop", "mapping: shop\nmapping: shop", "the key 'mapping' stands twice"),
         ("mapping: shop", "mapping: [", "no YAML"),
