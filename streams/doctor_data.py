@@ -8,8 +8,8 @@ from schemas import CardKind, CountReported, Facts, MachineEvent, Output
 from streams.doctor_findings import DATA, Finding, Level
 from streams.picture import PictureTwin
 from twin import Twin
-from twin.card_life import LIVE_STATES
-from twin.entities import SiteKey
+from twin.cards.card_life import LIVE_STATES
+from twin.state.entities import SiteKey
 
 COUNTS_PER_H: int = 4
 """Counts an hour of a running line below which drift is found late. Fewer: a few percent take days to be told from

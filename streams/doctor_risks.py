@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from streams.doctor_findings import DOWN, DRIFT, QUALITY, SHORTAGE, Finding, Level, share
 from twin import Twin
-from twin.entities import Line, Order, Run
+from twin.state.entities import Line, Order, Run
 
 MAP = "`foresite map init FILE` proposes a mapping for a table of them"
 

@@ -22,7 +22,9 @@ PAGE = ROOT / "docs" / "tutorial" / "first-card.md"
 EXITS = {"doctor": 1}
 UPDATE = "FORESITE_UPDATE_GOLDEN"
 
-_STEP = re.compile(r"^```sh\n(?P<command>.*?)^```\n(?:\n```text\n(?P<shown>.*?)^```\n)?", re.MULTILINE | re.DOTALL)
+_STEP = re.compile(
+    r"^```sh\n(?P<command>.*?)^```\n(?:\n```text\n(?P<shown>.*?)^```\n)?", re.MULTILINE | re.DOTALL
+)
 
 
 @dataclass(frozen=True)

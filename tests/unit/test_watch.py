@@ -145,7 +145,7 @@ def test_killed_anywhere_nothing_is_lost_and_what_comes_again_has_its_id(
         for _ in range(chance.randint(1, 3)):
             kafka.dies_after = chance.randint(0, rows)
             if chance.random() < 0.3:
-                monkeypatch.setattr(watch_module.shutil, "move", _dies)
+                monkeypatch.setattr("shutil.move", _dies)
             with contextlib.suppress(Died):  # or it got to the end before
                 looked(folder, kafka)
             monkeypatch.undo()

@@ -15,7 +15,7 @@ from streams.adapters.mapper import MappedRow, map_file
 from streams.adapters.mapping import Mapping
 from tests.workbooks import Formula, wall, with_part, workbook
 
-HEADER = ["Order", "Line", "Qty", "Due", "Note"]
+HEADER: list[Any] = ["Order", "Line", "Qty", "Due", "Note"]
 MAPPING: dict[str, Any] = {
     "mapping": "book",
     "format": {"zone": "Europe/Berlin"},
