@@ -87,10 +87,11 @@ def watch(
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    failed = False
+    failed = undelivered = False
 
     def tell(told: Told) -> None:
-        nonlocal failed
+        nonlocal failed, undelivered
+        undelivered |= told.what == "not delivered"
         failed |= told.what in ("set aside", "not delivered") or told.refused > 0
         if as_json:
             sys.stdout.write(json.dumps(asdict(told)) + "\n")
@@ -104,7 +105,7 @@ def watch(
     with watcher.opened() as ledger:
         while not stop.is_set():
             waiting = watcher.look(ledger)
-            if once and not waiting:
+            if once and (undelivered or not waiting):
                 break
             stop.wait(every)
     raise typer.Exit(1 if once and failed else 0)
