@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from schemas import StockReported
 from streams.doctor_findings import DOWN, DRIFT, QUALITY, SHORTAGE, Finding, Level, share
 from twin import Twin
 from twin.state.entities import Line, Order, Run
@@ -158,8 +159,6 @@ def _shortage(twin: Twin, site_id: str, runs: list[Run]) -> Iterator[Finding]:
 
 
 def _has_stock(twin: Twin, site_id: str, item_id: str) -> bool:
-    from schemas import StockReported  # noqa: PLC0415  # asked here alone
-
     return any(
         event.item_id == item_id and event.site_id == site_id
         for event in twin.model.plant.of_type(StockReported)
@@ -168,10 +167,9 @@ def _has_stock(twin: Twin, site_id: str, item_id: str) -> bool:
 
 def _quality(twin: Twin, site_id: str, lines: list[Line], runs: list[Run]) -> Iterator[Finding]:
     begun = [line for line in lines if any(run.progress.made_pcs > 0 for run in line.runs.values())]
-    bad = [line for line in begun if any(run.progress.scrap_pcs > 0 for run in line.runs.values())]
-    bad += [line for line in lines if line not in bad and line.quality != type(line.quality)()]
+    bad = [line for line in begun if _tells_of_bad_pieces(line)]
     yield share(
-        "lines_with_bad_pieces", QUALITY, len(dict.fromkeys(line.line_id for line in bad)), len(begun),
+        "lines_with_bad_pieces", QUALITY, len(bad), len(begun),
         "{n} of {all} lines that count have ever told of bad pieces or inspections",
         "a rise in bad pieces of the others cannot be seen",
         "fill scrap_count of count_reported, or publish quality_recorded",
@@ -188,6 +186,12 @@ def _quality(twin: Twin, site_id: str, lines: list[Line], runs: list[Run]) -> It
         "for the others it is learned from what they made, which takes longer",
         "fill expected_scrap of item_upserted",
     )  # fmt: skip
+
+
+def _tells_of_bad_pieces(line: Line) -> bool:
+    if any(series.source != "count" for series in line.quality.series.values()):
+        return True  # somebody inspects
+    return any(run.progress.scrap_pcs > 0 or run.progress.rework_pcs > 0 for run in line.runs.values())
 
 
 def _down(twin: Twin, site_id: str, lines: list[Line]) -> Iterator[Finding]:

@@ -143,8 +143,12 @@ def test_refused_and_impossible_events_are_told_with_the_first_reason(tmp_path: 
     assert {"range": 1} == dict(found.dead_letters)
 
 
-def test_conflicts_and_density_are_told(tmp_path: Path) -> None:
-    found = examined(CASES / "conflict.ndjson")
+def test_conflicts_that_have_a_card_are_told(tmp_path: Path) -> None:
+    until = "2026-03-02T09:30:00+01:00"
+    bodies = [body for body in events(CASES / "conflict.ndjson") if body["event_time"] <= until]
+    tick = {"kind": "clock_ticked", "event_id": "t", "event_time": until, "site_id": "bremen"}
+
+    found = examined(written(tmp_path, [*bodies, tick]))
 
     assert "contradictions between systems have a card" in finding(found, "conflicts").says
 
