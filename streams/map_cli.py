@@ -13,8 +13,8 @@ from schemas import UsageError
 from streams.cli_options import AsJson
 
 if TYPE_CHECKING:
-    from streams.adapters.map_checks import MapCheck
     from streams.adapters.mapper import MappedRow
+    from streams.adapters.table_check import MapCheck
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -74,8 +74,8 @@ def check(
 
     Exit 1 where a row is refused, 2 where the mapping or the header does not fit.
     """
-    from streams.adapters.map_checks import check_mapping
     from streams.adapters.mapping_file import load_mapping
+    from streams.adapters.table_check import check_mapping
 
     done = check_mapping(file, load_mapping(mapping), rows)
     for line in map(json.dumps, _records(done)) if as_json else _lines(done, file):

@@ -179,7 +179,7 @@ def test_folders_stand_for_the_files_in_them_and_odd_paths_are_told(tmp_path: Pa
     odd = lines_file(tmp_path, name="readme.txt")
 
     assert [first, second] == input_files([tmp_path])
-    with pytest.raises(UsageError, match=r"only \.ndjson, \.jsonl, \.csv are read"):
+    with pytest.raises(UsageError, match=r"only \.ndjson, \.jsonl, \.csv, \.tsv, \.xlsx, \.xlsm are read"):
         input_files([odd])
     with pytest.raises(UsageError, match="there is no such file"):
         input_files([tmp_path / "gone.csv"])

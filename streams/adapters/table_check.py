@@ -7,7 +7,8 @@ from pathlib import Path
 from schemas import MODEL_OF_KIND
 from schemas.field_words import field_words
 from streams.adapters.mapper import MappedRow, map_file
-from streams.adapters.mapping import GIVEN_FIELDS, Mapping
+from streams.adapters.mapping import Mapping
+from streams.adapters.mapping_checks import GIVEN_FIELDS
 from streams.adapters.tabular import find_header, table_records
 
 NUMBERING = frozenset({"source_id", "source_sequence"})
