@@ -22,13 +22,16 @@ from schemas import (
     SiteUpserted,
     UsageError,
 )
-from streams.adapters.header_words import Sureness, plain
+from streams.adapters.header_words import plain
 from streams.adapters.mapper import map_file
 from streams.adapters.mapping_file import MAPPINGS, load_mapping
-from streams.adapters.proposal_text import SURE_WORDS, mapping_yaml
+from streams.adapters.proposal_text import mapping_yaml
 from streams.adapters.proposing import Proposal, known_since, mapping_name, propose
 
 SITE_FILE: Final = "site.ndjson"
+DOUBTS: Final = ("GUESS", "no ")
+"""Begins of comments in a proposed mapping that somebody should read before anything else."""
+
 LINES_MAX: Final = 200
 """Lines that a first site has. Too small: a plant does not fit; too large: a column that is no line makes a thousand."""
 
@@ -51,13 +54,20 @@ class FirstSite:
     proposals: list[Proposal] = field(default_factory=list)
 
     def doubts(self) -> list[str]:
-        """What somebody should look at: everything that is not sure."""
-        return [
-            f"{each.path.name}: {SURE_WORDS[found.sureness]}: {meaning}: {found.why}"
-            for each in self.proposals
-            for meaning, found in each.found.items()
-            if found.sureness < Sureness.SURE
-        ]
+        """What somebody should look at: every guess of the mappings, and what no column says."""
+        found = []
+        for path in self.written:
+            lines = path.read_text(encoding="utf-8").splitlines() if path.suffix == ".yaml" else []
+            for line in lines:
+                said, _, comment = line.partition("#")
+                if comment.strip().startswith(DOUBTS):
+                    name = said.strip().removeprefix("- ").partition(":")[0]
+                    found.append(
+                        f"{path.name}: {name}: {comment.strip()}"
+                        if name
+                        else f"{path.name}: {comment.strip()}"
+                    )
+        return found
 
 
 def make_site(

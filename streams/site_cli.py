@@ -52,7 +52,8 @@ def init(
     doubts = made.doubts()
     if doubts:
         sys.stdout.write(
-            "look at these, they are not sure:\n" + "".join(f"    {doubt}\n" for doubt in doubts)
+            "look at these, they are guesses or are not there:\n"
+            + "".join(f"    {doubt}\n" for doubt in doubts)
         )
     mappings = [path for path in made.written if path.suffix == ".yaml"]
     for path, proposal in zip(mappings, made.proposals, strict=True):
