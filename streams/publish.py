@@ -83,24 +83,47 @@ def publish(
     Raises:
         KafkaException: the client cannot go on at all, as with refused credentials.
     """
+    publisher = RecordPublisher(settings, new_producer)
     outcome = PublishOutcome()
-    client = new_producer(producer_config(settings))
-    before = ""
     for number, record in enumerate(records, start=1):
+        publisher.send(record, outcome)
+        if number % PROGRESS_EVERY == 0:
+            progress(outcome.delivered)
+    publisher.wait()
+    progress(outcome.delivered)
+    return outcome
+
+
+class RecordPublisher:
+    """A client that sends records one after the other.
+
+    Args:
+        settings: where to.
+        new_producer: makes the client from its settings; tests have their own.
+    """
+
+    def __init__(
+        self, settings: PublishSettings, new_producer: Callable[[dict[str, Any]], Any] = Producer
+    ) -> None:
+        self._prefix = settings.topic_prefix
+        self._client = new_producer(producer_config(settings))
+        self._before = ""
+
+    def send(self, record: SourceRecord | RefusedRecord, outcome: PublishOutcome) -> None:
+        """Hand one record over; what becomes of it is counted in the outcome, at the latest by `wait`."""
         if isinstance(record, RefusedRecord):
             outcome.refused += 1
             outcome.note(str(record))
-            continue
-        if must_wait(before, record.topic):
-            client.flush()
-        before = record.topic
-        _produce(client, settings.topic_prefix + record.topic, record, outcome)
-        client.poll(0.0)
-        if number % PROGRESS_EVERY == 0:
-            progress(outcome.delivered)
-    client.flush()
-    progress(outcome.delivered)
-    return outcome
+            return
+        if must_wait(self._before, record.topic):
+            self._client.flush()
+        self._before = record.topic
+        _produce(self._client, self._prefix + record.topic, record, outcome)
+        self._client.poll(0.0)
+
+    def wait(self) -> None:
+        """Until the broker has answered for each record."""
+        self._client.flush()
 
 
 def must_wait(before: str, topic: str) -> bool:

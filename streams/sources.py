@@ -26,12 +26,16 @@ from schemas import (
 from schemas.commands import Command, PlanAcknowledged, ProposalCommand, StopDurationReported
 from schemas.json_text import DEFAULT_LIMITS, read_json, refuse_unparsed
 from schemas.refusals import refused_kind
+from streams.adapters.delimited import bounded_lines, open_bytes
 from streams.adapters.mapper import map_file
 from streams.adapters.mapping import Mapping
-from streams.adapters.tabular import bounded_lines, open_bytes
+from streams.adapters.mapping_file import Mappings
+from streams.adapters.tabular import TABLES, is_workbook
 
 LINES_OF_JSON: Final = (".ndjson", ".jsonl")
-TABLES: Final = (".csv",)
+
+OWNER_FILES: Final = ("~$", ".")
+"""Begins of names that no table has: what office programs put beside an open file, and hidden files."""
 
 Route = tuple[str, str | None]
 """Topic and key of a record."""
@@ -107,19 +111,19 @@ def input_files(paths: Iterable[Path]) -> list[Path]:
     files: list[Path] = []
     for path in paths:
         if path.is_dir():
-            files += sorted(file for file in path.iterdir() if _kind_of_file(file) and file.is_file())
+            files += sorted(file for file in path.iterdir() if kind_of_file(file) and file.is_file())
         elif not path.exists():
             raise UsageError(f"{path}: there is no such file")
-        elif not _kind_of_file(path):
+        elif not kind_of_file(path):
             known = ", ".join((*LINES_OF_JSON, *TABLES))
-            raise UsageError(f"{path}: only {known} are read, plain or with .gz behind it")
+            raise UsageError(f"{path}: only {known} are read; text also with .gz behind it")
         else:
             files.append(path)
     return files
 
 
 def read_records(
-    paths: Iterable[Path], mapping: Mapping | None = None, tally: ReadTally | None = None
+    paths: Iterable[Path], mapping: Mappings | None = None, tally: ReadTally | None = None
 ) -> Iterator[SourceRecord | RefusedRecord]:
     """Every record of the files, in the order of paths and lines.
 
@@ -132,16 +136,11 @@ def read_records(
         UsageError: a file cannot be read, or is a table and there is no mapping for it.
     """
     files = input_files(paths)
-    for path in files:
-        if _kind_of_file(path) in TABLES and mapping is None:
-            raise UsageError(
-                f"{path}: a table needs a mapping that says what its columns mean (--mapping FILE)"
-            )
+    mapped = {path: _mapping_of(path, mapping) for path in files if kind_of_file(path) in TABLES}
     tally = ReadTally() if tally is None else tally
     for path in files:
-        if _kind_of_file(path) in TABLES:
-            assert mapping is not None, "looked at above"
-            yield from _read_table(path, mapping, tally)
+        if path in mapped:
+            yield from _read_table(path, mapped[path], tally)
         else:
             yield from _read_lines(path, tally)
 
@@ -192,23 +191,35 @@ def route_of(text: bytes) -> Route | BadRecord:
     return topic, record_key(first)
 
 
-def _kind_of_file(path: Path) -> str:
-    suffixes = [suffix for suffix in path.suffixes if suffix != ".gz"]
-    last = suffixes[-1] if suffixes else ""
+def kind_of_file(path: Path) -> str:
+    """The end of its name that says how it is read; "" where it is not."""
+    is_packed = path.suffix.lower() == ".gz"
+    last = (path.with_suffix("") if is_packed else path).suffix.lower()
+    if path.name.startswith(OWNER_FILES) or (is_packed and is_workbook(Path(last))):
+        return ""
     return last if last in LINES_OF_JSON or last in TABLES else ""
+
+
+def _mapping_of(path: Path, mapping: Mappings | None) -> Mapping:
+    if mapping is None:
+        raise UsageError(
+            f"{path}: a table needs a mapping that says what its columns mean (--mapping FILE); "
+            f"`foresite map init {path}` proposes one"
+        )
+    return mapping.of(path)
 
 
 def _read_table(path: Path, mapping: Mapping, tally: ReadTally) -> Iterator[SourceRecord | RefusedRecord]:
     for row in map_file(path, mapping):
         origin = Origin(path, row.number, "row")
-        tally.lines += 1
+        tally.lines += row.rows
         if row.problem is not None:
-            tally.refused[row.problem.code] += 1
+            tally.refused[row.problem.code] += row.rows
             yield RefusedRecord(origin, row.problem, _dumped(row.cells or {}))
         elif row.ignored is not None:
             tally.ignored[row.ignored] += 1
         else:
-            tally.recorded += 1
+            tally.recorded += row.rows
             for body in row.bodies:
                 tally.records += 1
                 yield SourceRecord(TOPIC_OF_KIND[body["kind"]], record_key(body), orjson.dumps(body), origin)

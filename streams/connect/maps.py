@@ -7,7 +7,8 @@ import yaml
 
 from schemas import UsageError
 from streams.adapters.machines.tag_map import TagMap, load_tag_map
-from streams.adapters.mapping import Mapping, load_mapping
+from streams.adapters.mapping import Mapping
+from streams.adapters.mapping_file import load_mapping
 
 
 @dataclass(frozen=True, slots=True)
