@@ -24,6 +24,7 @@ from twin.entities import Order
 from twin.judging import AT_ONCE, GONE, JUDGES
 from twin.model import Model
 from twin.owners import owner_of
+from twin.ranking import severity_of
 from twin.risk import LateOrder, Root
 from twin.rules import under_rules
 from twin.view import View
@@ -82,17 +83,17 @@ class CardBoard:
             model.card_book.set_aside(root, None)
             self.publish(root, fresh.model_copy(update={"revision": 1}))
             return
-        fresh = revised(current, build_card(root, current.episode, risk, frame), "")
-        returns = comes_back(current, fresh, rules, self.now)
+        returns = comes_back(current, severity_of(risk)[0], rules, self.now)
         if returns is not None:
+            fresh = revised(current, build_card(root, current.episode, risk, frame), "")
             before = fresh.model_copy(update={"revision": current.revision})
             self.publish(root, moved(before, CardState.OPEN, self.now, output_id, returns))
             return
         if is_held:
             return
-        reason = material_change(current, fresh, rules)
+        reason = material_change(current, risk, rules)
         if reason is not None:
-            current = fresh.model_copy(update={"update_reason": reason})
+            current = revised(current, build_card(root, current.episode, risk, frame), reason)
             self.publish(root, current)
         self._escalate(root, current, rules)
 

@@ -21,7 +21,7 @@ from twin.materials import Gate
 from twin.model import Model
 from twin.projection import Pace, ProjectedRun
 from twin.restoring import restore_model
-from twin.risk import Risk, root_text
+from twin.risk import Risk, Words, root_text
 from twin.settled import settle
 from twin.shortfall import NEGLIGIBLE_SHARE, shortfall_of
 from twin.view import View
@@ -44,7 +44,7 @@ class Picture:
     pace: dict[SiteKey, Pace]
     projected: dict[SiteKey, dict[str, ProjectedRun]]
     roots: dict[SiteKey, str | None]
-    risks: dict[str, Risk | None]
+    risks: dict[str, tuple[Risk, Words] | None]
     gates: dict[SiteKey, tuple[float, dict[str, list[Gate]]]]
     missing: dict[SiteKey, tuple[float, float, float | None, float]]
 
@@ -161,13 +161,14 @@ def _roots(model: Model) -> dict[SiteKey, str | None]:
     return roots
 
 
-def _risks(model: Model, now: float) -> dict[str, Risk | None]:
+def _risks(model: Model, now: float) -> dict[str, tuple[Risk, Words] | None]:
     """Judge every root that has a card or late orders, from what the model holds."""
     board = CardBoard(model, now, "", lambda order: assess_order(order, model))
-    risks: dict[str, Risk | None] = {}
+    risks: dict[str, tuple[Risk, Words] | None] = {}
     for root in sorted({**model.members, **model.cards}):
         card = model.cards.get(root)
         current = card if card is not None and card.state in (*LIVE_STATES, *HELD_STATES) else None
         late = board.late_orders(root, is_open=current is not None)
-        risks[root_text(root)] = JUDGES[CardKind(root[0])](View(model, now, root, current, late))
+        risk = JUDGES[CardKind(root[0])](View(model, now, root, current, late))
+        risks[root_text(root)] = None if risk is None else (risk, risk.words())
     return risks
