@@ -29,7 +29,7 @@ class Sample:
     Attributes:
         at: seconds since the epoch.
         rss_mb, cpu_s: by role, since its start.
-        in_flight: events sent and not seen committed.
+        committed: events seen committed; in_flight: sent, and not.
         ingest_lag: records that ingest has not read, by its own word.
         twin_lag: facts records that are not committed.
         solver_queue: requests at work, by its own word; solver_lag: requests without a committed answer.
@@ -40,6 +40,7 @@ class Sample:
     at: float
     rss_mb: Mapping[str, float]
     cpu_s: Mapping[str, float]
+    committed: int
     in_flight: int
     ingest_lag: int
     twin_lag: int
@@ -97,6 +98,7 @@ class Sampler:
             at=time.time(),
             rss_mb={role: (resident_bytes(each.pid) or 0) / 1e6 for role, each in self._processes.items()},
             cpu_s={role: cpu_seconds(each.pid) or 0.0 for role, each in self._processes.items()},
+            committed=self._load.committed,
             in_flight=self._load.in_flight,
             ingest_lag=int(metrics["ingest"].get("foresite_consumer_lag_records", 0.0)),
             twin_lag=max(0, self._manifests.log_end() - self._manifests.last.offset),

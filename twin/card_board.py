@@ -17,7 +17,7 @@ from twin.card_life import (
     revised,
 )
 from twin.cards import Frame, build_card, material_change
-from twin.causes import blame, is_worth_a_card
+from twin.causes import Blame, is_worth_a_card
 from twin.crowd import has_room, note_aside
 from twin.data_signals import signal_of
 from twin.entities import Order
@@ -38,6 +38,7 @@ class CardBoard:
     Attributes:
         cause: begins the ids of what is put out.
         assessment: how an order stands at this moment; None where it has no projection.
+        blamed: what makes it late; None where nothing can be named.
         outputs: what was published.
     """
 
@@ -45,6 +46,7 @@ class CardBoard:
     now: float
     cause: str
     assessment: Callable[[Order], Assessment | None]
+    blamed: Callable[[Order], Blame | None]
     outputs: list[Output] = field(default_factory=list)
     _said: Counter[Root] = field(default_factory=Counter)
 
@@ -147,8 +149,10 @@ class CardBoard:
         for key in sorted(model.members.get(root, {})):
             order = model.orders[key]
             each = self.assessment(order)
-            blamed = None if each is None else blame(each, model.line_of_run)
-            if each is None or blamed is None or each.p_late < least:
+            if each is None or each.p_late < least:
+                continue
+            blamed = self.blamed(order)
+            if blamed is None:
                 continue
             if is_open or is_worth_a_card(blamed, each):
                 customer = model.plant.customer(order.site_id, order.event.customer_id)

@@ -12,9 +12,9 @@ from schemas import CardKind, split_key
 from twin.allocation import allocation_of
 from twin.card_board import CardBoard
 from twin.card_life import HELD_STATES, LIVE_STATES
-from twin.causes import blame
+from twin.causes import Blame, blame
 from twin.drift import estimate, level_from_s
-from twin.entities import Line, QueueDocument, SiteKey
+from twin.entities import Line, Order, QueueDocument, SiteKey
 from twin.judging import JUDGES
 from twin.lookahead import assess_order, project_line
 from twin.materials import Gate
@@ -163,7 +163,12 @@ def _roots(model: Model) -> dict[SiteKey, str | None]:
 
 def _risks(model: Model, now: float) -> dict[str, tuple[Risk, Words] | None]:
     """Judge every root that has a card or late orders, from what the model holds."""
-    board = CardBoard(model, now, "", lambda order: assess_order(order, model))
+
+    def blamed(order: Order) -> Blame | None:
+        each = assess_order(order, model)
+        return None if each is None else blame(each, model.line_of_run)
+
+    board = CardBoard(model, now, "", lambda order: assess_order(order, model), blamed)
     risks: dict[str, tuple[Risk, Words] | None] = {}
     for root in sorted({**model.members, **model.cards}):
         card = model.cards.get(root)
