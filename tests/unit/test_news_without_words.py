@@ -5,8 +5,8 @@ from zoneinfo import ZoneInfo
 
 from schemas import Card, CardKind, Cause, Confidence, Owner, Rules
 from tests.folding import at
-from twin.cards import Frame, build_card, material_change
-from twin.risk import Risk, Root, Words
+from twin.cards.card_maker import Frame, build_card, material_change
+from twin.judges.risk import Risk, Root, Words
 
 ROOT: Root = (CardKind.DELIVERY_RISK.value, "line", "S1", "L1")
 RULES = Rules(rules_id="r", version="1")

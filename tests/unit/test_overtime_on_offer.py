@@ -2,13 +2,14 @@
 
 from math import inf
 from random import Random
+from typing import Any
 
 from schemas import OvertimeWindowUpserted
 from tests.folding import Folded, at, event, order, run, small_plant
-from twin.assessment import Assessment
-from twin.entities import Line
-from twin.lookahead import assess_order
-from twin.rescue import overtime_plan
+from twin.forecast.assessment import Assessment
+from twin.forecast.lookahead import assess_order
+from twin.judges.rescue import overtime_plan
+from twin.state.entities import Line
 
 NOW = at(0, "09:00").timestamp()
 P = 0.9
@@ -26,7 +27,7 @@ def plant() -> Folded:
     return folded
 
 
-def window(folded: Folded, window_id: str, day: int, price: float | None, **fields: object) -> None:
+def window(folded: Folded, window_id: str, day: int, price: float | None, **fields: Any) -> None:
     """Eight hours from 22:00 on."""
     start, end = at(day, "22:00"), at(day + 1, "06:00")
     said = event(
