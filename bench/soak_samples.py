@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from subprocess import Popen
 from types import TracebackType
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from bench.brokers import cpu_seconds
 from bench.soak_load import Load
@@ -85,8 +85,11 @@ class Sampler:
         """Whether nothing is on its way any more within so many seconds."""
         deadline = time.monotonic() + within_s
         while time.monotonic() < deadline:
-            sample = self.take()
-            if sample.in_flight + sample.ingest_lag + sample.twin_lag + sample.solver_lag == 0:
+            sample = self._look()
+            if (
+                sample is not None
+                and sample.in_flight + sample.ingest_lag + sample.twin_lag + sample.solver_lag == 0
+            ):
                 return True
             time.sleep(IDLE_LOOK_S)
         return False
@@ -123,7 +126,14 @@ class Sampler:
 
     def _run(self) -> None:
         while not self._is_over.wait(EVERY_S):
-            self.take()
+            self._look()
+
+    def _look(self) -> Sample | None:
+        """One look; None where a busy broker does not answer in time: the next one is seconds away."""
+        try:
+            return self.take()
+        except KafkaException:
+            return None
 
     def _solver_lag(self) -> int:
         topic = self._settings.topic_prefix + REPLAN_REQUESTS
