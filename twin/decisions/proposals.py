@@ -133,7 +133,7 @@ class Proposals:
         session, model = self._session, self._session.model
         if session.now is None:
             return
-        board = CardBoard(model, session.now, session.cause, assessment=lambda _order: None)
+        board = CardBoard(model, session.now, session.cause, lambda _order: None, lambda _order: None)
         for card_id in dict.fromkeys(basis.card_ids):
             root = model.card_book.roots_of_cards.get(card_id)
             card = None if root is None else model.cards[root]

@@ -12,8 +12,15 @@ from schemas import CardKind, Cause, Claim, Confidence, DataTrouble
 from twin.cards.owners import owner_for
 from twin.forecast.assessment import Assessment
 from twin.forecast.lookahead import assess_order
-from twin.judges.lateness import AFFECTED_ON_CARD, affected_order, cannot_slip_step, path_of_order, steps_of
-from twin.judges.risk import Risk, Root
+from twin.judges.lateness import (
+    AFFECTED_ON_CARD,
+    affected_order,
+    cannot_slip_step,
+    key_of,
+    path_of_order,
+    steps_of,
+)
+from twin.judges.risk import Risk, Root, Words
 from twin.judges.view import View
 from twin.state.calendar import Interval
 from twin.state.dedupe import SequenceWindow
@@ -240,36 +247,44 @@ def _risk(
     deadline_because: str,
     trouble: DataTrouble,
 ) -> Risk:
-    model = view.model
     run = line.run
     assert run is not None
-    graph = model.graph
-    on_line = graph.edge(
-        node_id("run", run.site_id, run.run_id), "on", node_id("line", line.site_id, line.line_id)
-    )
     customers = {each.order.order_id: view.customer(each.order) for each in at_stake}
 
     def name_of(each: Assessment) -> str:
         customer = customers[each.order.order_id]
         return each.order.event.customer_id if customer is None else customer.name
 
-    path = steps_of([(on_line, f"{run.run_id} runs on {line.name}")])
-    if at_stake:
-        path += path_of_order(view, at_stake[0], name_of(at_stake[0]))
+    def words() -> Words:
+        on_line = view.model.graph.edge(
+            node_id("run", run.site_id, run.run_id), "on", node_id("line", line.site_id, line.line_id)
+        )
+        path = steps_of([(on_line, f"{run.run_id} runs on {line.name}")])
+        if at_stake:
+            path += path_of_order(view, at_stake[0], name_of(at_stake[0]))
+        return Words(
+            title=title,
+            sentences=[sentence for sentence in sentences if sentence],
+            cause=Cause(
+                signal=signal,
+                entity_type="line",
+                entity_id=line.line_id,
+                since=utc(since),
+                method=method,
+                in_words=title,
+            ),
+            confidence=confidence,
+            affected=[affected_order(each, name_of(each)) for each in at_stake[:AFFECTED_ON_CARD]],
+            path=path,
+            evidence=[line.state.last_event_id] if line.state.last_event_id else [],
+        )
+
     steps = ["orders depend on it"] if at_stake else []
     steps += cannot_slip_step(view, customers.values())
     supervisor = None if line.event is None else line.event.supervisor_id
     return Risk(
-        title=title,
-        sentences=[sentence for sentence in sentences if sentence],
-        cause=Cause(
-            signal=signal,
-            entity_type="line",
-            entity_id=line.line_id,
-            since=utc(since),
-            method=method,
-            in_words=title,
-        ),
+        signal=signal,
+        words=words,
         probability=probability,
         probability_because=because,
         parts={"penalty": penalty} if penalty else {},
@@ -278,12 +293,9 @@ def _risk(
         owner=owner_for(view, [(supervisor, f"supervisor of {line.name}")], customers.values()),
         deadline=deadline,
         deadline_because=deadline_because,
-        confidence=confidence,
-        affected=[affected_order(each, name_of(each)) for each in at_stake[:AFFECTED_ON_CARD]],
+        listed=[key_of(each) for each in at_stake[:AFFECTED_ON_CARD]],
         affected_total=len(at_stake),
         weight=max((c.weight for c in customers.values() if c is not None), default=1.0),
         need_by=at_stake[0].need_by if at_stake else None,
-        path=path,
-        evidence=[line.state.last_event_id] if line.state.last_event_id else [],
         data=trouble,
     )

@@ -226,6 +226,22 @@ class Run:
         return max(0.0, self.plan.quantity_pcs - self.progress.good_pcs)
 
 
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """An overtime window as it can be bought.
+
+    Attributes:
+        notice_by: the last moment to buy it; never where it is bought or withdrawn.
+        price: money an hour, None where the window names none.
+    """
+
+    window_id: str
+    start: float
+    end: float
+    notice_by: float
+    price: float | None
+
+
 @dataclass(slots=True, eq=False)
 class Line:
     """A line: what it is, where it stands, what waits for it."""
@@ -237,6 +253,7 @@ class Line:
     event: LineUpserted | None = None
     calendar: WorkCalendar = ALWAYS_OPEN
     overtime: list[OvertimeWindowUpserted] = field(default_factory=list)
+    offers: list[Offer] | None = None  # the same as they can be bought, by start; None = to be worked out
     runs: dict[str, Run] = field(default_factory=dict)
     queue: list[Run] | None = None  # runs in the order the line takes them; None = to be sorted again
     items: list[QueuedRun] | None = None  # the queue as projections read it; None = to be made again
