@@ -14,11 +14,14 @@ from solvers.goals import weights_of, worth
 from solvers.options import option_of
 from solvers.plan_arrays import compile_problem
 from solvers.problem import ProblemInvalid
+from tests.asking import running
+from tests.folding import at
 from tests.planning import MONDAY, held, hour, line, order, planned, problem, request_of, run
 from twin.calendar import CalendarDescription, WorkCalendar
 from twin.entities import Line
 from twin.experience import UNKNOWN, Habits
 from twin.misses import miss_chances
+from twin.problems import build_problem
 from twin.projection import Pace
 
 MISSES = [(hour(8), 0.1), (hour(11), 0.5)]
@@ -157,6 +160,22 @@ def test_chances_are_those_of_a_card() -> None:
         about, habits, UNKNOWN, MONDAY, need_by, 3600.0
     )
     assert [] == miss_chances(about, habits, UNKNOWN, need_by, need_by, 0.0)
+
+
+def test_a_request_says_of_its_orders_how_sure_they_are() -> None:
+    """Order 2 needs Tuesday's truck at noon, six working hours after the night: 8 h before it is Monday, 20:00."""
+    folded = running()
+    now = folded.twin.now
+    assert now is not None
+    _, second = build_problem(folded.twin.model, now, [("S1", "L1"), ("S1", "L2")], problem_id="p").orders
+
+    rooms = [at(0, "12:00"), at(0, "20:00"), at(1, "08:00"), at(1, "10:00"), at(1, "11:00"), at(1, "11:30")]
+    moments = [moment + 0.5 for moment, _ in second.misses]
+    assert len(moments) >= 3
+    assert [each.timestamp() for each in rooms][-len(moments) :] == moments
+    chances = [chance for _, chance in second.misses]
+    assert chances == sorted(chances)
+    assert 0.2 < chances[-1] < 0.6
 
 
 def _round_the_clock() -> WorkCalendar:
