@@ -11,8 +11,8 @@ from typing import Any
 from bench.results import Machine, Result, result
 from schemas import MODEL_OF_KIND, Event, Facts, Tick
 from twin import Twin
-from twin.problem_scope import scope_of
-from twin.problems import build_problem
+from twin.replan.problem_scope import scope_of
+from twin.replan.problems import build_problem
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 FAMILIES, ITEMS, CHOICES = 5, 10, 6

@@ -33,7 +33,7 @@ from schemas import ClockTicked, Event, Facts, OrderUpserted, Segment
 from streams.simulator import Factory, FactorySettings
 from streams.simulator.truth import OrderTruth
 from twin import Twin
-from twin.lookahead import assess_order
+from twin.forecast.lookahead import assess_order
 
 PLANTS = 14
 PLANT_DAYS = 28

@@ -4,9 +4,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from twin.entities import Line, Order, Run
-from twin.model import Model
-from twin.runs import RunState
+from twin.state.entities import Line, Order, Run
+from twin.state.model import Model
+from twin.state.runs import RunState
 
 HOUR_S = 3_600.0
 LEAST_PROOF_S = 1_800.0

@@ -40,7 +40,7 @@ from streams.simulator.erp import ErpPlan
 from streams.simulator.settings import FactorySettings
 from streams.simulator.shop import Shop
 from twin import Twin
-from twin.chronicle import Chronicle
+from twin.state.chronicle import Chronicle
 
 C = TypeVar("C", bound=Event)
 

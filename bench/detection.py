@@ -39,7 +39,7 @@ from bench.noisy_lines import (
 )
 from bench.results import Machine, Result, result, this_machine
 from bench.told_lines import TOLD_DAYS, on_plan_alarms, told_drift
-from twin.drift import detect
+from twin.shopfloor.drift import detect
 
 OTHER_NOISES: dict[str, Noise] = {"student_t4": student_t4, "ar1_0.3": autoregressive}
 

@@ -24,7 +24,7 @@ from streams.simulator.truth import (
     ShortageTruth,
     StopTruth,
 )
-from twin.calendar import WorkCalendar
+from twin.state.calendar import WorkCalendar
 
 DAY_S = 86_400.0
 GAP_S = 900.0

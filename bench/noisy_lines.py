@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from twin.drift import Bucket, DriftState, detect, step
+from twin.shopfloor.drift import Bucket, DriftState, detect, step
 
 BUCKET_S = 300.0
 BUCKETS_A_DAY = 192

@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from bench.results import Machine, Result, result, this_machine
-from twin.quality import QualityBucket, QualityState, detect, drop_oldest, prior_of, step
-from twin.quality_series import BUCKETS_KEPT
+from twin.quality.bad_share import QualityBucket, QualityState, detect, drop_oldest, prior_of, step
+from twin.quality.quality_series import BUCKETS_KEPT
 
 BUCKET_S = 300.0
 BUCKETS_A_DAY = 192

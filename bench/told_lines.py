@@ -17,7 +17,7 @@ from typing import Any
 from bench.month import folded
 from bench.noisy_lines import Drift, Found
 from schemas import MODEL_OF_KIND, Event, Signal
-from twin.calendar import CalendarDescription, WeekSpan, WorkCalendar
+from twin.state.calendar import CalendarDescription, WeekSpan, WorkCalendar
 
 SITE = "S1"
 BEGIN = datetime(2026, 11, 16, 6, 0, tzinfo=UTC)

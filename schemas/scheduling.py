@@ -3,7 +3,7 @@
 Times are POSIX seconds, work is seconds of a line's working time, money is in `currency`. Runs are identified by
 (site_id, run_id), orders by (site_id, order_id), lines by (site_id, line_id).
 
-What a plan means, the same arithmetic as the twin's projection (twin/projection.py), for each line from its head on:
+What a plan means, the same arithmetic as the twin's projection (twin/forecast/projection.py), for each line from its head on:
 
     work of a run = remaining_pcs / rate_pcs_per_h x 3600 / level, less what a drift that ends gives back, x (1 + short_share)
     a begun run goes on at next_piece_at, or when the run before it ends

@@ -1,6 +1,6 @@
 """What a plan comes to: start and end of each run, shipment, slip and penalty of each order, and its figures.
 
-Law: the same arithmetic as the twin's projection (twin/projection.py, twin/lookahead.py, twin/assessment.py) for the same
+Law: the same arithmetic as the twin's projection (twin/forecast/projection.py, twin/forecast/lookahead.py, twin/forecast/assessment.py) for the same
 plan; tests/unit/test_evaluator_equals_projection.py holds them together. Compared with a plan evaluated before, only
 what changed is worked out anew.
 """

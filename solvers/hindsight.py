@@ -1,6 +1,6 @@
 """The best plan with hindsight: from what was made, never worse in money nor in weighted late hours.
 
-The problem's committed plan is what was made (twin/hindsight.py). The engine's search goes first, then every run is tried
+The problem's committed plan is what was made (twin/ledger/hindsight.py). The engine's search goes first, then every run is tried
 at every place, in a fixed order, as long as that helps. What comes out is judged by the same evaluator, and by the checker,
 which shares no code with it. Deterministic: budgets are moves and plans.
 """

@@ -1,4 +1,4 @@
-"""Where the queue of a line ends under a plan: the arithmetic of twin/projection.py, run by run from the head on."""
+"""Where the queue of a line ends under a plan: the arithmetic of twin/forecast/projection.py, run by run from the head on."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -9,7 +9,7 @@ from schemas.scheduling import SchedulingOrder
 DAY_S = 86_400.0
 WEEK_S = 7 * DAY_S
 SEARCH_DAYS = 60
-"""How late an order counts that no truck is known for: the twin looks as far for one (twin/shipping.py)."""
+"""How late an order counts that no truck is known for: the twin looks as far for one (twin/state/shipping.py)."""
 
 JUST_MISSED_S = 1.0
 """Readiness that much after the last moment in time has missed the departure."""

@@ -16,7 +16,7 @@ from streams.latest_cards import LatestCards
 from streams.partition_reader import READER_GROUP, watermarks
 from streams.settings import Settings
 from streams.web_client import WebClient
-from twin.card_life import LIVE_STATES
+from twin.cards.card_life import LIVE_STATES
 
 ANSWER_TIMEOUT_S = 30.0
 """How long an answer is waited for. Too small: a twin that is catching up seems deaf; too large: so does a dead one."""

@@ -36,7 +36,7 @@ def list_cards(
     """Print the cards that need somebody, the most urgent first."""
     from streams.card_text import print_cards
     from streams.desk import read_cards
-    from twin.card_life import LIVE_STATES
+    from twin.cards.card_life import LIVE_STATES
 
     cards = [card for card in read_cards(settings_of(kafka)) if card.state in LIVE_STATES]
     cards = [card for card in cards if owner is None or card.owner.id == owner]

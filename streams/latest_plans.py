@@ -9,7 +9,7 @@ from streams.facts_log import partition_count
 from streams.partition_reader import read_to_end, reader
 from streams.settings import Settings
 from streams.web_client import WebClient
-from twin.proposal_life import OPEN_STATES, RETRIED_STATES
+from twin.decisions.proposal_life import OPEN_STATES, RETRIED_STATES
 
 COMMITTED = "committed/"
 """Begins the ids of the committed plans of sites."""

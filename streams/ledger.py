@@ -1,6 +1,6 @@
 """`foresite ledger`: the facts of a week folded again, and what was made set against what could have been made.
 
-The twin's side builds the week as a scheduling problem (twin/hindsight.py), the solver's side finds the best plan of it
+The twin's side builds the week as a scheduling problem (twin/ledger/hindsight.py), the solver's side finds the best plan of it
 (solvers/hindsight.py); this file brings them together, as the two never import each other.
 """
 
@@ -20,7 +20,7 @@ from streams.picture import PictureTwin, picture_from_files, picture_from_kafka
 from streams.publish import publish
 from streams.settings import Settings
 from streams.sources import Origin, SourceRecord
-from twin.chronicle import Chronicle
+from twin.state.chronicle import Chronicle
 
 AFTER_DAYS = 10
 """The facts are folded so long beyond the week, where there are any, so that trucks that came later are known."""

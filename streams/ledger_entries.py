@@ -8,16 +8,16 @@ from math import ceil
 from schemas import CommittedOutcome, LatenessPattern, LedgerEntry, LedgerRun, join_key
 from solvers.evaluator import Evaluated
 from solvers.hindsight import DEFAULT_PLANS, Hindsight, best_with_hindsight
-from twin.assessment import penalty_rate
-from twin.chronicle import Chronicle, lived_runs
-from twin.elements import Elements, total
-from twin.entities import SiteKey
-from twin.hindsight import HindsightWeek, hindsight_week
-from twin.lateness_patterns import Recurring, ShippedOrder, recurring
-from twin.line_account import family_of
-from twin.measures import periods_of
-from twin.model import Model
-from twin.plan_book import Commitment, commitments_of
+from twin.decisions.plan_book import Commitment, commitments_of
+from twin.forecast.assessment import penalty_rate
+from twin.ledger.hindsight import HindsightWeek, hindsight_week
+from twin.ledger.lateness_patterns import Recurring, ShippedOrder, recurring
+from twin.ledger.line_account import family_of
+from twin.shopfloor.elements import Elements, total
+from twin.shopfloor.measures import periods_of
+from twin.state.chronicle import Chronicle, lived_runs
+from twin.state.entities import SiteKey
+from twin.state.model import Model
 
 DAY_S = 86_400.0
 HOUR_S = 3_600.0

@@ -120,7 +120,7 @@ def measures(
     Elements are added up and then divided. What has no denominator is null, and a dash in the table.
     """
     from streams.picture_text import print_measures
-    from twin.measures import measure_rows
+    from twin.shopfloor.measures import measure_rows
 
     picture = picture_of(files, mapping, kafka, site, None if until is None else moment(until), tick)
     from_s = None if since is None else moment(since).timestamp()

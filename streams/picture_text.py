@@ -13,7 +13,7 @@ from rich.table import Table
 from schemas import LineStatus, Measures, OrderProjection
 from streams.card_text import print_cards
 from streams.picture import Picture
-from twin.measures import MeasureRow
+from twin.shopfloor.measures import MeasureRow
 from twin.words import time_of
 
 TIGHT_S = 2 * 86_400.0

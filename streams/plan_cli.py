@@ -68,7 +68,7 @@ def plan(
     against doing nothing, what it changes and why, and which orders get worse by it. Nothing is decided by asking.
     """
     from streams.plan_text import plan_records, print_plan
-    from twin.line_plans import line_plans
+    from twin.forecast.line_plans import line_plans
 
     picture = picture_of(files, mapping, kafka, site, None if as_of is None else moment(as_of), tick)
     lines = [each for twin in picture.shards for each in line_plans(twin.model, site, line)]

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from twin.line_plans import LinePlan, OrderInPlan, RunInPlan
+from twin.forecast.line_plans import LinePlan, OrderInPlan, RunInPlan
 from twin.words import plural, time_of
 
 NOTHING = "-"

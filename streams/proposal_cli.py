@@ -37,7 +37,7 @@ def list_proposals(
     """Print the proposals that wait for somebody, the newest first."""
     from streams.latest_plans import read_proposals
     from streams.proposal_text import proposal_line
-    from twin.proposal_life import OPEN_STATES, RETRIED_STATES
+    from twin.decisions.proposal_life import OPEN_STATES, RETRIED_STATES
 
     plans = read_proposals(settings_of(kafka))
     shown = [

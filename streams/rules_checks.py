@@ -10,7 +10,7 @@ from schemas.decode import decode_batch
 from streams.adapters.mapping import Mapping
 from streams.rules_file import Place, RulesFile, did_you_mean, read_rules
 from streams.sources import SourceRecord, read_records
-from twin.assessment import SUREST
+from twin.forecast.assessment import SUREST
 
 _EVERYTHING: Final = OwnerCondition().model_dump_json()
 

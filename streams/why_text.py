@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 
 from schemas import UsageError
 from streams.picture import Picture
-from twin.explanation import MOMENT, Explanation, Number, Step, exact_time
-from twin.why import why_card, why_line, why_order
+from twin.explain.explanation import MOMENT, Explanation, Number, Step, exact_time
+from twin.explain.why import why_card, why_line, why_order
 
 INDENT = "  "
 

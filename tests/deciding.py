@@ -10,7 +10,7 @@ from typing import Any
 from schemas import Event, PlannedRun, PlanOption, ReplanRequested, SchedulingRun, topics
 from tests.folding import Folded, event
 from tests.proposing import kpis, option, proposal
-from twin.plan_book import ProposalLife
+from twin.decisions.plan_book import ProposalLife
 from twin.words import utc
 
 COMMANDS = ("proposal_approve", "proposal_commit", "proposal_approve", "proposal_commit", "proposal_adjust", "proposal_reject")  # fmt: skip

@@ -24,8 +24,8 @@ from schemas import (
     topics,
 )
 from tests.folding import Folded, at, event, order, run, small_plant
-from twin.plan_book import revision_of
-from twin.problems import build_problem
+from twin.decisions.plan_book import revision_of
+from twin.replan.problems import build_problem
 from twin.words import utc
 
 AT_TEN = at(0, "10:00")

@@ -26,31 +26,31 @@ from schemas import (
     Output,
     Tick,
 )
-from twin.card_life import HELD_STATES, LIVE_STATES
-from twin.committed_plan import CommittedPlan
-from twin.crowd import next_in_line
-from twin.desk import Desk
-from twin.entities import Order
+from twin.cards.card_life import HELD_STATES, LIVE_STATES
+from twin.cards.crowd import next_in_line
+from twin.decisions.committed_plan import CommittedPlan
+from twin.decisions.desk import Desk
+from twin.decisions.proposal_desk import ProposalDesk
+from twin.decisions.proposals import Proposals
+from twin.decisions.write_back import WriteBack
 from twin.evaluation import Evaluation
-from twin.floor import Floor
-from twin.judging import WATCHES
-from twin.learning import learn
-from twin.lookahead import depends_on_clock
-from twin.model import Model
+from twin.forecast.learning import learn
+from twin.forecast.lookahead import depends_on_clock
+from twin.judges.judging import WATCHES
+from twin.material.stockroom import Stockroom
 from twin.office import Office
-from twin.plant import EVERYWHERE
-from twin.proposal_desk import ProposalDesk
-from twin.proposals import Proposals
-from twin.repeats import is_news
-from twin.replan_desk import ReplanDesk
-from twin.replanning import Replanning
-from twin.restoring import restore_model
-from twin.retention import DAY_S, forget_the_old
+from twin.replan.replan_desk import ReplanDesk
+from twin.replan.replanning import Replanning
 from twin.session import Session
+from twin.shopfloor.floor import Floor
+from twin.shopfloor.repeats import is_news
 from twin.site_status import is_status_due, site_statuses
-from twin.stockroom import Stockroom
-from twin.store import digest_of
-from twin.write_back import WriteBack
+from twin.state.entities import Order
+from twin.state.model import Model
+from twin.state.plant import EVERYWHERE
+from twin.state.restoring import restore_model
+from twin.state.retention import DAY_S, forget_the_old
+from twin.state.store import digest_of
 
 MINUTE_S = 60.0
 

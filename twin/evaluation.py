@@ -9,17 +9,17 @@ from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 
 from schemas import OrderProjection, Output, OutputModel, join_key, topics
-from twin.assessment import Assessment
-from twin.card_board import CardBoard
-from twin.causes import Blame, blame
-from twin.crowd import in_turn
-from twin.doubts import caveats_of, is_doubted, orders_resting_on
-from twin.entities import Line, Order, SiteKey
-from twin.line_status import line_status
-from twin.lookahead import assess_order, project_line, ready_run
-from twin.model import Model
-from twin.risk import Root, root_of
-from twin.settled import settle
+from twin.cards.card_board import CardBoard
+from twin.cards.crowd import in_turn
+from twin.forecast.assessment import Assessment
+from twin.forecast.lookahead import assess_order, project_line, ready_run
+from twin.forecast.settled import settle
+from twin.judges.causes import Blame, blame
+from twin.judges.doubts import caveats_of, is_doubted, orders_resting_on
+from twin.judges.risk import Root, root_of
+from twin.shopfloor.line_status import line_status
+from twin.state.entities import Line, Order, SiteKey
+from twin.state.model import Model
 from twin.words import utc
 
 PROJECTION_MOVED_S = 900.0

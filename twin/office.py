@@ -23,15 +23,15 @@ from schemas import (
     TransferLaneUpserted,
     WorkOrderClosed,
 )
-from twin import conflicts
-from twin.card_life import HELD_STATES, LIVE_STATES
-from twin.entities import Order, SiteKey
-from twin.limits import has_room
-from twin.plant import EVERYWHERE, Word
-from twin.replan_triggers import late_on, note_cancelled, note_order, note_plan
-from twin.risk import Root
-from twin.runs import RunState
+from twin.cards.card_life import HELD_STATES, LIVE_STATES
+from twin.judges import conflicts
+from twin.judges.risk import Root
+from twin.replan.replan_triggers import late_on, note_cancelled, note_order, note_plan
 from twin.session import Session
+from twin.state.entities import Order, SiteKey
+from twin.state.limits import has_room
+from twin.state.plant import EVERYWHERE, Word
+from twin.state.runs import RunState
 
 
 class Office:

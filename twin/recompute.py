@@ -9,22 +9,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from schemas import CardKind, split_key
-from twin.allocation import allocation_of
-from twin.card_board import CardBoard
-from twin.card_life import HELD_STATES, LIVE_STATES
-from twin.causes import blame
-from twin.drift import estimate, level_from_s
-from twin.entities import Line, QueueDocument, SiteKey
-from twin.judging import JUDGES
-from twin.lookahead import assess_order, project_line
-from twin.materials import Gate
-from twin.model import Model
-from twin.projection import Pace, ProjectedRun
-from twin.restoring import restore_model
-from twin.risk import Risk, root_text
-from twin.settled import settle
-from twin.shortfall import NEGLIGIBLE_SHARE, shortfall_of
-from twin.view import View
+from twin.cards.card_board import CardBoard
+from twin.cards.card_life import HELD_STATES, LIVE_STATES
+from twin.forecast.lookahead import assess_order, project_line
+from twin.forecast.projection import Pace, ProjectedRun
+from twin.forecast.settled import settle
+from twin.judges.causes import blame
+from twin.judges.judging import JUDGES
+from twin.judges.risk import Risk, root_text
+from twin.judges.view import View
+from twin.material.allocation import allocation_of
+from twin.material.materials import Gate
+from twin.material.shortfall import NEGLIGIBLE_SHARE, shortfall_of
+from twin.shopfloor.drift import estimate, level_from_s
+from twin.state.entities import Line, QueueDocument, SiteKey
+from twin.state.model import Model
+from twin.state.restoring import restore_model
 
 
 @dataclass(frozen=True, slots=True)

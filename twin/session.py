@@ -14,14 +14,14 @@ from schemas import (
     OutputModel,
     topics,
 )
-from twin.conflicts import review
-from twin.entities import Line, Order
 from twin.evaluation import Evaluation
-from twin.graph import Edge, Node
-from twin.model import Model
-from twin.plant import EVERYWHERE
-from twin.replan_triggers import note_card
-from twin.risk import Root
+from twin.judges.conflicts import review
+from twin.judges.risk import Root
+from twin.replan.replan_triggers import note_card
+from twin.state.entities import Line, Order
+from twin.state.graph import Edge, Node
+from twin.state.model import Model
+from twin.state.plant import EVERYWHERE
 from twin.words import utc
 
 CATCHING_UP_LAG_S = 60.0

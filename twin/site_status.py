@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from schemas import CardCount, CardKind, CardState, Output, SiteStatus, topics
-from twin.model import Model
+from twin.state.model import Model
 from twin.words import utc
 
 STATUS_EVERY_S = 10.0

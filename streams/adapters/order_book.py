@@ -51,8 +51,8 @@ from streams.adapters.production_log import (
     steps_of,
     worked_hours,
 )
-from twin.calendar import CalendarDescription, WorkCalendar
-from twin.shifts import WeekSpan
+from twin.state.calendar import CalendarDescription, WorkCalendar
+from twin.state.shifts import WeekSpan
 
 _E = TypeVar("_E", bound=Event)
 

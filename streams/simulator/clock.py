@@ -8,7 +8,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from schemas import ClockTicked, Event
-from twin.calendar import Interval
+from twin.state.calendar import Interval
 
 TimedEvent = tuple[float, Event]
 """POSIX seconds at which an event arrives, and the event."""

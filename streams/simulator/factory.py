@@ -39,7 +39,7 @@ from streams.simulator.truth import (
     write_truth,
 )
 from streams.simulator.voices import Erp, Mes
-from twin.calendar import Interval
+from twin.state.calendar import Interval
 
 FIRST_ORDER_NUMBER = 10_000
 ORDERS_PER_SITE = 100_000

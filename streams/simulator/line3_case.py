@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from twin.calendar import CalendarDescription, WeekSpan, WorkCalendar
+from twin.state.calendar import CalendarDescription, WeekSpan, WorkCalendar
 
 SITE_ID = "plant-1"
 LINE_ID = "L3"

@@ -7,7 +7,7 @@ from random import Random
 from zoneinfo import ZoneInfo
 
 from streams.simulator.settings import FactorySettings
-from twin.calendar import CalendarDescription, WeekSpan, WorkCalendar
+from twin.state.calendar import CalendarDescription, WeekSpan, WorkCalendar
 
 WEEKDAYS = range(5)
 CALENDARS: dict[str, tuple[tuple[WeekSpan, ...], tuple[WeekSpan, ...]]] = {

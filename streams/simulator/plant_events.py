@@ -27,7 +27,7 @@ from schemas import (
 )
 from streams.simulator.plant import CALENDARS, FINISHING_SETUP_MIN, Line, Site
 from streams.simulator.settings import FactorySettings
-from twin.calendar import WeekSpan
+from twin.state.calendar import WeekSpan
 
 OVERTIME_COST_PER_H = 450.0
 

@@ -28,8 +28,8 @@ from streams.web.feed import CursorTooOld, Feed, StreamFull, event
 from streams.web.past import Past
 from streams.web.problems import FieldProblem, invalid, unavailable
 from streams.web.reading import PAGE_MAX, Json, Reading
-from twin.card_life import LIVE_STATES
-from twin.proposal_life import OPEN_STATES, RETRIED_STATES
+from twin.cards.card_life import LIVE_STATES
+from twin.decisions.proposal_life import OPEN_STATES, RETRIED_STATES
 
 Site = Annotated[str | None, Query(min_length=1, max_length=200, description="Only of this site.")]
 Limit = Annotated[int, Query(ge=1, le=PAGE_MAX, description="At most so many.")]

@@ -33,8 +33,8 @@ from schemas import (
 from streams.latest_plans import COMMITTED
 from streams.web.documents import Document, Shelf
 from streams.web.neighbourhood import GraphView
-from twin.card_life import LIVE_STATES
-from twin.proposal_life import OPEN_STATES, RETRIED_STATES
+from twin.cards.card_life import LIVE_STATES
+from twin.decisions.proposal_life import OPEN_STATES, RETRIED_STATES
 
 log = structlog.get_logger(__name__)
 

@@ -11,7 +11,7 @@ from schemas.topics import CARDS, DELIVERIES, PROPOSALS, REPLAN_REQUESTS
 from streams.settings import Settings
 from tests.notify_plant import Receiver
 from tests.running import messages
-from twin.card_life import LIVE_STATES
+from twin.cards.card_life import LIVE_STATES
 
 EXAMPLES = 5
 

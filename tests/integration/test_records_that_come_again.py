@@ -23,7 +23,7 @@ from tests.chaos.installation import new_settings
 from tests.chaos.living import Living
 from tests.chaos.load import Load
 from tests.running import messages, wait_until
-from twin.dedupe import CHUNKS_PER_LINE, IDS_PER_CHUNK
+from twin.state.dedupe import CHUNKS_PER_LINE, IDS_PER_CHUNK
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(600)]
 

@@ -25,7 +25,7 @@ from streams.adapters.mapping import load_mapping
 from streams.adapters.order_book import order_book
 from streams.replay import Replay, ReplayResult
 from twin import Twin
-from twin.runs import RunProgress
+from twin.state.runs import RunProgress
 
 ROOT = Path(__file__).resolve().parents[2]
 LOG = ROOT.parent / "shared" / "benchdata" / "real" / "levy_production_to_2012-02-12.csv.gz"

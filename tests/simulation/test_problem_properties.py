@@ -10,9 +10,9 @@ from tests.folding import Folded
 from tests.hold_by_hand import hold, ready_at, ships_at
 from tests.living_plant import STEPS, Step, begun, histories, take
 from twin import Twin
-from twin.circles import circles
-from twin.lookahead import assess_order, project_line
-from twin.problems import build_problem
+from twin.forecast.circles import circles
+from twin.forecast.lookahead import assess_order, project_line
+from twin.replan.problems import build_problem
 
 ROUNDS = 60
 """More than any chain of lines that feed each other here needs."""

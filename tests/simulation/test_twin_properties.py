@@ -19,9 +19,9 @@ from tests.folding import absorb, fold_all, wire
 from tests.invariants import assert_conserved, assert_recomputed
 from tests.living_plant import STEPS, Step, begun, histories, one_event_a_record, take, told
 from twin import Twin
-from twin.elements import total
-from twin.measures import elements_of_run, periods_of
 from twin.recompute import PlanCircular
+from twin.shopfloor.elements import total
+from twin.shopfloor.measures import elements_of_run, periods_of
 
 
 @STEPS

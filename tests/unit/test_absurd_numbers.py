@@ -5,7 +5,7 @@ import pytest
 from schemas import Event
 from tests.folding import at, event, run
 from tests.living_plant import begun
-from twin.shifts import Interval, WeeklyPattern
+from twin.state.shifts import Interval, WeeklyPattern
 
 LAID_OUT_MAX = 12_000
 """Weeks of shifts that one of these events may lay out, once; each step after it far fewer."""

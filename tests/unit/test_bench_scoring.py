@@ -28,7 +28,7 @@ from streams.simulator.truth import (
     StopTruth,
     TruthRecord,
 )
-from twin.calendar import CalendarDescription, WorkCalendar
+from twin.state.calendar import CalendarDescription, WorkCalendar
 
 MACHINE = Machine(python="3.11.7", cpus=2, platform="Linux x86_64", kafka=None, load=0.1)
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)

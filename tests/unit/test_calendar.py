@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twin.calendar import (
+from twin.state.calendar import (
     HORIZON_WEEKS,
     CalendarDescription,
     DatedSpan,
@@ -16,7 +16,7 @@ from twin.calendar import (
     WeekSpan,
     WorkCalendar,
 )
-from twin.shifts import WeeklyPattern
+from twin.state.shifts import WeeklyPattern
 
 BERLIN = "Europe/Berlin"
 HOUR = 3600.0

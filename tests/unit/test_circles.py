@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from schemas import Card, CardKind
 from tests.folding import Folded, at, event, order, run, small_plant
-from twin.circles import circles, new_circles
+from twin.forecast.circles import circles, new_circles
 
 
 def conflicts(folded: Folded) -> list[Card]:

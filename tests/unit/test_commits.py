@@ -22,7 +22,7 @@ from tests.proposing import (
     state,
     two_lines,
 )
-from twin.plan_book import commitments_of, revision_of
+from twin.decisions.plan_book import commitments_of, revision_of
 
 
 def test_a_commit_sends_what_moves_and_its_answers_move_the_projections() -> None:

@@ -3,7 +3,14 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twin.dedupe import CHUNKS_PER_LINE, IDS_PER_CHUNK, RANGES_PER_SOURCE, IdWindow, SequenceWindow, Verdict
+from twin.state.dedupe import (
+    CHUNKS_PER_LINE,
+    IDS_PER_CHUNK,
+    RANGES_PER_SOURCE,
+    IdWindow,
+    SequenceWindow,
+    Verdict,
+)
 
 
 def test_an_id_is_new_once() -> None:

@@ -13,7 +13,7 @@ import pytest
 from schemas import Card, CardState, topics
 from tests.folding import Folded, at, count, event, order, run, small_plant
 from twin import Twin
-from twin.card_life import CARD_MOVES, OWN_MOVES
+from twin.cards.card_life import CARD_MOVES, OWN_MOVES
 
 NUMBER = iter(range(1_000_000))
 

@@ -77,7 +77,7 @@ def known_commands() -> dict[str, set[str]]:
 
 def rejection_reasons() -> set[str]:
     """Second argument of every call of reject in the twin."""
-    trees = [ast.parse(text_of(path)) for path in sorted((ROOT / "twin").glob("*.py"))]
+    trees = [ast.parse(text_of(path)) for path in sorted((ROOT / "twin").rglob("*.py"))]
     calls = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call)]
     return {
         ast.literal_eval(call.args[1])
@@ -88,7 +88,7 @@ def rejection_reasons() -> set[str]:
 
 def refusal_reasons() -> set[str]:
     """First argument of every Refused in the twin."""
-    trees = [ast.parse(text_of(path)) for path in sorted((ROOT / "twin").glob("*.py"))]
+    trees = [ast.parse(text_of(path)) for path in sorted((ROOT / "twin").rglob("*.py"))]
     calls = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call)]
     return {
         ast.literal_eval(call.args[0])

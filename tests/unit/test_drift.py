@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twin.drift import (
+from twin.shopfloor.drift import (
     DRIFT_TRANSITIONS,
     Bucket,
     Detection,

@@ -18,7 +18,7 @@ from solvers.engine import solve
 from streams.simulator import line3_events
 from tests.folding import Folded, segment_of
 from tests.planning import hour, hours, line, order, overtime, problem, request_of, run
-from twin.problems import build_problem
+from twin.replan.problems import build_problem
 
 BERLIN = ZoneInfo("Europe/Berlin")
 

@@ -17,8 +17,8 @@ from streams.simulator import Factory, FactorySettings, line3_events
 from tests.folding import Folded, segment_of
 from tests.unit.cases import read_events
 from twin import Twin
-from twin.lookahead import assess_order, project_line
-from twin.problems import build_problem
+from twin.forecast.lookahead import assess_order, project_line
+from twin.replan.problems import build_problem
 
 BERLIN = ZoneInfo("Europe/Berlin")
 SECOND = 1.0

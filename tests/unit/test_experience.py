@@ -5,9 +5,8 @@ from math import exp, inf, isclose
 from schemas import Event
 from tests.folding import Folded, at, count, event, order, run, small_plant
 from twin import Twin
-from twin.assessment import long_stops_expected, probability_not_over
-from twin.calendar import WorkCalendar
-from twin.experience import (
+from twin.forecast.assessment import long_stops_expected, probability_not_over
+from twin.forecast.experience import (
     CALM,
     UNKNOWN,
     Experience,
@@ -18,10 +17,11 @@ from twin.experience import (
     learned,
     share_above,
 )
-from twin.projection import Pace, ProjectedRun, QueuedRun, project_queue
-from twin.runs import RunState
-from twin.settled import settle
-from twin.shifts import CalendarDescription, WeekSpan
+from twin.forecast.projection import Pace, ProjectedRun, QueuedRun, project_queue
+from twin.forecast.settled import settle
+from twin.state.calendar import WorkCalendar
+from twin.state.runs import RunState
+from twin.state.shifts import CalendarDescription, WeekSpan
 
 H = 3600.0
 TWO_SHIFTS = WorkCalendar(

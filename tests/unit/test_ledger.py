@@ -39,11 +39,11 @@ from streams.simulator.dispatch_rule import plan_by_rule
 from streams.simulator.settings import FactorySettings
 from streams.simulator.shop import Shop
 from tests.unit.cases import PLANS, read_events
-from twin.chronicle import Chronicle, Stretch
-from twin.hindsight import hindsight_week
-from twin.lateness_patterns import ShippedOrder, hypergeometric_tail, recurring
-from twin.line_account import without
-from twin.runs import RunState
+from twin.ledger.hindsight import hindsight_week
+from twin.ledger.lateness_patterns import ShippedOrder, hypergeometric_tail, recurring
+from twin.ledger.line_account import without
+from twin.state.chronicle import Chronicle, Stretch
+from twin.state.runs import RunState
 
 CASE = Path(__file__).parents[2] / "examples" / "plans" / "ledger.ndjson"
 HOUR_S = 3_600.0

@@ -28,7 +28,7 @@ def test_the_test_of_a_limit_names_it(row: Limit) -> None:
 
 
 @pytest.mark.parametrize(
-    "bound", ["FORESITE_NO_SUCH", "rule no_such_max", "twin.limits.NO_SUCH", "twin.no_such.SITES_MAX"]
+    "bound", ["FORESITE_NO_SUCH", "rule no_such_max", "twin.state.limits.NO_SUCH", "twin.no_such.SITES_MAX"]
 )
 def test_a_limit_that_is_gone_is_found(bound: str) -> None:
     with pytest.raises((LookupError, AttributeError, ImportError)):

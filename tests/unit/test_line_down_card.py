@@ -19,8 +19,8 @@ from schemas import Card, CardState, Facts, Severity, topics
 from streams.replay import replay
 from tests.folding import Folded, at, count, event, order, run, small_plant
 from twin import Twin
-from twin.runs import RunState
-from twin.stops import PastStop, expected_length
+from twin.shopfloor.stops import PastStop, expected_length
+from twin.state.runs import RunState
 
 CASE = Path(__file__).parents[2] / "examples" / "cases" / "line_down.ndjson"
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -2,8 +2,9 @@
 
 from math import sqrt
 
-from twin.calendar import WorkCalendar
-from twin.materials import (
+from twin.forecast.projection import Pace, ProjectedRun, QueuedRun, project_queue
+from twin.forecast.settled import settle
+from twin.material.materials import (
     Gate,
     Need,
     OverUse,
@@ -14,11 +15,10 @@ from twin.materials import (
     over_use,
     received_since,
 )
-from twin.projection import Pace, ProjectedRun, QueuedRun, project_queue
-from twin.runs import RunState
-from twin.settled import settle
-from twin.shifts import CalendarDescription
-from twin.supply_documents import ENTRIES_KEPT, UseAccount
+from twin.material.supply_documents import ENTRIES_KEPT, UseAccount
+from twin.state.calendar import WorkCalendar
+from twin.state.runs import RunState
+from twin.state.shifts import CalendarDescription
 
 H = 3600.0
 ALWAYS = WorkCalendar(CalendarDescription(always=True))

@@ -8,10 +8,10 @@ from datetime import datetime
 from schemas import CalendarUpserted, Measures, topics
 from tests.folding import Folded, at, count, event, run, small_plant
 from twin import Twin
-from twin.calendar import CalendarDescription, WorkCalendar
-from twin.elements import Elements, total
-from twin.measures import By, MeasureRow, Per, day_measures, elements_since, measure_rows
-from twin.shifts import WeekSpan
+from twin.shopfloor.elements import Elements, total
+from twin.shopfloor.measures import By, MeasureRow, Per, day_measures, elements_since, measure_rows
+from twin.state.calendar import CalendarDescription, WorkCalendar
+from twin.state.shifts import WeekSpan
 
 
 def plant() -> Folded:

@@ -17,12 +17,12 @@ from solvers.problem import ProblemInvalid
 from tests.asking import running
 from tests.folding import at
 from tests.planning import MONDAY, held, hour, line, order, planned, problem, request_of, run
-from twin.calendar import CalendarDescription, WorkCalendar
-from twin.entities import Line
-from twin.experience import UNKNOWN, Habits
-from twin.misses import miss_chances
-from twin.problems import build_problem
-from twin.projection import Pace
+from twin.forecast.experience import UNKNOWN, Habits
+from twin.forecast.projection import Pace
+from twin.replan.misses import miss_chances
+from twin.replan.problems import build_problem
+from twin.state.calendar import CalendarDescription, WorkCalendar
+from twin.state.entities import Line
 
 MISSES = [(hour(8), 0.1), (hour(11), 0.5)]
 """Ready after 8:00 it is one in ten, after 11:00 one in two; before 8:00 nothing is to be feared."""

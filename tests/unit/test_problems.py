@@ -8,10 +8,10 @@ from tests.folding import Folded, at, event, order, run, small_plant
 from tests.hold_by_hand import hold, ready_at, ships_at
 from tests.unit.test_line3_card import nov, told_until
 from twin import Twin
-from twin.plan_moves import note_move
-from twin.problem_scope import scope_of
-from twin.problems import build_problem
-from twin.projection import ProjectedRun
+from twin.decisions.plan_moves import note_move
+from twin.forecast.projection import ProjectedRun
+from twin.replan.problem_scope import scope_of
+from twin.replan.problems import build_problem
 
 L1, L2 = ("S1", "L1"), ("S1", "L2")
 

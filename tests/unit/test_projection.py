@@ -3,11 +3,11 @@
 from math import isclose, sqrt
 
 from tests.folding import at
-from twin.calendar import WorkCalendar
-from twin.experience import Habits
-from twin.projection import SETUP_SPREAD, Pace, QueuedRun, project_queue
-from twin.runs import RunState
-from twin.shifts import CalendarDescription, WeekSpan
+from twin.forecast.experience import Habits
+from twin.forecast.projection import SETUP_SPREAD, Pace, QueuedRun, project_queue
+from twin.state.calendar import WorkCalendar
+from twin.state.runs import RunState
+from twin.state.shifts import CalendarDescription, WeekSpan
 
 TWO_SHIFTS = WorkCalendar(
     CalendarDescription(shifts=tuple(WeekSpan(day, "06:00", "22:00") for day in range(5)))

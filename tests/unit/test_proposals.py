@@ -29,8 +29,8 @@ from tests.proposing import (
     two_lines,
 )
 from twin import Twin
-from twin.plan_book import commitments_of
-from twin.proposal_life import OPEN_STATES, OWN_PROPOSAL_MOVES, PROPOSAL_MOVES, STATES
+from twin.decisions.plan_book import commitments_of
+from twin.decisions.proposal_life import OPEN_STATES, OWN_PROPOSAL_MOVES, PROPOSAL_MOVES, STATES
 
 # The tables
 

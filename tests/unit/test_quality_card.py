@@ -23,8 +23,8 @@ from schemas import Card, Severity, topics
 from streams.replay import replay
 from tests.folding import Folded, at, count, event, order, run, small_plant
 from twin import Twin
-from twin.lookahead import expected_yield_of
-from twin.quality import (
+from twin.forecast.lookahead import expected_yield_of
+from twin.quality.bad_share import (
     QUALITY_TRANSITIONS,
     QualityBucket,
     QualityChange,

@@ -9,8 +9,8 @@ from schemas import Event, Facts, Tick, join_key, topics
 from tests.asking import START, asked, held, running
 from tests.folding import Folded, at, event, order, run
 from twin import Twin
-from twin.replan_book import Note
-from twin.replan_requests import MOST_BYTES, build_request, proposal_id_of
+from twin.replan.replan_book import Note
+from twin.replan.replan_requests import MOST_BYTES, build_request, proposal_id_of
 
 MINUTE = timedelta(minutes=1)
 SOON = START + MINUTE

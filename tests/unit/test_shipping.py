@@ -4,7 +4,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from schemas import ShipmentSlotsUpserted
-from twin.shipping import Route
+from twin.state.shipping import Route
 
 BERLIN = ZoneInfo("Europe/Berlin")
 

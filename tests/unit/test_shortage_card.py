@@ -32,8 +32,8 @@ from schemas.json_text import read_json
 from streams.replay import replay
 from tests.folding import Folded, event, segment_of
 from twin import Twin
+from twin.explain.why_order import why_order
 from twin.recompute import picture_of, recompute
-from twin.why_order import why_order
 
 CASE = Path(__file__).parents[2] / "examples" / "cases" / "shortage.ndjson"
 BERLIN = ZoneInfo("Europe/Berlin")

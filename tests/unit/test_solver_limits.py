@@ -9,8 +9,9 @@ from streams.solver_answers import fitted
 from tests.asking import START, asked, held, running
 from tests.folding import Folded, at, event, order, wire
 from tests.proposing import ask, hold, option, overtime, proposal, reroute, two_lines
-from twin import Twin, replan_requests
-from twin.replan_book import MOST_PENDING, UNANSWERED_FREE
+from twin import Twin
+from twin.replan import replan_requests
+from twin.replan.replan_book import MOST_PENDING, UNANSWERED_FREE
 
 HALF_HOUR = timedelta(minutes=30)
 

@@ -6,10 +6,10 @@ from typing import Any
 from schemas import Card, Event
 from tests.folding import Folded, at, count, event, order, run, small_plant
 from twin import Twin
-from twin.allocation import allocation_of
-from twin.materials import Gate
-from twin.shortfall import available_now
-from twin.usage import over_use_of
+from twin.material.allocation import allocation_of
+from twin.material.materials import Gate
+from twin.material.shortfall import available_now
+from twin.material.usage import over_use_of
 
 BOLT = ("S1", "bolt")
 CARD_ID = "material_shortage/S1/item/bolt/1"

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas import join_key, split_key
-from twin.store import DocumentStore
+from twin.state.store import DocumentStore
 
 
 class Doc:

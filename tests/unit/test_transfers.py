@@ -10,11 +10,11 @@ from schemas import Event, topics
 from tests.card_numbers import unexplained_numbers
 from tests.folding import Folded, at, event, order, run, small_plant
 from tests.hold_by_hand import hold, ready_at, ships_at
-from twin.lookahead import assess_order
-from twin.problem_scope import scope_of
-from twin.problems import build_problem
-from twin.transfers import lane_between, transfer_of, transfer_s
-from twin.why import why_order
+from twin.explain.why import why_order
+from twin.forecast.lookahead import assess_order
+from twin.replan.problem_scope import scope_of
+from twin.replan.problems import build_problem
+from twin.state.transfers import lane_between, transfer_of, transfer_s
 
 SAID = at(0, "00:00")
 

@@ -7,7 +7,7 @@ import pytest
 from schemas import Event, OrderProjection, topics
 from tests.folding import Folded, at, count, event, fold_all, order, run, small_plant, wire
 from twin import Twin
-from twin.runs import RUN_TRANSITIONS, RunState
+from twin.state.runs import RUN_TRANSITIONS, RunState
 
 
 @pytest.fixture

@@ -6,8 +6,9 @@ import pytest
 
 from schemas import Event, topics
 from tests.folding import Folded, at, count, event, order, run, small_plant
-from twin import Twin, limits, plant
-from twin.retention import CARDS_KEPT_S
+from twin import Twin
+from twin.state import limits, plant
+from twin.state.retention import CARDS_KEPT_S
 
 EARLY = at(0, "01:00")
 
@@ -90,7 +91,7 @@ def test_a_line_takes_so_many_runs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_source_too_many_is_told_apart_by_event_ids(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two sources are remembered by number; of the third, the same event twice counts once all the same."""
-    monkeypatch.setattr("twin.repeats.SOURCES_PER_LINE_MAX", 2)
+    monkeypatch.setattr("twin.shopfloor.repeats.SOURCES_PER_LINE_MAX", 2)
     folded = Folded()
     folded.tell(*small_plant(), run("R1", "L1", at(0, "06:00"), at(0, "14:00")))
     for number in range(4):
@@ -160,7 +161,7 @@ def test_what_ends_entities_has_the_room_that_is_said() -> None:
 
 def test_pieces_of_a_series_too_many_count_for_the_run_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """SERIES_PER_LINE_MAX is one: the second station's pieces are made all the same."""
-    monkeypatch.setattr("twin.inspection.SERIES_PER_LINE_MAX", 1)
+    monkeypatch.setattr("twin.quality.inspection.SERIES_PER_LINE_MAX", 1)
     folded = Folded()
     folded.tell(*small_plant(), run("R1", "L1", at(0, "06:00"), at(0, "14:00")))
     for number in (1, 2):

@@ -18,8 +18,8 @@ from streams.picture import Picture, PictureTwin, picture_from_files
 from streams.why_text import as_json, explain, why_lines
 from tests.folding import Folded, at, count, event, order, run, small_plant
 from tests.unit.test_line3_card import nov, the_card, told_until
-from twin.explanation import MOMENT, Explanation, Step
-from twin.why import why_card, why_line, why_order
+from twin.explain.explanation import MOMENT, Explanation, Step
+from twin.explain.why import why_card, why_line, why_order
 
 CASES = Path(__file__).resolve().parents[2] / "examples" / "cases"
 DAY = Path(__file__).resolve().parents[2] / "examples" / "day" / "day.ndjson.gz"

@@ -1,0 +1,1 @@
+"""From risks to cards: owned, ranked, worded, and with a life of their own."""

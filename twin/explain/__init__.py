@@ -1,0 +1,1 @@
+"""Why: the answer to one question in steps, each with its arithmetic."""

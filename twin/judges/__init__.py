@@ -1,0 +1,1 @@
+"""Who finds risks: one judge a kind of card, and what they share."""

@@ -1,0 +1,1 @@
+"""A week in hindsight: what it was, and what it could have been."""

@@ -1,0 +1,1 @@
+"""Material: what is there, what is needed, what runs short when."""

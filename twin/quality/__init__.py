@@ -1,0 +1,1 @@
+"""Bad pieces: who made them, and whether their share has risen."""

@@ -1,0 +1,1 @@
+"""When and what the twin asks the solver: triggers, scope, and the scheduling problem."""
