@@ -48,7 +48,7 @@ instead of 4 %."""
 
 REACH = 12
 """Close tasks that are known of each task, in both directions. Fewer: a block finds the same few places again; more: they
-are not close. Beside them a gap costs a third of what it costs to find among eleven, and is the better one."""
+are not close."""
 
 LONG_LINE = 30
 """Tasks a line from which MIX_SETUPS is used. Between ten (worse) and sixty (better) nothing was measured."""
