@@ -205,7 +205,8 @@ class SolverWorker:
         self._metrics.kafka_errors.labels(reason=error.name()).inc()
         if error.fatal():
             raise KafkaException(error)
-        log.warning("kafka_error", error=explained(error))
+        if self._trouble.is_news(error):
+            log.warning("kafka_error", error=explained(error))
         if error.code() in DENIED:
             self._health.not_ready("input", explained(error))
         if error.code() == KafkaError._ALL_BROKERS_DOWN:  # the client reconnects by itself
