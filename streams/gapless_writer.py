@@ -8,6 +8,7 @@ lost ones when they come again.
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -220,7 +221,8 @@ class GaplessWriter:
         """The end, with what the broker said of the record: a fatal error may come before the record's own report."""
         self._stop()
         if self._refused is None:
-            self._producer.poll(POLL_S)
+            with suppress(KafkaException):  # it may say once more that it has failed for good
+                self._producer.poll(POLL_S)
         failed = DeliveryFailed(self._failure)
         failed.__cause__ = None if self._refused is None else KafkaException(self._refused)
         return failed
