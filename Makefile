@@ -34,10 +34,11 @@ test: $(VENV)/.dev-stamp  ## run all tests, the fast ones first
 	$(BIN)/python -m pytest tests/integration
 	$(BIN)/python -m pytest tests/browser
 
-check: $(VENV)/.dev-stamp  ## check format, lint and types
+check: $(VENV)/.dev-stamp  ## check format, lint, types and manifests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/yamllint --strict deploy
 
 bench: $(VENV)/.dev-stamp  ## run the benchmarks and print their numbers
 	$(BIN)/python -m bench
@@ -56,8 +57,8 @@ fuzz: $(VENV)/.dev-stamp  ## send mutated records through ingest and fold: RECOR
 	$(BIN)/python -m tests.fuzzing --records $(or $(RECORDS),100000) --seed $(or $(SEED),1)
 
 lock: $(VENV)/.dev-stamp  ## write both lock files again from pyproject.toml
-	$(UV_COMPILE) --group build --output-file requirements.lock
-	$(UV_COMPILE) --group build --group dev --constraint requirements.lock --output-file requirements-dev.lock
+	$(UV_COMPILE) --extra mqtt --group build --output-file requirements.lock
+	$(UV_COMPILE) --extra mqtt --group build --group dev --constraint requirements.lock --output-file requirements-dev.lock
 
 kafka-jars: env  ## fetch Apache Kafka's jars, for the integration tests
 	$(BIN)/python -m streams.local_kafka

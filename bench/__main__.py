@@ -13,6 +13,7 @@ from confluent_kafka import KafkaException
 from rich.console import Console
 
 from bench import (
+    adapters,
     alerts,
     calibration,
     committed,
@@ -43,6 +44,7 @@ ALONE: dict[str, Callable[..., Iterator[Result]]] = {
     "disruptions": disruptions.measure,
     "replanning": replanning.measure,
     "factory": factory.measure,
+    "adapters": adapters.measure,
 }
 """Benchmarks that need no broker; everything random in them follows from the seed."""
 
@@ -62,7 +64,7 @@ TABLE_WIDTH = 130
 
 ORDER = (
     *("fold", "ingest", "twin", "latency", "loop", "detection", "quality", "calibration", "alerts"),
-    *("replanning", "disruptions", "factory", "solver", "recovery", "soak"),
+    *("replanning", "disruptions", "factory", "adapters", "solver", "recovery", "soak"),
 )
 
 

@@ -6,13 +6,13 @@ import sys
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import Popen
 from tempfile import TemporaryDirectory
 
-from confluent_kafka import Producer
+from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
 from bench.plant import Body, encode, source_partition
@@ -98,7 +98,10 @@ def installation(on: Broker, *, facts_partitions: int, clock: str = "events") ->
     finally:
         admin = AdminClient({"bootstrap.servers": on.servers, "log_level": 3})  # has to outlive its answers
         for deleted in admin.delete_topics(names).values():
-            deleted.result(WAIT_S)
+            with suppress(
+                KafkaException
+            ):  # a broker too busy to delete them does not spoil what was measured
+                deleted.result(WAIT_S)
 
 
 @contextmanager

@@ -288,11 +288,11 @@ ENDED = frozenset({"committed", "partially_committed", "commit_failed", "rejecte
 
 
 def choice(options: Sequence[PlanOption]) -> PlanOption | None:
-    """The first option, by the goal, that the shop can carry out and that loses less than doing nothing."""
+    """The first option, by the goal, that the shop can carry out and that is expected to lose less than doing nothing."""
     for option in options:
         if option.label == "hold" or option.label in NEVER_CHOSEN or not option.feasible:
             continue
-        saved = -option.against_hold.get("cost", 0.0)
+        saved = -option.against_hold.get("cost", 0.0) - option.against_hold.get("penalty_at_risk", 0.0)
         less_late_h = -option.against_hold.get("weighted_tardiness_h", 0.0)
         if saved > 0.0 or (saved == 0.0 and less_late_h >= LEAST_LATE_H):
             return option

@@ -253,7 +253,18 @@ def _order(
         cannot_slip=customer == "Northwind",
         unit_price=2.0,
         unit_cost=1.7,
+        misses=_misses(order_id, promise),
     )
+
+
+def _misses(order_id: str, promise: float) -> list[tuple[float, float]]:
+    """Of every second order, moments after which it is less and less sure; from chance of their own."""
+    random = Random(f"{order_id}/{promise}")
+    if random.random() < 0.5:
+        return []
+    rooms = sorted((random.uniform(0.5, 30.0) for _ in range(random.randint(1, 5))), reverse=True)
+    chances = sorted(round(random.uniform(0.02, 0.7), 3) for _ in rooms)
+    return [(promise - room * HOUR_S, chance) for room, chance in zip(rooms, chances, strict=True)]
 
 
 def _fed(random: Random, runs: list[SchedulingRun], size: Size) -> list[SchedulingRun]:

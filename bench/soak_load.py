@@ -21,6 +21,11 @@ from streams.sources import record_key
 LINES = 30
 COUNT_STEP_S = 300.0
 """Between two counts of a line, plant time, as the simulator has it. Smaller: more events and less of everything else."""
+PLANNED_LOAD = 0.8
+"""Planned hours over available hours of a line. What drifts, stops, scrap and rush orders cost comes on top: at 0.92 more
+is planned than the lines can make, orders that are late pile up week by week, and the hour would measure how a plant
+drowns. At 0.8 as many wait in the sixth week as in the second."""
+
 RETENTION_DAYS = 2.0
 """Of plant time, so that what is completed also goes within the run."""
 
@@ -66,6 +71,11 @@ class Load:
         manifests.on_commit(self._on_commit)
 
     @property
+    def committed(self) -> int:
+        """Events seen committed."""
+        return self._committed
+
+    @property
     def in_flight(self) -> int:
         """Events sent and not seen committed."""
         return self.sent - self._committed
@@ -77,24 +87,27 @@ class Load:
             return 0.0
         return (self._last_tick - self._first_tick).total_seconds() / 86_400.0
 
-    def as_fast_as_committed(self, warm_up_s: float, seconds: float) -> float:
+    def as_fast_as_committed(self, warm_up_days: float, seconds: float) -> float:
         """Send in a closed loop.
+
+        Args:
+            warm_up_days: of plant time, before anything is measured.
+            seconds: that are measured.
 
         Returns:
             Events committed a second, the warm-up left out.
         """
-        self._closed_loop(warm_up_s)
+        self._closed_loop(lambda: self.plant_days >= warm_up_days)
         before, began = self._committed, time.monotonic()
-        self._closed_loop(seconds)
+        self._closed_loop(lambda: time.monotonic() - began >= seconds)
         rate = (self._committed - before) / (time.monotonic() - began)
         deadline = time.monotonic() + STALL_S
         while self.in_flight:
             self._pause(deadline)
         return rate
 
-    def _closed_loop(self, seconds: float) -> None:
-        began = time.monotonic()
-        while time.monotonic() - began < seconds:
+    def _closed_loop(self, is_over: Callable[[], bool]) -> None:
+        while not is_over():
             deadline = time.monotonic() + STALL_S
             while self.in_flight >= WINDOW_EVENTS:
                 self._pause(deadline)
@@ -165,6 +178,7 @@ def _events(seed: int) -> Iterator[Event]:
         count_step_s=COUNT_STEP_S,
         clock_step_s=60.0,
         announced_days=2.0,
+        load=PLANNED_LOAD,
     )
     rules = RulesUpdated(
         event_id="rules/soak",

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from subprocess import Popen
 from types import TracebackType
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from bench.brokers import cpu_seconds
 from bench.soak_load import Load
@@ -29,7 +29,7 @@ class Sample:
     Attributes:
         at: seconds since the epoch.
         rss_mb, cpu_s: by role, since its start.
-        in_flight: events sent and not seen committed.
+        committed: events seen committed; in_flight: sent, and not.
         ingest_lag: records that ingest has not read, by its own word.
         twin_lag: facts records that are not committed.
         solver_queue: requests at work, by its own word; solver_lag: requests without a committed answer.
@@ -40,6 +40,7 @@ class Sample:
     at: float
     rss_mb: Mapping[str, float]
     cpu_s: Mapping[str, float]
+    committed: int
     in_flight: int
     ingest_lag: int
     twin_lag: int
@@ -84,8 +85,11 @@ class Sampler:
         """Whether nothing is on its way any more within so many seconds."""
         deadline = time.monotonic() + within_s
         while time.monotonic() < deadline:
-            sample = self.take()
-            if sample.in_flight + sample.ingest_lag + sample.twin_lag + sample.solver_lag == 0:
+            sample = self._look()
+            if (
+                sample is not None
+                and sample.in_flight + sample.ingest_lag + sample.twin_lag + sample.solver_lag == 0
+            ):
                 return True
             time.sleep(IDLE_LOOK_S)
         return False
@@ -97,10 +101,11 @@ class Sampler:
             at=time.time(),
             rss_mb={role: (resident_bytes(each.pid) or 0) / 1e6 for role, each in self._processes.items()},
             cpu_s={role: cpu_seconds(each.pid) or 0.0 for role, each in self._processes.items()},
+            committed=self._load.committed,
             in_flight=self._load.in_flight,
             ingest_lag=int(metrics["ingest"].get("foresite_consumer_lag_records", 0.0)),
             twin_lag=max(0, self._manifests.log_end() - self._manifests.last.offset),
-            solver_queue=int(metrics["solver"].get("foresite_solver_queue", 0.0)),
+            solver_queue=int(metrics["solver"].get("foresite_solver_in_progress", 0.0)),
             solver_lag=self._solver_lag(),
             documents=self._manifests.last.documents,
             load=os.getloadavg()[0],
@@ -121,7 +126,14 @@ class Sampler:
 
     def _run(self) -> None:
         while not self._is_over.wait(EVERY_S):
-            self.take()
+            self._look()
+
+    def _look(self) -> Sample | None:
+        """One look; None where a busy broker does not answer in time: the next one is seconds away."""
+        try:
+            return self.take()
+        except KafkaException:
+            return None
 
     def _solver_lag(self) -> int:
         topic = self._settings.topic_prefix + REPLAN_REQUESTS
@@ -129,7 +141,8 @@ class Sampler:
         lag = 0
         for at in self._solver.committed([TopicPartition(topic, number) for number in partitions], 10.0):
             low, high = self._solver.get_watermark_offsets(at, 10.0)
-            lag += high - max(low, at.offset)
+            # The twin writes requests in transactions: the mark that ends one has an offset of its own, behind the last.
+            lag += max(0, high - max(low, at.offset) - 1)
         return lag
 
 

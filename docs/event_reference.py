@@ -26,7 +26,8 @@ def events() -> str:
         (
             "Every kind that an input topic takes. Fields that are unknown are ignored and counted; a field without a "
             "default must be there; numbers are JSON numbers, never text. Where a key stands twice in an object, the last "
-            "one wins. What is refused is a [dead letter](dead-letters.md)."
+            "one wins. What is refused is a [dead letter](dead-letters.md). JSON Schemas of all kinds are in "
+            "`docs/schemas/events/`: [contracts](contracts.md)."
         ),
         "## Every event has",
         _fields_table(Event),

@@ -1,4 +1,4 @@
-"""Writes the references that follow from the code: topics, events, settings, metrics, commands.
+"""Writes the references that follow from the code: topics, events, settings, metrics, commands; and the contract.
 
 python -m docs.generate            write them
 python -m docs.generate --check    exit 1 where a file is not what the code says
@@ -9,29 +9,38 @@ import json
 import re
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import typer
 from prometheus_client.metrics import MetricWrapperBase
 
+from deploy.dashboards import dashboard_files
+from deploy.objectives import objective_rules
 from docs.event_reference import events
 from docs.limit_table import limits
+from docs.log_events import log_events
 from docs.markdown import anchor, table, wrapped
 from schemas import TOPICS, CustomerRule, OwnerCondition, OwnerRule, Rules, Topic
 from schemas.field_words import field_words
 from streams.acls import wanted_acls
 from streams.cli import app
+from streams.contract import as_text, contract
 from streams.metrics import Metrics
 from streams.rules_text import in_sections, plain, rules_schema, unit_of
 from streams.settings import Settings
+from streams.strimzi import as_yaml, strimzi_resources
 
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
+CONTRACT = DOCS / "schemas"
+DEPLOY = ROOT / "deploy"
 
 _NOTE = "<!-- Written by docs/generate.py from the code: change it there, then `python -m docs.generate`. -->"
 
 
+@cache
 def generated() -> dict[Path, str]:
     """Every generated document and what it must hold."""
     documents = {
@@ -40,6 +49,7 @@ def generated() -> dict[Path, str]:
         "settings.md": _settings(),
         "metrics.md": _metrics(),
         "commands.md": _commands(),
+        "log-events.md": log_events(),
         "rules-reference.md": _rules(),
         "limits.md": limits(),
     }
@@ -47,7 +57,16 @@ def generated() -> dict[Path, str]:
         **{DOCS / name: f"{_NOTE}\n\n{text.strip()}\n" for name, text in documents.items()},
         DOCS / "security.md": _with_rights((DOCS / "security.md").read_text("utf-8")),
         DOCS / "rules.schema.json": json.dumps(rules_schema(), indent=2) + "\n",
+        **{CONTRACT / name: as_text(document) for name, document in contract().items()},
+        DEPLOY / "prometheus" / "objectives.yaml": objective_rules(),
+        DEPLOY / "kubernetes" / "strimzi" / "topics-and-users.yaml": _strimzi(),
+        **{DEPLOY / "grafana" / "dashboards" / name: text for name, text in dashboard_files().items()},
     }
+
+
+def surplus() -> list[Path]:
+    """Files among the generated ones that nothing generates any more."""
+    return sorted(set(CONTRACT.rglob("*.json")) - generated().keys())
 
 
 def main() -> int:
@@ -55,12 +74,15 @@ def main() -> int:
     stale = [
         path for path, text in generated().items() if not path.exists() or path.read_text("utf-8") != text
     ]
-    for path in stale:
+    for path in [*stale, *surplus()]:
         sys.stdout.write(f"{path.relative_to(ROOT)}\n")
     if "--check" in sys.argv[1:]:
-        return 1 if stale else 0
+        return 1 if stale or surplus() else 0
     for path in stale:
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(generated()[path], "utf-8")
+    for path in surplus():
+        path.unlink()
     return 0
 
 
@@ -82,6 +104,10 @@ def _topics() -> str:
         (
             "What is asked of the solver, what it answers and what is written back to the systems that execute: "
             "[proposals](proposals.md)."
+        ),
+        (
+            "The same for machines, with the schema of each body, is AsyncAPI in `docs/schemas/asyncapi.json`: "
+            "[contracts](contracts.md)."
         ),
     ]
     for role, title in (("input", "Inputs"), ("output", "Outputs"), ("internal", "Internal")):
@@ -163,6 +189,14 @@ def _allowed(schema: dict[str, Any]) -> str:
     if "minimum" in schema:
         return f"{schema['minimum']} to {schema['maximum']}"
     return ""
+
+
+# Strimzi ----------------------------------------------------------------------------------------------------------
+
+
+def _strimzi() -> str:
+    note = "# Written by `foresite topics export` (streams/strimzi.py): change the code, then `python -m docs.generate`.\n"
+    return note + as_yaml(strimzi_resources(Settings.model_construct(), "foresite-kafka", 3))
 
 
 # Metrics ----------------------------------------------------------------------------------------------------------

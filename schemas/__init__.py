@@ -67,6 +67,7 @@ from schemas.inventory import (
 from schemas.keys import join_key, split_key
 from schemas.machine_events import (
     AnyMachineEvent,
+    ConnectionChanged,
     CountCorrected,
     CountReported,
     MachineEvent,
@@ -237,6 +238,7 @@ __all__ = [
     "CommandResult",
     "CommittedOutcome",
     "Confidence",
+    "ConnectionChanged",
     "CountCorrected",
     "CountReported",
     "CustomerRule",

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from schemas.base import DurationMinutes, Event, Id, Quantity, SignedQuantity, Text
+from schemas.base import DurationMinutes, Event, Flag, Id, Quantity, SignedQuantity, Text
 
 
 class PackmlState(StrEnum):
@@ -62,6 +62,19 @@ class StateChanged(MachineEvent):
     state: PackmlState
     reason: Text | None = None
     expected_duration_min: DurationMinutes | None = None
+
+
+class ConnectionChanged(MachineEvent):
+    """What speaks for the line was cut off, or is there again. While it is cut off, silence is no news of the line.
+
+    Attributes:
+        is_up: whether it is there.
+        reason: the source's word for what happened.
+    """
+
+    kind: Literal["connection_changed"] = "connection_changed"
+    is_up: Flag
+    reason: Text | None = None
 
 
 class CountReported(MachineEvent):
@@ -187,6 +200,7 @@ class QualityRecorded(RunEvent):
 
 AnyMachineEvent = Annotated[
     StateChanged
+    | ConnectionChanged
     | CountReported
     | CountCorrected
     | SetupStarted

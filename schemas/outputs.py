@@ -182,6 +182,7 @@ class SiteStatus(OutputModel):
         cards_set_aside, set_aside_exposure: risks that have no card because there are as many as open_cards_max of the
             rules allows.
         questions_waiting: things that happened and wait to be asked about, as while the solver does not answer.
+        changes_pending: plan changes that were sent and not answered; changes_pending_since: when the oldest was sent.
         cards_waiting: risks to be looked at when ingest has caught up; lines_waiting: lines to be projected anew.
         lines_stale: lines that are silent or have a hole in their messages; data_conflicts: systems that contradict each
             other; of those with open cards.
@@ -204,6 +205,8 @@ class SiteStatus(OutputModel):
     set_aside_exposure: float
     cards_waiting: int
     questions_waiting: int
+    changes_pending: int = 0
+    changes_pending_since: datetime | None = None
     lines: int
     lines_waiting: int
     lines_stale: int

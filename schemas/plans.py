@@ -85,6 +85,8 @@ class PlanKpis(OutputModel):
     Attributes:
         late_orders: that ship after they were promised; total_slip_h, max_slip_h: how late.
         penalty: for started days of slip; weighted_tardiness_h: slip x weight of the customer.
+        penalty_at_risk: of orders that are in time as projected, what being late would cost times its probability; no
+            part of cost.
         cost: penalty + overtime + setups + transfers; margin: of the orders less cost; None where a price is unknown.
         throughput_pcs: good pieces made by the end of the window.
         moved_orders: orders with a run on another line or at another place in the sequence than committed.
@@ -95,6 +97,7 @@ class PlanKpis(OutputModel):
     max_slip_h: float
     weighted_tardiness_h: float
     penalty: float
+    penalty_at_risk: float = 0.0
     overtime_h: float
     overtime_cost: float
     transfer_cost: float

@@ -179,6 +179,9 @@ class SchedulingOrder(OutputModel):
         departures: of its route, from as_of on, in order; None: it leaves when it is ready.
         ready_elsewhere: latest end of its runs outside the problem; None: there are none.
         penalty_per_day: money a started day of slip; weight: of its customer.
+        misses: (moment, probability), both rising: where it is ready, at its site, after the moment and still in time for
+            on_time_slot, it misses that departure all the same with the probability; before the first one with none. Pace
+            and stops are uncertain, and the later in the day, the less time is left to make up for them.
     """
 
     site_id: str
@@ -198,6 +201,7 @@ class SchedulingOrder(OutputModel):
     unit_price: float | None = None
     unit_cost: float | None = None
     priority: int = 0
+    misses: list[tuple[float, float]] = Field(default_factory=list)
 
 
 class SchedulingProblem(OutputModel):

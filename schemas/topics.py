@@ -133,7 +133,7 @@ TOPICS: dict[str, Topic] = {
         Topic(PLAN_ACKS, "change_id", (PlanAcknowledged,), "delete", 30, 4, "input",
               ("publisher-erp",), ("ingest",), "what ERP and MES answered to plan changes"),
         Topic(DEAD_LETTERS, "source position", (DeadLetter,), "delete", 30, 4, "output",
-              ("ingest", "twin"), (*_ANYONE, "deploy"), "records that could not be read, with the reason and the original bytes"),
+              ("ingest", "twin", "publisher-mes"), (*_ANYONE, "deploy"), "records that could not be read, with the reason and the original bytes"),
         Topic(FACTS, "planning group", (Facts,), "delete", 365, None, "internal",
               ("ingest",), ("twin", "ingest", "web", "deploy"), "the one ordered log that the twin folds"),
         Topic(STATE, "site/type/id", (), "compact", None, None, "internal",

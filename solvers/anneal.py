@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from solvers.compiling import compiled, inlined
+from solvers.gaps import close_gap, draw, gap_setup
 from solvers.layout import Array
 from solvers.walk import (
     REFUSED,
@@ -33,8 +34,10 @@ class Search(NamedTuple):
         movable, free: the tasks that may be moved, as a list and as marks.
         new, pieces, bounds: room to describe a change in.
         mix: what is tried: below [0] of a hundred a swap, below [1] a single task, else a block of 2 to [3]; [2] in a
-            hundred insertions look at all lines; on the same line [5] in a hundred go at most [4] places away, and of
-            the others [6] in a hundred take the gap with the least setup of 1 + [7] at random.
+            hundred insertions look at all lines; on the same line [5] in a hundred go at most [4] places away; of the
+            others [8] in a hundred take the best of [9] gaps beside a close task, and up to [6] in a hundred, as on
+            other lines, the gap with the least setup of 1 + [7] at random.
+        close: what close_gap takes.
     """
 
     best: Array
@@ -49,17 +52,7 @@ class Search(NamedTuple):
     pieces: Array
     bounds: Array
     mix: Array
-
-
-@inlined
-def draw(random):
-    """The next 31 random bits (xorshift)."""
-    x = random[0]
-    x ^= x << np.uint64(13)
-    x ^= x >> np.uint64(7)
-    x ^= x << np.uint64(17)
-    random[0] = x
-    return np.int64(x >> np.uint64(33))
+    close: Array
 
 
 @compiled
@@ -115,19 +108,6 @@ def set_levels(layout, state, search, reference):
         search.level[i] = guide(np.float64(end), reference)
 
 
-@inlined
-def gap_setup(layout, slots, i, base, before, size, p, length):
-    """How many setup ticks a block at slot base + p adds between `before` and the position after it."""
-    jobs, setup, line = layout.jobs, layout.setup, layout.lines[i]
-    first, last = jobs[slots[base + p].task].column, jobs[slots[base + p + length - 1].task].row
-    row = line.table + (jobs[slots[base + before].task].row if before >= 0 else line.first_row)
-    ticks = np.int64(setup[row + first])
-    if before + 1 < size:
-        after = jobs[slots[base + before + 1].task].column
-        ticks += setup[line.table + last + after] - setup[row + after]
-    return ticks
-
-
 @compiled
 def stretch(layout, state, search, logs, moves, hot, cold, reference):
     """Anneal for a number of moves, from temperature hot to cold."""
@@ -159,6 +139,7 @@ def stretch(layout, state, search, logs, moves, hot, cold, reference):
         mix[6],
         mix[7],
     )
+    mix_close, mix_among = mix[8], mix[9]
     steps = max(1, moves // 128)
     temperature = hot
     ratio = (cold / hot) ** (1.0 / steps) if hot > 0 else 1.0
@@ -243,7 +224,12 @@ def stretch(layout, state, search, logs, moves, hot, cold, reference):
                     g = fixed + ((draw(random) * span) >> 31)
                     if g >= p:
                         g += 1
-                    if (draw(random) * 100) >> 31 < mix_guided:
+                    guidance = (draw(random) * 100) >> 31
+                    if guidance < mix_close:
+                        g = close_gap(layout, state, random, search.close, a, p, length, fixed, mix_among)
+                        if g == p:
+                            continue
+                    elif guidance < mix_guided:
                         least = gap_setup(
                             layout, slots, a, at, g - 1 if g < p else g + length - 1, sizes[a], p, length
                         )

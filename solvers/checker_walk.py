@@ -34,11 +34,12 @@ class Placed:
 
 @dataclass(frozen=True)
 class Shipment:
-    """When an order leaves, how late, at what penalty."""
+    """When an order leaves, how late, at what penalty; and in time, what it may still come to, times the probability."""
 
     ships_at: float | None
     slip_s: float
     penalty: float
+    at_risk: float = 0.0
 
 
 @dataclass
@@ -269,7 +270,8 @@ def _ship(problem: SchedulingProblem, queues: Mapping[Key, list[Placed]], found:
             ships_at = _departure(order, ready[key])
             by = ready[key] + 60 * DAY_S if ships_at is None else ships_at
             slip_s = max(0.0, by - order.promised)
-            found.orders[key] = Shipment(ships_at, slip_s, _penalty(order, slip_s))
+            at_risk = 0.0 if slip_s > 0.0 else _at_risk(order, ready[key])
+            found.orders[key] = Shipment(ships_at, slip_s, _penalty(order, slip_s), at_risk)
         else:
             found.orders[key] = Shipment(None, 0.0, 0.0)
 
@@ -293,6 +295,17 @@ def _departure(order: SchedulingOrder, ready_at: float) -> float | None:
 
 def _penalty(order: SchedulingOrder, slip_s: float) -> float:
     return round(ceil(slip_s / DAY_S - 1e-9) * (order.penalty_per_day or 0.0), 2)
+
+
+def _at_risk(order: SchedulingOrder, ready_at: float) -> float:
+    """The penalty of missing the departure that it catches as projected, times the probability of that."""
+    probability = max((chance for moment, chance in order.misses if moment < ready_at), default=0.0)
+    if probability == 0.0:
+        return 0.0
+    missed = order.on_time_slot - order.loading_s + 1.0
+    ships_at = _departure(order, missed)
+    by = missed + 60 * DAY_S if ships_at is None else ships_at
+    return probability * _penalty(order, max(0.0, by - order.promised))
 
 
 @dataclass(frozen=True)
@@ -331,6 +344,7 @@ class Figures:
             "max_slip_h": max(slips.values(), default=0.0),
             "weighted_tardiness_h": sum(slip * weights[key] for key, slip in slips.items()),
             "penalty": penalty,
+            "penalty_at_risk": sum(each.at_risk for each in self.found.orders.values()),
             "overtime_h": overtime_h,
             "overtime_cost": overtime_cost,
             "transfer_cost": transfers,

@@ -16,7 +16,7 @@ from numba import njit
 
 config: Any = numba_config
 
-KERNEL_FILES = ("compiling.py", "layout.py", "walk.py", "anneal.py", "insertion.py")
+KERNEL_FILES = ("compiling.py", "layout.py", "walk.py", "gaps.py", "anneal.py", "insertion.py")
 """Every file with compiled functions, or with constants and record types that are compiled into them."""
 
 

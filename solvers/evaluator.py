@@ -55,6 +55,19 @@ class Evaluated:
         return round(sum(each.penalty for each in self.orders.values()), 2)
 
     @cached_property
+    def penalty_at_risk(self) -> float:
+        """Money that orders in time would cost if they were late, times the probability of that."""
+        orders = self.problem.orders
+        return round(
+            sum(
+                each.days_at_risk * (orders[key].penalty_per_day or 0.0)
+                for key, each in self.orders.items()
+                if each.days_at_risk > 0.0
+            ),
+            2,
+        )
+
+    @cached_property
     def line_of(self) -> dict[RunKey, int]:
         """The line of each run that has one."""
         return self.plan.line_of()
@@ -121,6 +134,7 @@ class Evaluated:
             max_slip_h=round(max((each.slip_s for _, each in late), default=0.0) / 3600.0, 4),
             weighted_tardiness_h=round(sum(each.slip_s * order.weight for order, each in late) / 3600.0, 4),
             penalty=self.penalty,
+            penalty_at_risk=self.penalty_at_risk,
             overtime_h=round(sum(round(hours, 2) for hours in self.plan.overtime.values()), 2),
             overtime_cost=round(self.overtime_cost, 2),
             transfer_cost=round(self.transfer_cost, 2),

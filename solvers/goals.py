@@ -79,6 +79,8 @@ def worth(found: Evaluated, weights: Weights) -> float:
             day = weights.day_late(found.problem.orders[key])
             days = -(-(outcome.slip_s - 1e-4) // DAY_S)
             late += day * (days + GUIDE_SHARE * outcome.slip_s / DAY_S)
+        elif outcome.days_at_risk > 0.0:
+            late += weights.day_late(found.problem.orders[key]) * outcome.days_at_risk
     shifted_s = sum(line.shifted_s for line in found.lines)
     missing = len(found.problem.runs) + len(found.plan.splits) - len(found.end)
     return (

@@ -12,6 +12,7 @@ import numpy as np
 from solvers.anneal import LOGS, Search, keep_best, restore, set_levels, stretch
 from solvers.construct import best_insert, evaluate, loaded
 from solvers.instance import Instance, Sequences
+from solvers.layout import Array
 from solvers.walk import State, makespan, total_cost
 
 Guard = Callable[[], bool]
@@ -35,13 +36,19 @@ and the time goes into solutions that nobody wants; colder, and the search stays
 only HOT rounds leave, and one COLD round at the end settles what is left; without setups there are none, and small
 differences decide (wt100, 3 M moves: mean gap 0.13 % with HOT rounds, 0.00 % with COLD ones)."""
 
-MIX_PLAIN = (30, 60, 60, 6, 8, 30, 80, 4)
-MIX_SETUPS = (20, 30, 60, 25, 8, 15, 90, 10)
-"""The kinds of moves (`Search.mix`): for everything, and for long lines with setups and without makespan. There a plan
+MIX_PLAIN = (30, 60, 60, 6, 8, 30, 80, 4, 0, 0)
+MIX_FAMILIES = (20, 30, 60, 25, 8, 15, 90, 10, 0, 0)
+MIX_SETUPS = (20, 30, 60, 25, 8, 15, 90, 10, 60, 3)
+"""The kinds of moves (`Search.mix`): for everything; for long lines with setups and without makespan; and for those where
+most tasks have setups of their own, so that a few are close to each and many are not. On such lines a plan
 is nearly a tour, and what leaves its valleys is a long block carried to where both ends fit: more and longer blocks,
 and ten further gaps looked at instead of four, for a third to a half more time a move (wtsds 1-20, 2 s: median gap
 3 % instead of 7 %). Elsewhere it is worse: factories with ten runs a line end 0.1 to 7 % dearer, upmsp_sdst at 7 %
 instead of 4 %."""
+
+REACH = 12
+"""Close tasks that are known of each task, in both directions. Fewer: a block finds the same few places again; more: they
+are not close."""
 
 LONG_LINE = 30
 """Tasks a line from which MIX_SETUPS is used. Between ten (worse) and sixty (better) nothing was measured."""
@@ -168,7 +175,7 @@ def new_search(instance: Instance, state: State, seed: int, movable: Iterable[in
         free &= chosen
     cost = int(total_cost(instance.layout, state))
     is_tour = _has_setups(instance) and not instance.makespan_weight and n >= LONG_LINE * m
-    mix = MIX_SETUPS if is_tour else MIX_PLAIN
+    mix = MIX_PLAIN if not is_tour else MIX_FAMILIES if 2 * instance.families < n else MIX_SETUPS
     search = Search(
         best=np.zeros(m * n, np.int64),
         best_sizes=np.zeros(m, np.int64),
@@ -182,9 +189,23 @@ def new_search(instance: Instance, state: State, seed: int, movable: Iterable[in
         pieces=np.zeros(16, np.int64),
         bounds=np.zeros(8, np.int64),
         mix=np.array(mix, np.int64),
+        close=_close(instance) if mix is MIX_SETUPS else np.zeros(0, np.int64),
     )
     keep_best(search, state, n)
     return search
+
+
+def _close(instance: Instance) -> Array:
+    """Of each task those that need the least setup behind it, on average over the lines, then those before it."""
+    layout, n = instance.layout, instance.tasks
+    columns = layout.setup.size // (instance.lines * (instance.families + 1))
+    mean = layout.setup.reshape(instance.lines, -1, columns).mean(axis=0)
+    between = mean[np.ix_(instance.family, layout.jobs["column"])]
+    np.fill_diagonal(between, np.inf)
+    reach = min(REACH, n - 1)
+    behind = np.argsort(between, axis=1, kind="stable")[:, :reach]
+    before = np.argsort(between, axis=0, kind="stable")[:reach].T
+    return np.concatenate([behind, before], axis=1).astype(np.int64).reshape(-1)
 
 
 def _scrambled(seed: int) -> int:

@@ -6,10 +6,14 @@ from zoneinfo import ZoneInfo
 
 from schemas.plans import OptionLabel
 from solvers.evaluator import Evaluated
+from solvers.outcomes import miss_probability
 from solvers.problem import OrderKey, RunKey
 
 WORSE_S = 60.0
 """An order that slips by less more is not worth a word."""
+
+SURER_DAYS = 0.02
+"""Late days to be expected by which an order must gain to be told as surer: what moves no run needs no word."""
 
 MOST_NAMED = 2
 """Runs or lines that a title names; more are counted."""
@@ -95,13 +99,16 @@ class Words:
 
     @cached_property
     def _gaining(self) -> list[OrderKey]:
-        """Orders that ship earlier than if nothing is done, by what that is worth."""
-        gains = []
+        """Orders that ship earlier than if nothing is done, by what that is worth; then those that are surer to be in time."""
+        gains, surer = [], []
         for key, after in self._found.orders.items():
             before = self._hold.orders[key]
             if before.slip_s > after.slip_s + WORSE_S:
                 gains.append((after.penalty - before.penalty, after.slip_s - before.slip_s, key))
-        return [key for _, _, key in sorted(gains)]
+            elif before.days_at_risk > after.days_at_risk + SURER_DAYS and after.slip_s == 0.0:
+                money = self._problem.orders[key].penalty_per_day or 0.0
+                surer.append((money * (after.days_at_risk - before.days_at_risk), key))
+        return [*(key for _, _, key in sorted(gains)), *(key for _, key in sorted(surer))]
 
     @cached_property
     def _gains_by(self) -> dict[RunKey, OrderKey]:
@@ -131,11 +138,18 @@ class Words:
         }
 
     def _rescue(self, key: OrderKey) -> str:
-        """An order that gains: what it would miss if nothing is done, and by how much."""
+        """An order that gains: what it would miss if nothing is done, and by how much, or how likely."""
         order, before = self._problem.orders[key], self._hold.orders[key]
         name = f"#{key[1]}"
         if before.ready_at is None:
             return f"{name} for {order.customer_name} is not planned yet"
+        if before.days_at_risk > 0.0:
+            room_s = order.on_time_slot - order.loading_s - before.ready_at
+            chance = miss_probability(order, before.ready_at)
+            return (
+                f"{name} for {order.customer_name} would be ready only {_hours(room_s)} before it must be, "
+                f"and late with {chance:.0%}"
+            )
         missed_s = before.ready_at + order.loading_s - order.on_time_slot
         if order.departures is not None and missed_s > 0:
             return (
@@ -202,6 +216,9 @@ class Words:
         saved = before.cost - after.cost
         if abs(saved) >= 0.5:
             parts.append(f"{self._money(abs(saved))} {'cheaper' if saved > 0 else 'dearer'} than hold")
+        surer = before.penalty_at_risk - after.penalty_at_risk
+        if abs(surer) >= 0.5:
+            parts.append(f"{self._money(abs(surer))} {'less' if surer > 0 else 'more'} at risk")
         changeovers = before.changeovers - after.changeovers
         if changeovers:
             parts.append(f"{abs(changeovers)} {'fewer' if changeovers > 0 else 'more'} changeovers")

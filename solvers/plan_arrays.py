@@ -19,7 +19,7 @@ from solvers.evaluator import Evaluated
 from solvers.goals import GUIDE_SHARE, Weights
 from solvers.instance import NO_OVERRIDE, NOT_ELIGIBLE, Instance, Sequences
 from solvers.line_walk import pieces_of
-from solvers.outcomes import DAY_S, ships_at_of
+from solvers.outcomes import DAY_S, days_if_missed, ships_at_of
 from solvers.problem import Plan, Problem, RunKey
 from solvers.working_time import first_part, united
 
@@ -303,15 +303,25 @@ def _steps(
     if day <= 0.0:
         return
     # What cannot come earlier whatever is planned costs nothing here: it is lost already.
+    in_time = order.on_time_slot - order.loading_s
     lost = -float("inf") if order.ready_elsewhere is None else order.ready_elsewhere
     for key in hold.problem.runs_of[order_key]:
         run = hold.problem.runs[key]
         if run.freedom == "started" and key in hold.end:
             lost = max(lost, hold.end[key])
+    # A share of the first step comes before it: what is just in time may be late all the same.
+    paid = 0.0
+    if order.misses and lost <= in_time:
+        missed = days_if_missed(order)
+        for moment, probability in order.misses:
+            if moment > lost:
+                yield moment, day * missed * probability - paid
+            paid = day * missed * probability
     if order.departures is None:
         first = max(0, ceil((lost - order.promised) / DAY_S)) if lost > order.promised else 0
         for number in range(first, first + MOST_STEPS):
-            yield order.promised + number * DAY_S, day
+            yield order.promised + number * DAY_S, day - paid
+            paid = 0.0
         return
     moment = order.on_time_slot - order.loading_s
     days = _days(order.on_time_slot - order.promised)
@@ -324,7 +334,8 @@ def _steps(
         ships_at = ships_at_of(order, moment + 1.0)
         after = _days((moment + 60 * DAY_S if ships_at is None else ships_at) - order.promised)
         if after > days:
-            yield moment, day * (after - days)
+            yield moment, day * (after - days) - paid
+            paid = 0.0
         if ships_at is None:
             return
         moment, days = ships_at - order.loading_s, after

@@ -75,6 +75,13 @@ def _check_order(order: SchedulingOrder) -> None:
     )
     if order.departures is not None and order.departures != sorted(set(order.departures)):
         raise ProblemInvalid(f"{name}: departures are not in order or repeat")
+    moments, chances = [moment for moment, _ in order.misses], [chance for _, chance in order.misses]
+    if moments != sorted(set(moments)) or chances != sorted(chances):
+        raise ProblemInvalid(f"{name}: moments or probabilities of misses do not rise")
+    if chances and not (
+        isfinite(moments[0]) and isfinite(moments[-1]) and 0.0 <= chances[0] <= chances[-1] <= 1.0
+    ):
+        raise ProblemInvalid(f"{name}: misses are not moments with probabilities from 0 to 1")
 
 
 def _check_run(

@@ -117,10 +117,10 @@ def _taken_back(problem: Problem, plan: Plan, key: RunKey) -> dict[int, tuple[Ru
 
 
 def _starts_back(found: Evaluated, most: int) -> Iterator[Evaluated]:
-    """Committed starts for all that keeps its place, as far as no order ships later by it."""
+    """Committed starts for all that keeps its place, as far as no order ships later by it, or is surer to."""
     problem = found.problem
     moved = set(found.moved)
-    late = {key: outcome.slip_s for key, outcome in found.orders.items()}
+    before = found.orders
     wanted: dict[RunKey, float] = {}
     for key, run in problem.runs.items():
         if run.state == "planned" and run.planned_start is not None and key not in moved and key in found.end:
@@ -128,7 +128,11 @@ def _starts_back(found: Evaluated, most: int) -> Iterator[Evaluated]:
 
     def no_later(after: Evaluated | None) -> bool:
         return after is not None and all(
-            outcome is found.orders[key] or outcome.slip_s <= late[key] + 1e-3
+            outcome is found.orders[key]
+            or (
+                outcome.slip_s <= before[key].slip_s + 1e-3
+                and outcome.days_at_risk <= before[key].days_at_risk + SAME
+            )
             for key, outcome in after.orders.items()
         )
 

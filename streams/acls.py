@@ -96,6 +96,10 @@ def _rights(settings: Settings) -> Iterator[_Right]:
             yield from _topic_rights(
                 settings.topic_prefix + prefix + name, writers, {*TOPICS[name].readers, DEPLOY}
             )
+    if settings.web_gateway:
+        for prefix in ("", *settings.site_topics):
+            for name in bound_inputs():
+                yield "web", "topic", settings.topic_prefix + prefix + name, False, "Write"
     for name in SIZES_ASKED:
         yield "ingest", "topic", settings.topic_prefix + name, False, "DescribeConfigs"
     yield from _group_rights(settings)

@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from streams.fold import Output
 from streams.state_topic import Manifest
+from streams.tracing import Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +37,14 @@ class FactsRecord:
         value: its bytes.
         timestamp_ms: Unix time at which it reached the broker.
         acknowledge: to be called when what follows from it is committed.
+        traces: that the events in it belong to, as W3C traceparents; none unless traces are on.
     """
 
     offset: int
     value: bytes
     timestamp_ms: int
     acknowledge: Callable[[], object]
+    traces: tuple[str, ...] = ()
 
 
 class StateRecord(NamedTuple):
@@ -66,6 +69,8 @@ class Batch:
         acknowledge: to be called, one each, after the commit.
         counters: what the fold counted meanwhile.
         checkpoint: records of a checkpoint of earlier state that go along.
+        now: the fold's clock, POSIX seconds; None before its first tick.
+        spans: offset of a facts record that belongs to a trace -> the work on it, which ends with the commit.
     """
 
     outputs: list[Output]
@@ -76,3 +81,5 @@ class Batch:
     acknowledge: list[Callable[[], object]]
     counters: Counter[tuple[str, str]]
     checkpoint: Sequence[StateRecord] = ()
+    now: float | None = None
+    spans: Mapping[int, Span] = field(default_factory=dict)

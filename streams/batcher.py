@@ -27,7 +27,7 @@ from schemas.topics import (
     PROPOSALS,
 )
 from streams.dead_letters import RawRecord, dead_letter
-from streams.routing import EVERYWHERE, KINDS_FOR_EVERYWHERE, Router
+from streams.routing import EVERYWHERE, Router, misplaced
 from streams.site_binding import SiteBinding, not_authorised
 
 FACTS_ENVELOPE_BYTES = 2_000
@@ -302,13 +302,8 @@ class IngestBatcher:
         """Why a valid event cannot become a fact here; None if it can."""
         if source.sites is not None and (refused := not_authorised(event, source.sites)) is not None:
             return refused
-        if event.site_id == EVERYWHERE and event.kind not in KINDS_FOR_EVERYWHERE:
-            return BadRecord(
-                ReasonCode.SCHEMA, f"{event.kind} concerns one site, name it instead of '*'", "site_id"
-            )
-        if self._rules.clock == "wall" and isinstance(event, ClockTicked):
-            message = "the wall clock drives here; set FORESITE_CLOCK=events to drive it with clock_ticked"
-            return BadRecord(ReasonCode.SCHEMA, message, "kind")
+        if (refused := misplaced(event, self._rules.clock)) is not None:
+            return refused
         if source.has_large:
             size = len(event.model_dump_json(exclude_none=True).encode())
             room = self._rules.record_bytes - FACTS_ENVELOPE_BYTES

@@ -22,14 +22,18 @@ from streams import (
     audit_cli,
     desk_cli,
     ledger_cli,
+    map_cli,
     picture_cli,
     plan_cli,
     proposal_cli,
     recovery_cli,
     rules_cli,
+    schemas_cli,
+    site_cli,
     solver_cli,
 )
-from streams.cli_options import AsJson, Kafka
+from streams.cli_options import AsJson, Kafka, MappingFiles
+from streams.connect import cli as connect_cli
 from streams.kafka_refusals import explained
 from streams.notify import cli as notify_cli
 from streams.settings import Settings
@@ -55,20 +59,22 @@ app.add_typer(desk_cli.app, name="card")
 app.add_typer(proposal_cli.app, name="proposal")
 app.add_typer(notify_cli.app, name="notify")
 app.add_typer(web_cli.app, name="web")
+app.add_typer(connect_cli.app, name="connect")
 picture_cli.register(app)
 ledger_cli.register(app)
 plan_cli.register(app)
 recovery_cli.register(app)
 solver_cli.register(app)
+site_cli.register(app)
 app.add_typer(rules_cli.app, name="rules")
+app.add_typer(schemas_cli.app, name="schemas")
 app.add_typer(acls_cli.app, name="acls")
 app.add_typer(audit_cli.app, name="audit")
+app.add_typer(map_cli.app, name="map")
 
-MappingFile = Annotated[
-    Path | None, typer.Option("--mapping", "-m", help="What the columns of tables mean (YAML); for CSV.")
-]
 Files = Annotated[
-    list[Path], typer.Argument(help="Files of events: NDJSON or CSV, plain or .gz; or folders of them.")
+    list[Path],
+    typer.Argument(help="Files of events: NDJSON, CSV (both also as .gz) or XLSX; or folders of them."),
 ]
 
 
@@ -131,7 +137,7 @@ def demo(
 @app.command()
 def replay(
     files: Files,
-    mapping: MappingFile = None,
+    mapping: MappingFiles = None,
     until: Annotated[str | None, typer.Option(metavar="TIME", help="The picture as of this moment.")] = None,
     tick: Annotated[
         int, typer.Option(min=1, metavar="SECONDS", help="Plant time between two looks at the clock.")
@@ -143,12 +149,12 @@ def replay(
 
     The same twin as the live one, on the same verdicts about each record. The tally goes to standard error.
     """
-    from streams.adapters.mapping import load_mapping
+    from streams.adapters.mapping_file import mappings_for
     from streams.card_text import print_cards
     from streams.replay import replay as run_replay
     from twin import Twin
 
-    result = run_replay(files, None if mapping is None else load_mapping(mapping), Twin, _moment(until), tick)
+    result = run_replay(files, mappings_for(files, mapping), Twin, _moment(until), tick)
     cards = result.ranked()
     if as_json:
         for card in cards:
@@ -163,17 +169,17 @@ def replay(
 
 
 @app.command()
-def publish(files: Files, mapping: MappingFile = None, kafka: Kafka = None, as_json: AsJson = False) -> None:
+def publish(files: Files, mapping: MappingFiles = None, kafka: Kafka = None, as_json: AsJson = False) -> None:
     """Send events from files to their input topics, and wait until Kafka has them all.
 
     The topic follows from each event's kind. What cannot be sent is named with its line; everything else is sent.
     """
-    from streams.adapters.mapping import load_mapping
+    from streams.adapters.mapping_file import mappings_for
     from streams.publish import publish as run_publish
     from streams.sources import ReadTally, read_records
 
     tally = ReadTally()
-    records = read_records(files, None if mapping is None else load_mapping(mapping), tally)
+    records = read_records(files, mappings_for(files, mapping), tally)
     console = Console(stderr=True)
     with console.status("publishing") as status:
         outcome = run_publish(_settings(kafka), records, lambda done: status.update(f"{done:,} delivered"))
@@ -222,7 +228,7 @@ def order_book(
     seed: Annotated[int, typer.Option(help="Same seed, same order book.")] = 1,
 ) -> None:
     """Make up the orders, customers, prices and plan that a shop-floor log lacks, by a stated, seeded rule (NDJSON)."""
-    from streams.adapters.mapping import load_mapping
+    from streams.adapters.mapping_file import load_mapping
     from streams.adapters.order_book import order_book as make
 
     for event in make(log, load_mapping(mapping), seed):
@@ -293,7 +299,7 @@ def bench(
         typer.Argument(
             metavar="[NAME]...",
             help="fold, ingest, twin, latency, loop, detection, quality, calibration, alerts, replanning, disruptions, "
-            "factory, solver, recovery, soak; default: all.",
+            "factory, adapters, solver, recovery, soak; default: all.",
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of everything random: same seed, same plants.")] = 1,
@@ -382,6 +388,25 @@ def create(
 
     for each in create_topics(_settings(kafka), replication):
         sys.stdout.write(f"{each.name:36} {each.outcome}\n")
+
+
+@topics_app.command("export")
+def export(
+    cluster: Annotated[
+        str, typer.Option(metavar="NAME", help="Name of the Kafka resource.")
+    ] = "foresite-kafka",
+    replicas: Annotated[int, typer.Option(min=1, help="Copies of each partition.")] = 3,
+    auth: Annotated[
+        Literal["scram-sha-512", "tls"], typer.Option(help="How users sign in.")
+    ] = "scram-sha-512",
+) -> None:
+    """Print topics, users and their rights as resources of the Strimzi operator (YAML). Asks no broker.
+
+    The same as `topics create` and `acls apply` do, for `kubectl apply` or kustomize.
+    """
+    from streams.strimzi import as_yaml, strimzi_resources
+
+    sys.stdout.write(as_yaml(strimzi_resources(_settings(), cluster, replicas, auth)))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Options that several commands have, each in one place, and the settings that follow from them."""
 
 import getpass
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,6 +12,14 @@ Kafka = Annotated[
     str | None, typer.Option("--kafka", metavar="HOST:PORT", help="Bootstrap servers. [FORESITE_KAFKA]")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print NDJSON for machines.")]
+MappingFiles = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--mapping",
+        "-m",
+        help="What the columns of tables mean (YAML): a file, several, or a folder; default: mappings/ in a folder of files.",
+    ),
+]
 Actor = Annotated[
     str | None,
     typer.Option("--actor", help="Who you are; default: your login name. Through web: whose token it is."),

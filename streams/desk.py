@@ -11,9 +11,9 @@ from uuid import uuid4
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
 from schemas import MODEL_OF_KIND, Card, Command, CommandResult, UsageError, topics
-from streams.command_sender import producer_config
 from streams.latest_cards import LatestCards
 from streams.partition_reader import READER_GROUP, watermarks
+from streams.record_sender import producer_config
 from streams.settings import Settings
 from streams.web_client import WebClient
 from twin.cards.card_life import LIVE_STATES

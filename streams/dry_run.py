@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from schemas import Card, CardState, Rescue, Rules, RulesUpdated, Severity, UsageError, split_key
-from streams.adapters.mapping import Mapping
+from streams.adapters.mapping_file import Mappings
 from streams.replay import Replay
 from twin import Twin
 
@@ -186,7 +186,7 @@ class DryRun:
 def dry_run(
     rules: Rules,
     paths: Sequence[Path],
-    mapping: Mapping | None = None,
+    mapping: Mappings | None = None,
     until: datetime | None = None,
     tick_s: int = 60,
     progress: Progress = lambda _share, _words: None,
@@ -211,7 +211,7 @@ def dry_run(
 
 def _tell(
     paths: Sequence[Path],
-    mapping: Mapping | None,
+    mapping: Mappings | None,
     until: datetime | None,
     tick_s: int,
     rules: Rules | None,

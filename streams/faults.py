@@ -56,12 +56,16 @@ sink; and between its leaving and noting what became of it."""
 WEB_POINTS = ("before_command", "after_command")
 """Before a posted command is produced, and between its delivery and the answer to whoever posted it."""
 
+CONNECT_POINTS = ("before_kafka", "after_kafka", "after_mqtt_ack")
+"""Of a reader of MQTT: while a message's events are on their way; when Kafka has them; when the source was told so."""
+
 POINTS_OF_ROLE = {
     "ingest": (*INGEST_POINTS, *TICK_POINTS),
     "twin": TWIN_POINTS,
     "solver": SOLVER_POINTS,
     "notify": NOTIFY_POINTS,
     "web": WEB_POINTS,
+    "connect": CONNECT_POINTS,
 }
 """Every point, by the role that passes it."""
 

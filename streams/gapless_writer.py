@@ -7,7 +7,8 @@ lost ones when they come again.
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -45,6 +46,7 @@ class Outgoing(NamedTuple):
     partition: int | None
     key: bytes
     value: bytes
+    headers: Sequence[tuple[str, bytes]] = ()
 
 
 @dataclass(slots=True)
@@ -153,7 +155,9 @@ class GaplessWriter:
         self.poll(0.0)
 
     def _produce(self, record: Outgoing, on_delivery: Callable[[Any, Any], None]) -> None:
-        options = {} if record.partition is None else {"partition": record.partition}
+        options: dict[str, Any] = {} if record.partition is None else {"partition": record.partition}
+        if record.headers:
+            options["headers"] = list(record.headers)
         while True:
             try:
                 self._producer.produce(
@@ -217,7 +221,8 @@ class GaplessWriter:
         """The end, with what the broker said of the record: a fatal error may come before the record's own report."""
         self._stop()
         if self._refused is None:
-            self._producer.poll(POLL_S)
+            with suppress(KafkaException):  # it may say once more that it has failed for good
+                self._producer.poll(POLL_S)
         failed = DeliveryFailed(self._failure)
         failed.__cause__ = None if self._refused is None else KafkaException(self._refused)
         return failed

@@ -29,13 +29,17 @@ from streams.gapless_writer import (
     require_codecs,
 )
 from streams.ingest_setup import IngestSettings, KafkaUnreachable, TopicsMissing, check_topics
+from streams.ingest_traces import BatchTraces
 from streams.input_progress import InputProgress
 from streams.input_reader import InputReader, MemberFenced
 from streams.kafka_refusals import REASON as REFUSED
 from streams.kafka_refusals import again_when_granted
 from streams.metrics import Metrics
+from streams.role_metrics import role_metrics
 from streams.routing import EVERYWHERE, Router
+from streams.settings import Settings
 from streams.site_binding import ingested_topics
+from streams.tracing import OFF, Tracing, open_tracing
 from streams.watchdog import Watchdog
 
 log = structlog.get_logger(__name__)
@@ -73,6 +77,7 @@ def run_ingest(
     *,
     metrics: Metrics | None = None,
     health: Health | None = None,
+    tracing: Tracing = OFF,
 ) -> None:
     """Run the ingest role until `stop` is set: then drain, commit, leave the group, return.
 
@@ -89,12 +94,12 @@ def run_ingest(
     def work() -> None:
         topic_bytes = _connect(settings, stop, health)
         if topic_bytes is not None:
-            IngestWorker(settings, stop, metrics, health, topic_bytes=topic_bytes).run()
+            IngestWorker(settings, stop, metrics, health, topic_bytes=topic_bytes, tracing=tracing).run()
 
     again_when_granted(work, stop, health)
 
 
-def run(settings: IngestSettings, *, admin_host: str = "127.0.0.1", admin_port: int = 0) -> int:
+def run(settings: Settings, *, admin_host: str = "127.0.0.1", admin_port: int = 0) -> int:
     """Run ingest as this process's only job, until SIGTERM or SIGINT.
 
     Returns:
@@ -104,14 +109,17 @@ def run(settings: IngestSettings, *, admin_host: str = "127.0.0.1", admin_port: 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     tune_garbage_collection()
-    metrics, health = Metrics(), Health()
-    metrics.watch_readiness("ingest", lambda: health.is_ready)
+    health = Health()
+    metrics = role_metrics("ingest", health, settings)
+    tracing = open_tracing("ingest", settings)
     with AdminServer(health, metrics.registry, host=admin_host, port=admin_port), Watchdog(health):
         try:
-            run_ingest(settings, stop, metrics=metrics, health=health)
+            run_ingest(settings, stop, metrics=metrics, health=health, tracing=tracing)
         except (ForesiteError, KafkaException) as error:
             log.critical("ingest_failed", error_type=type(error).__name__, error=str(error))
             return 1
+        finally:
+            tracing.close()
     return 0
 
 
@@ -156,6 +164,7 @@ class IngestWorker:
         metrics, health: where it tells how it is.
         topic_bytes: largest batch that the facts and dead letter topics take.
         wall_clock: Unix time in seconds.
+        tracing: that carries traces on.
     """
 
     def __init__(
@@ -167,7 +176,9 @@ class IngestWorker:
         *,
         topic_bytes: int,
         wall_clock: Callable[[], float] = time.time,
+        tracing: Tracing = OFF,
     ) -> None:
+        self._tracing = tracing
         prefix = settings.topic_prefix
         self._stop = stop
         self._metrics = metrics
@@ -278,20 +289,24 @@ class IngestWorker:
 
     def _ingest(self, records: Sequence[Message]) -> None:
         started = time.perf_counter()
+        traces = BatchTraces(self._tracing, records, self._prefix)
         batch = self._batcher.convert(records)  # 2 convert
         converted = time.perf_counter()
         fault_point("after_convert")
-        self._writer.send(self._outgoing(batch), batch.next_offsets)  # 3 send
+        self._writer.send(self._outgoing(batch, traces), batch.next_offsets)  # 3 send
+        traces.end()
         fault_point("after_facts")
         self._observe(batch, converted - started, time.perf_counter() - converted)
 
-    def _outgoing(self, batch: Batch) -> Iterator[Outgoing]:
+    def _outgoing(self, batch: Batch, traces: BatchTraces) -> Iterator[Outgoing]:
         for record in batch.facts:
-            yield Outgoing(self._facts_topic, record.partition, record.facts.group_id.encode(), record.value)
+            key = record.facts.group_id.encode()
+            yield Outgoing(self._facts_topic, record.partition, key, record.value, traces.of_facts(record))
             fault_point("during_send")
         for letter in batch.dead_letters:
             value = letter.model_dump_json().encode()
-            yield Outgoing(self._prefix + DEAD_LETTERS, None, letter.output_id.encode(), value)
+            key = letter.output_id.encode()
+            yield Outgoing(self._prefix + DEAD_LETTERS, None, key, value, traces.of_letter(letter))
 
     def _tick(self) -> None:
         """4: the wall clock for every facts partition, behind the facts of what was read before it."""

@@ -5,6 +5,7 @@ back what it has, says so in its readiness and once in the log, tries again ever
 commit.
 """
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -25,6 +26,10 @@ GRANT_WAIT_S = (1.0, 30.0)
 """First and longest pause between tries. Too small: a busy loop; too large: late recovery."""
 
 LOOK_WAIT_S = 5.0
+
+TOLD_EVERY_S = 10.0
+"""Between two lines of a log about one kind of complaint. Too small: a client that asks a hundred times a second fills the
+log. Too large: whoever looks sees nothing."""
 
 RIGHTS = "run `foresite acls diff` as `deploy`, and `foresite acls apply` as an administrator of the cluster"
 """What helps where Kafka says that a right is missing."""
@@ -118,9 +123,11 @@ def refuse_hidden(client: Looks, names: Iterable[str]) -> None:
 class LastTrouble:
     """What a client that cannot connect last complained of; its `note` is an error_cb."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.error: KafkaError | None = None
         """The last complaint that tells what to do, or the last one at all."""
+        self._clock = clock
+        self._told_at: dict[str, float] = {}
 
     def note(self, error: KafkaError) -> None:
         """Remember what tells more than that no broker can be reached, best of all what helps."""
@@ -128,6 +135,14 @@ class LastTrouble:
             return
         if advice(error) is not None or self.error is None or advice(self.error) is None:
             self.error = error
+
+    def is_news(self, error: KafkaError) -> bool:
+        """Whether to log it: each kind of complaint now and then, however often the client repeats it."""
+        now = self._clock()
+        if now - self._told_at.get(error.name(), -math.inf) < TOLD_EVERY_S:
+            return False
+        self._told_at[error.name()] = now
+        return True
 
     def why(self, failed: KafkaException) -> str:
         """Why a call failed, as well as is known, and what helps."""

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from schemas import Facts, ForesiteError, LedgerEntry, Output, UsageError, join_key
 from schemas.topics import LEDGER
 from solvers.hindsight import DEFAULT_PLANS
-from streams.adapters.mapping import Mapping as ColumnMapping
+from streams.adapters.mapping_file import Mappings
 from streams.ledger_entries import WHOLE_SITE, site_entries
 from streams.picture import PictureTwin, picture_from_files, picture_from_kafka
 from streams.publish import publish
@@ -80,7 +80,7 @@ class Week:
 
 def ledger_of_files(
     paths: Sequence[Path],
-    mapping: ColumnMapping | None,
+    mapping: Mappings | None,
     week: Week,
     site_id: str | None = None,
     plans: int = DEFAULT_PLANS,

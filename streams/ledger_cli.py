@@ -8,7 +8,8 @@ import typer
 from rich.console import Console
 
 from schemas import UsageError
-from streams.picture_cli import AsJson, FilesOrKafka, Kafka, MappingFile, Site, Tick, Zone
+from streams.cli_options import MappingFiles
+from streams.picture_cli import AsJson, FilesOrKafka, Kafka, Site, Tick, Zone
 from streams.settings import Settings
 
 
@@ -27,7 +28,7 @@ def ledger(
     publish: Annotated[
         bool, typer.Option("--publish", help="Write the entries to twin.ledger.v1, too; from Kafka only.")
     ] = False,
-    mapping: MappingFile = None,
+    mapping: MappingFiles = None,
     kafka: Kafka = None,
     site: Site = None,
     zone: Zone = "UTC",
@@ -39,7 +40,7 @@ def ledger(
     Both are worked out by the same arithmetic from what really happened, and the plan with hindsight passes the checker.
     With it: points of utilization, patterns of lateness that recur, and for committed proposals promised against came.
     """
-    from streams.adapters.mapping import load_mapping
+    from streams.adapters.mapping_file import mappings_for
     from streams.ledger import Week, ledger_of_files, ledger_of_kafka, publish_ledger
     from streams.ledger_text import print_ledger
 
@@ -50,7 +51,7 @@ def ledger(
     chosen = Week.of(week)
     settings = Settings() if kafka is None else Settings(kafka=kafka)
     if files:
-        columns = None if mapping is None else load_mapping(mapping)
+        columns = mappings_for(files, mapping)
         entries = ledger_of_files(files, columns, chosen, site, plans, tick)
     else:
         entries = ledger_of_kafka(settings, chosen, site, plans)

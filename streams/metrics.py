@@ -14,34 +14,18 @@ from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
 
 from schemas import SCHEMA_VERSION
+from streams.metric_conventions import (
+    BATCH_BUCKETS,
+    DECISION_BUCKETS,
+    DELAY_BUCKETS,
+    LEAD_BUCKETS,
+    MOVED_BUCKETS,
+    RATIO_BUCKETS,
+    WAIT_BUCKETS,
+    WORK_BUCKETS,
+)
 
 PREFIX = "foresite"
-
-# Every label there is. Another one must be as bounded as these.
-LABELS = frozenset(
-    {
-        *("role", "site", "topic", "source_topic", "stage", "kind", "reason", "outcome", "severity", "sink"),
-        *("trigger", "route"),
-    }
-)
-
-# Seconds. The objectives' own limits (1 s to commit, 5 s for ticks) are among the bounds, or they could not be judged.
-_WORK_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
-_WAIT_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
-_DELAY_BUCKETS = (0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0, 86_400.0)
-_LEAD_BUCKETS = (
-    900.0,
-    3600.0,
-    7200.0,
-    14_400.0,
-    28_800.0,
-    57_600.0,
-    86_400.0,
-    172_800.0,
-    432_000.0,
-    864_000.0,
-)
-_BATCH_BUCKETS = (1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 200.0, 300.0, 400.0, 500.0, 1000.0, 5000.0)
 
 
 class Metrics:
@@ -61,7 +45,9 @@ class Metrics:
         self._define_cards()
         self._define_notify()
         self._define_solver()
+        self._define_plan()
         self._define_web()
+        self._define_connect()
         self.build_info.labels(version("foresite"), "unknown", str(SCHEMA_VERSION)).set(1)
 
     def _define_common(self) -> None:
@@ -86,8 +72,18 @@ class Metrics:
         self.kafka_errors = self._counter("kafka_errors", "Errors that the Kafka client reported.", "reason")
         self.loop_delay_seconds = self._histogram(
             "loop_delay_seconds",
-            "How late the twin's loop turns: folding and garbage collection hold it up.",
-            _WORK_BUCKETS,
+            "How late the loop of twin or web turns: folding and garbage collection hold it up.",
+            WORK_BUCKETS,
+        )
+        self.memory_limit_bytes = self._gauge(
+            "memory_limit_bytes",
+            "Memory that the container may take; not shown where there is no limit.",
+            "role",
+        )
+        self.certificate_expiry_timestamp_seconds = self._gauge(
+            "certificate_expiry_timestamp_seconds",
+            "When the certificate ends that was read at the start: web's own, or the one shown to Kafka.",
+            "kind",
         )
 
     def _define_ingest(self) -> None:
@@ -98,13 +94,13 @@ class Metrics:
             "ingest_dead_letters", "Records that became dead letters.", "source_topic", "reason"
         )
         self.ingest_batch_events = self._histogram(
-            "ingest_batch_events", "Events in one facts record.", _BATCH_BUCKETS
+            "ingest_batch_events", "Events in one facts record.", BATCH_BUCKETS
         )
         self.ingest_step_seconds = self._histogram(
-            "ingest_step_seconds", "Time that one step of a batch took.", _WORK_BUCKETS, "stage"
+            "ingest_step_seconds", "Time that one step of a batch took.", WORK_BUCKETS, "stage"
         )
         self.ingest_event_delay_seconds = self._histogram(
-            "ingest_event_delay_seconds", "From event time to being read.", _DELAY_BUCKETS, "source_topic"
+            "ingest_event_delay_seconds", "From event time to being read.", DELAY_BUCKETS, "source_topic"
         )
         self.ingest_clock_skew_seconds = self._gauge(
             "ingest_clock_skew_seconds", "How far the furthest event lay in the future.", "source_topic"
@@ -131,10 +127,10 @@ class Metrics:
             "twin_late_events", "Events folded into a time bucket of the past.", "site"
         )
         self.twin_apply_seconds = self._histogram(
-            "twin_apply_seconds", "Time to fold one facts record.", _WORK_BUCKETS, "site"
+            "twin_apply_seconds", "Time to fold one facts record.", WORK_BUCKETS, "site"
         )
         self.twin_commit_seconds = self._histogram(
-            "twin_commit_seconds", "Time of one commit, begin to committed.", _WAIT_BUCKETS, "site"
+            "twin_commit_seconds", "Time of one commit, begin to committed.", WAIT_BUCKETS, "site"
         )
         self.twin_commits = self._counter("twin_commits", "Commits, by how they ended.", "site", "outcome")
         self.twin_checkpoints = self._counter(
@@ -149,7 +145,7 @@ class Metrics:
         self.twin_end_to_end_seconds = self._histogram(
             "twin_end_to_end_seconds",
             "From a fact's arrival at the broker to its committed output.",
-            _WAIT_BUCKETS,
+            WAIT_BUCKETS,
             "site",
         )
         self.twin_outputs = self._counter("twin_outputs", "Outputs committed.", "topic")
@@ -170,7 +166,7 @@ class Metrics:
             "site",
         )
         self.twin_restore_seconds = self._histogram(
-            "twin_restore_seconds", "Time to take over one partition.", _WAIT_BUCKETS, "site"
+            "twin_restore_seconds", "Time to take over one partition.", WAIT_BUCKETS, "site"
         )
         self.twin_digest_mismatches = self._counter(
             "twin_digest_mismatches", "State that is not what its manifest says.", "site"
@@ -191,7 +187,13 @@ class Metrics:
     def _define_cards(self) -> None:
         self.cards_open = self._gauge("cards_open", "Risk cards that are open.", "site", "kind", "severity")
         self.cards_opened = self._counter("cards_opened", "Risk cards opened.", "site", "kind", "severity")
-        self.cards_closed = self._counter("cards_closed", "Risk cards closed.", "site", "kind", "outcome")
+        self.cards_closed = self._counter(
+            "cards_closed",
+            "Risk cards that ended, by how: cleared, resolved, dismissed, closed.",
+            "site",
+            "kind",
+            "outcome",
+        )
         self.card_updates = self._counter("card_updates", "New revisions of open cards.", "kind", "reason")
         self.cards_reopened = self._counter("cards_reopened", "Cards that came back.", "site", "kind")
         self.cards_unacknowledged_age_seconds_max = self._gauge(
@@ -202,7 +204,7 @@ class Metrics:
         self.cards_lead_time_seconds = self._histogram(
             "cards_lead_time_seconds",
             "From a card's opening to the moment it warns of.",
-            _LEAD_BUCKETS,
+            LEAD_BUCKETS,
             "kind",
         )
         self.cards_exposure_amount = self._gauge(
@@ -217,7 +219,7 @@ class Metrics:
         self.data_conflicts = self._gauge("data_conflicts", "Sources that contradict each other now.", "site")
         self.projection_brier_score = self._gauge(
             "projection_brier_score",
-            "Mean squared error of P(late) over closed orders: 0 is perfect.",
+            "Mean squared error of P(late), as said 8 h before the truck, over the last 200 orders shipped: 0 is perfect.",
             "site",
         )
 
@@ -238,14 +240,26 @@ class Metrics:
             "Sites of which nothing is told, because the twin is catching up with their past.",
         )
         self.notify_send_seconds = self._histogram(
-            "notify_send_seconds", "Time of one attempt to deliver.", _WAIT_BUCKETS, "sink"
+            "notify_send_seconds", "Time of one attempt to deliver.", WAIT_BUCKETS, "sink"
         )
 
     def _define_solver(self) -> None:
         self.solver_requests = self._counter("solver_requests", "Requests read.", "trigger")
-        self.solver_queue = self._gauge("solver_queue", "Requests that are being worked on.")
+        self.solver_in_progress = self._gauge("solver_in_progress", "Requests that are being worked on.")
+        self.solver_queue_seconds = self._histogram(
+            "solver_queue_seconds", "From a request's arrival at the broker to its being read.", WAIT_BUCKETS
+        )
+        self.solver_improvement_ratio = self._histogram(
+            "solver_improvement_ratio",
+            "Share of the cost of doing nothing that the best option of a revision saves.",
+            RATIO_BUCKETS,
+            "stage",
+        )
+        self.solver_moved_orders = self._histogram(
+            "solver_moved_orders", "Orders that the best option of a final revision moves.", MOVED_BUCKETS
+        )
         self.solver_stage_seconds = self._histogram(
-            "solver_stage_seconds", "From reading a request to a stage of its answer.", _WAIT_BUCKETS, "stage"
+            "solver_stage_seconds", "From reading a request to a stage of its answer.", WAIT_BUCKETS, "stage"
         )
         self.solver_cancelled = self._counter(
             "solver_cancelled",
@@ -264,10 +278,28 @@ class Metrics:
             "solver_options_left_out", "Options left out of answers that were too large for a record."
         )
         self.solver_rejected_by_checker = self._counter(
-            "solver_rejected_by_checker", "Revisions of which the checker rejected options: a bug of ours."
+            "solver_rejected_by_checker",
+            "Revisions of which the checker rejected options: a bug of ours.",
+            "stage",
         )
         self.solver_warm_up_seconds = self._gauge(
             "solver_warm_up_seconds", "Time that the last warm-up took; long where nothing was in the cache."
+        )
+
+    def _define_plan(self) -> None:
+        self.proposals = self._counter("proposals", "Proposals that went into a state.", "state")
+        self.plan_commit_seconds = self._histogram(
+            "plan_commit_seconds", "From a proposal's approval to the last answer.", DECISION_BUCKETS
+        )
+        self.plan_acks = self._counter("plan_acks", "Answers of ERP and MES to plan changes.", "outcome")
+        self.plan_acks_pending = self._gauge(
+            "plan_acks_pending", "Plan changes that were sent and not answered.", "site"
+        )
+        self.plan_acks_age_seconds_max = self._gauge(
+            "plan_acks_age_seconds_max", "How long the oldest of them has waited.", "site"
+        )
+        self.audit_chain_breaks = self._counter(
+            "audit_chain_breaks", "Audit records that web read and that are not as they were written."
         )
 
     def _define_web(self) -> None:
@@ -275,7 +307,7 @@ class Metrics:
             "http_requests", "Requests answered, by what became of them.", "route", "outcome"
         )
         self.http_request_seconds = self._histogram(
-            "http_request_seconds", "Time of one request, streams left out.", _WAIT_BUCKETS, "route"
+            "http_request_seconds", "Time of one request, streams left out.", WAIT_BUCKETS, "route"
         )
         self.http_requests_in_progress = self._gauge(
             "http_requests_in_progress", "Requests that are being answered, streams left out."
@@ -295,8 +327,35 @@ class Metrics:
             "Documents that web left out because of its limits, since its start.",
             "topic",
         )
+        self.gateway_events = self._counter(
+            "gateway_events", "Events posted over HTTP, by what became of them.", "source_topic", "outcome"
+        )
+        self.gateway_events_in_flight = self._gauge(
+            "gateway_events_in_flight", "Events posted over HTTP that wait for Kafka."
+        )
+        self.gateway_delivery_seconds = self._histogram(
+            "gateway_delivery_seconds",
+            "Time from a post of events to Kafka's confirmation of the last one.",
+            WAIT_BUCKETS,
+        )
         self.commands = self._counter(
             "commands", "Commands posted, by what became of them.", "kind", "outcome"
+        )
+
+    def _define_connect(self) -> None:
+        self.connect_messages = self._counter(
+            "connect_messages",
+            "Messages of a foreign system that were read, by what became of them.",
+            "outcome",
+        )
+        self.connect_events = self._counter("connect_events", "Events that were made of them.", "kind")
+        self.connect_ignored = self._gauge(
+            "connect_ignored", "Values that meant nothing to the map, since the start.", "reason"
+        )
+        self.connect_reconnects = self._counter("connect_reconnects", "Times that the source was lost.")
+        self.connect_waiting = self._gauge(
+            "connect_waiting",
+            "Messages that are not acknowledged yet, as Kafka has not answered for their events.",
         )
 
     def watch_readiness(self, role: str, is_ready: Callable[[], bool]) -> None:

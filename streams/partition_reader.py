@@ -18,7 +18,19 @@ Isolation = Literal["read_committed", "read_uncommitted"]
 STALL_TIMEOUT_S = 30.0
 """No progress for so long is a failure. Too small: a leader change fails a restore. Too large: a dead broker hides."""
 
-_LEADERLESS = frozenset({KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE})
+_LEADERLESS = frozenset(
+    {
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError._UNKNOWN_PARTITION,  # the client's own word, while the broker it asked had not heard of a new topic
+    }
+)
+
+_UNKNOWN = frozenset({KafkaError._UNKNOWN_PARTITION, KafkaError.UNKNOWN_TOPIC_OR_PART})
+
+UNKNOWN_WAIT_S = 5.0
+"""A broker on a busy machine hears so much later of a topic that its controller has made. Too large: a topic that is
+not there takes long to be named."""
 
 RETRY_S = 0.1
 """Between two questions about a partition that has no leader at the moment."""
@@ -53,7 +65,7 @@ def reader(client: Mapping[str, object], isolation: Isolation) -> Iterator[Consu
 
 def watermarks(consumer: Consumer, topic: str, partition: int) -> tuple[int, int]:
     """First offset the log still holds, and the end as far as this reader's isolation may see."""
-    deadline = time.monotonic() + STALL_TIMEOUT_S
+    began = time.monotonic()
     while True:
         try:
             low, high = consumer.get_watermark_offsets(
@@ -61,7 +73,11 @@ def watermarks(consumer: Consumer, topic: str, partition: int) -> tuple[int, int
             )
         except KafkaException as error:
             # A topic just created, or a leader that moves: the next answer is another one.
-            if error.args[0].code() not in _LEADERLESS or time.monotonic() > deadline:
+            code, waited_s = error.args[0].code(), time.monotonic() - began
+            patience_s = (
+                STALL_TIMEOUT_S if code in _LEADERLESS else UNKNOWN_WAIT_S if code in _UNKNOWN else 0.0
+            )
+            if waited_s >= patience_s:
                 raise
             time.sleep(RETRY_S)
         else:

@@ -26,7 +26,7 @@ from schemas import (
     decode_facts,
 )
 from schemas.topics import CARDS, FACTS, LINES, ORDER_PROJECTIONS, PICTURE_TOPICS, STATE
-from streams.adapters.mapping import Mapping as ColumnMapping
+from streams.adapters.mapping_file import Mappings
 from streams.facts_log import partition_count
 from streams.partition_reader import read_to_end, reader, watermarks
 from streams.recording import recordings_in, up_to
@@ -152,7 +152,7 @@ class Picture:
 
 def picture_from_files(
     paths: Sequence[Path],
-    mapping: ColumnMapping | None,
+    mapping: Mappings | None,
     as_of: datetime | None,
     tick_s: int = 60,
     new_shard: Callable[[], PictureTwin] = PictureTwin,

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import typer
 from rich.console import Console
 
+from streams.cli_options import MappingFiles
 from streams.settings import Settings
 from streams.times import moment
 
@@ -21,9 +22,6 @@ FilesOrKafka = Annotated[
     typer.Argument(
         help="Files of events or of a recorded day, or folders of them; none: the facts on Kafka."
     ),
-]
-MappingFile = Annotated[
-    Path | None, typer.Option("--mapping", "-m", help="What the columns of tables mean (YAML); for CSV.")
 ]
 Kafka = Annotated[
     str | None, typer.Option("--kafka", metavar="HOST:PORT", help="Bootstrap servers. [FORESITE_KAFKA]")
@@ -45,7 +43,7 @@ def register(app: typer.Typer) -> None:
 def as_of(
     time: Annotated[str, typer.Argument(metavar="TIME", help="As 2026-11-19T08:00:00+01:00.")],
     files: FilesOrKafka = None,
-    mapping: MappingFile = None,
+    mapping: MappingFiles = None,
     kafka: Kafka = None,
     site: Site = None,
     zone: Zone = "UTC",
@@ -76,7 +74,7 @@ def why(
     as_of: Annotated[
         str | None, typer.Option("--as-of", metavar="TIME", help="As the picture was at this moment.")
     ] = None,
-    mapping: MappingFile = None,
+    mapping: MappingFiles = None,
     kafka: Kafka = None,
     site: Site = None,
     tick: Tick = 60,
@@ -108,7 +106,7 @@ def measures(
         str | None, typer.Option(metavar="TIME", help="From the shift on that holds this moment.")
     ] = None,
     until: Annotated[str | None, typer.Option(metavar="TIME", help="As of this moment.")] = None,
-    mapping: MappingFile = None,
+    mapping: MappingFiles = None,
     kafka: Kafka = None,
     site: Site = None,
     zone: Zone = "UTC",
@@ -177,17 +175,17 @@ def _settings(kafka: str | None) -> Settings:
 
 def picture_of(
     files: list[Path] | None,
-    mapping: Path | None,
+    mapping: list[Path] | None,
     kafka: str | None,
     site: str | None,
     at: datetime | None,
     tick_s: int,
 ) -> "Picture":
     """The picture from files, or from Kafka where none are given."""
-    from streams.adapters.mapping import load_mapping
+    from streams.adapters.mapping_file import mappings_for
     from streams.picture import picture_from_files, picture_from_kafka
 
     if not files:
         return picture_from_kafka(_settings(kafka), at, site)
-    picture = picture_from_files(files, None if mapping is None else load_mapping(mapping), at, tick_s)
+    picture = picture_from_files(files, mappings_for(files, mapping), at, tick_s)
     return picture if site is None else picture.only(site)

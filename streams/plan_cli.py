@@ -10,9 +10,10 @@ import typer
 from rich.console import Console
 
 from schemas import UsageError
+from streams.cli_options import MappingFiles
 from streams.nearest import unknown
 from streams.picture import Picture
-from streams.picture_cli import AsJson, FilesOrKafka, Kafka, MappingFile, Site, Tick, picture_of
+from streams.picture_cli import AsJson, FilesOrKafka, Kafka, Site, Tick, picture_of
 from streams.times import moment
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def plan(
     files: FilesOrKafka = None,
     line: Annotated[str | None, typer.Option("--line", metavar="LINE", help="Only this line (id).")] = None,
     as_of: AsOf = None,
-    mapping: MappingFile = None,
+    mapping: MappingFiles = None,
     kafka: Kafka = None,
     site: Site = None,
     zone: Zone = None,
@@ -95,7 +96,7 @@ def quote(
     ],
     files: FilesOrKafka = None,
     as_of: AsOf = None,
-    mapping: MappingFile = None,
+    mapping: MappingFiles = None,
     kafka: Kafka = None,
     site: Site = None,
     zone: Zone = None,

@@ -61,7 +61,7 @@ def options_text(proposal: Proposal, zone: ZoneInfo) -> str:
 
 def _table(options: Sequence[PlanOption]) -> list[str]:
     """The options side by side; in brackets the difference to going on as planned."""
-    head = ["option", "what", "late", "slip h", "penalty", "overtime h", "setups", "setup min", "cost", "margin", "moved"]  # fmt: skip
+    head = ["option", "what", "late", "slip h", "penalty", "at risk", "overtime h", "setups", "setup min", "cost", "margin", "moved"]  # fmt: skip
     rows = [head]
     for option in options:
         kpis = option.kpis
@@ -72,6 +72,7 @@ def _table(options: Sequence[PlanOption]) -> list[str]:
                 _with(option, "late_orders", kpis.late_orders, "0f"),
                 _with(option, "total_slip_h", kpis.total_slip_h, "1f"),
                 _with(option, "penalty", kpis.penalty, "0f"),
+                _with(option, "penalty_at_risk", kpis.penalty_at_risk, "0f"),
                 _with(option, "overtime_h", kpis.overtime_h, "1f"),
                 _with(option, "changeovers", kpis.changeovers, "0f"),
                 _with(option, "changeover_min", kpis.changeover_min, "0f"),

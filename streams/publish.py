@@ -83,27 +83,59 @@ def publish(
     Raises:
         KafkaException: the client cannot go on at all, as with refused credentials.
     """
+    publisher = RecordPublisher(settings, new_producer)
     outcome = PublishOutcome()
-    client = new_producer(_idempotent(settings))
-    before = ""
     for number, record in enumerate(records, start=1):
-        if isinstance(record, RefusedRecord):
-            outcome.refused += 1
-            outcome.note(str(record))
-            continue
-        if record.topic == MACHINE_EVENTS and before not in ("", MACHINE_EVENTS):
-            client.flush()  # what machines say rests on the plan before it, and readers read topics side by side
-        before = record.topic
-        _produce(client, settings.topic_prefix + record.topic, record, outcome)
-        client.poll(0.0)
+        publisher.send(record, outcome)
         if number % PROGRESS_EVERY == 0:
             progress(outcome.delivered)
-    client.flush()
+    publisher.wait()
     progress(outcome.delivered)
     return outcome
 
 
-def _idempotent(settings: PublishSettings) -> dict[str, Any]:
+class RecordPublisher:
+    """A client that sends records one after the other.
+
+    Args:
+        settings: where to.
+        new_producer: makes the client from its settings; tests have their own.
+    """
+
+    def __init__(
+        self, settings: PublishSettings, new_producer: Callable[[dict[str, Any]], Any] = Producer
+    ) -> None:
+        self._prefix = settings.topic_prefix
+        self._client = new_producer(producer_config(settings))
+        self._before = ""
+
+    def send(self, record: SourceRecord | RefusedRecord, outcome: PublishOutcome) -> None:
+        """Hand one record over; what becomes of it is counted in the outcome, at the latest by `wait`."""
+        if isinstance(record, RefusedRecord):
+            outcome.refused += 1
+            outcome.note(str(record))
+            return
+        if must_wait(self._before, record.topic):
+            self._client.flush()
+        self._before = record.topic
+        _produce(self._client, self._prefix + record.topic, record, outcome)
+        self._client.poll(0.0)
+
+    def wait(self) -> None:
+        """Until the broker has answered for each record."""
+        self._client.flush()
+
+
+def must_wait(before: str, topic: str) -> bool:
+    """Whether what was sent must have arrived before a record of another topic follows it.
+
+    What machines say rests on the plan before it, and readers read topics side by side.
+    """
+    return topic == MACHINE_EVENTS and before not in ("", MACHINE_EVENTS)
+
+
+def producer_config(settings: PublishSettings) -> dict[str, Any]:
+    """Of whatever sends many records and waits for them together."""
     return dict(settings.client_config()) | {
         "enable.idempotence": True,  # in order and once, whatever is sent again; implies acks=all
         "message.timeout.ms": DELIVERY_TIMEOUT_MS,
@@ -112,23 +144,27 @@ def _idempotent(settings: PublishSettings) -> dict[str, Any]:
     }
 
 
-def _produce(client: Any, topic: str, record: SourceRecord, outcome: PublishOutcome) -> None:
+def produce(client: Any, topic: str, key: str | None, value: bytes, on_delivery: Callable[..., None]) -> None:
+    """Hand a record to the client, waiting for room in its queue; nothing is ever dropped.
+
+    Raises:
+        KafkaException: the client does not take the record itself, as one that is too large.
+    """
     while True:
         try:
-            client.produce(
-                topic,
-                key=record.key,
-                value=record.value,
-                on_delivery=partial(_delivered, outcome, record.origin),
-            )
+            client.produce(topic, key=key, value=value, on_delivery=on_delivery)
         except BufferError:
-            client.poll(0.5)  # the client's queue is full: wait for acknowledgements, never drop
-        except KafkaException as error:  # the record itself, as one that is too large
-            outcome.failed += 1
-            outcome.note(f"{record.origin}: not sent: {error.args[0].str()}")
-            return
+            client.poll(0.5)  # until some are acknowledged
         else:
             return
+
+
+def _produce(client: Any, topic: str, record: SourceRecord, outcome: PublishOutcome) -> None:
+    try:
+        produce(client, topic, record.key, record.value, partial(_delivered, outcome, record.origin))
+    except KafkaException as error:
+        outcome.failed += 1
+        outcome.note(f"{record.origin}: not sent: {error.args[0].str()}")
 
 
 def _delivered(outcome: PublishOutcome, origin: Origin, error: Any, _message: Any) -> None:

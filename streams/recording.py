@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from schemas import Facts, FactsCorrupt, MachineEvent, Segment, Tick, UsageError, decode_facts
-from streams.adapters.tabular import open_bytes
+from streams.adapters.delimited import open_bytes
 from streams.routing import EVERYWHERE
 from streams.sources import input_files
 

@@ -33,7 +33,7 @@ from schemas import (
 from schemas.base import EARLIEST_TIME
 from schemas.decode import decode_batch
 from schemas.topics import CARDS, PLANT_MODEL
-from streams.adapters.mapping import Mapping
+from streams.adapters.mapping_file import Mappings
 from streams.recording import recordings_in, up_to
 from streams.routing import EVERYWHERE
 from streams.sources import ReadTally, RefusedRecord, SourceRecord, read_records
@@ -141,7 +141,7 @@ class Replay:
     def __init__(
         self,
         paths: Sequence[Path],
-        mapping: Mapping | None,
+        mapping: Mappings | None,
         twin: ReplayedTwin,
         tick_s: int = 60,
         *,
@@ -240,7 +240,7 @@ class Replay:
 
 def replay(
     paths: Sequence[Path],
-    mapping: Mapping | None,
+    mapping: Mappings | None,
     twin_factory: Callable[[], ReplayedTwin],
     until: datetime | None = None,
     tick_s: int = 60,
@@ -286,7 +286,7 @@ def _ticks(facts: Facts) -> Iterator[datetime]:
 
 
 def _events_in_order(
-    paths: Iterable[Path], mapping: Mapping | None, result: ReplayResult
+    paths: Iterable[Path], mapping: Mappings | None, result: ReplayResult
 ) -> list[tuple[str, Event]]:
     """Topic and event of everything readable, by event_time; what is unreadable is counted in the result."""
     events: list[tuple[str, Event]] = []

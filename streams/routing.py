@@ -7,8 +7,9 @@ partitions, in no order.
 
 import zlib
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
-from schemas import MODEL_OF_KIND, TOPIC_OF_KIND, ClockTicked, RulesUpdated
+from schemas import MODEL_OF_KIND, TOPIC_OF_KIND, BadRecord, ClockTicked, Event, ReasonCode, RulesUpdated
 from schemas.topics import MASTER_DATA
 
 EVERYWHERE = "*"
@@ -23,6 +24,23 @@ KINDS_FOR_EVERYWHERE = frozenset(
 
 KNOWN_SITES_MAX = 10_000
 """Sites whose partition is remembered. Too small: a hash for every event. Too large: memory, if ids are made up."""
+
+
+def misplaced(event: Event, clock: Literal["wall", "events"]) -> BadRecord | None:
+    """Why a valid event cannot become a fact; None if it can.
+
+    Args:
+        event: as it was decoded.
+        clock: what drives the time: with "wall", clock_ticked events are refused.
+    """
+    if event.site_id == EVERYWHERE and event.kind not in KINDS_FOR_EVERYWHERE:
+        return BadRecord(
+            ReasonCode.SCHEMA, f"{event.kind} concerns one site, name it instead of '*'", "site_id"
+        )
+    if clock == "wall" and isinstance(event, ClockTicked):
+        message = "the wall clock drives here; set FORESITE_CLOCK=events to drive it with clock_ticked"
+        return BadRecord(ReasonCode.SCHEMA, message, "kind")
+    return None
 
 
 def facts_partition(group_id: str, partitions: int) -> int:

@@ -7,7 +7,7 @@ from typing import Final
 
 from schemas import BadRecord, OwnerCondition, Rules, UsageError
 from schemas.decode import decode_batch
-from streams.adapters.mapping import Mapping
+from streams.adapters.mapping_file import Mappings
 from streams.rules_file import Place, RulesFile, did_you_mean, read_rules
 from streams.sources import SourceRecord, read_records
 from twin.forecast.assessment import SUREST
@@ -15,7 +15,7 @@ from twin.forecast.assessment import SUREST
 _EVERYTHING: Final = OwnerCondition().model_dump_json()
 
 
-def check_rules(path: Path, against: Sequence[Path] = (), mapping: Mapping | None = None) -> RulesFile:
+def check_rules(path: Path, against: Sequence[Path] = (), mapping: Mappings | None = None) -> RulesFile:
     """Read a file and hold it against common sense, and against the events of a plant where some are given.
 
     Args:
@@ -103,7 +103,7 @@ _SPEAKS_OF: Final[dict[str, tuple[tuple[str, str], ...]]] = {
 }
 
 
-def known_names(paths: Sequence[Path], mapping: Mapping | None = None) -> KnownNames:
+def known_names(paths: Sequence[Path], mapping: Mappings | None = None) -> KnownNames:
     """Ids that the events of files speak of."""
     names: KnownNames = {}
     for record in read_records(paths, mapping):

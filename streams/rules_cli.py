@@ -11,6 +11,8 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from streams.cli_options import MappingFiles
+
 app = typer.Typer(
     no_args_is_help=True,
     help="The rules of a plant: show the defaults, check, dry-run and push a rules.yaml.",
@@ -18,9 +20,6 @@ app = typer.Typer(
 
 RulesPath = Annotated[Path, typer.Argument(metavar="RULES", help="A rules.yaml.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print NDJSON for machines.")]
-MappingFile = Annotated[
-    Path | None, typer.Option("--mapping", "-m", help="What the columns of tables mean (YAML); for CSV.")
-]
 
 
 @app.command()
@@ -49,15 +48,15 @@ def check(
             metavar="FILE", help="Events of the plant: every id in the rules must be in them. Repeat it."
         ),
     ] = None,
-    mapping: MappingFile = None,
+    mapping: MappingFiles = None,
     as_json: AsJson = False,
 ) -> None:
     """Check a rules.yaml whole, each problem with its line. Exit 2 where it cannot be used."""
-    from streams.adapters.mapping import load_mapping
+    from streams.adapters.mapping_file import mappings_for
     from streams.rules_checks import check_rules
     from streams.rules_file import content_hash, place_text
 
-    read = check_rules(file, against or (), None if mapping is None else load_mapping(mapping))
+    read = check_rules(file, against or (), mappings_for(against or (), mapping))
     for each in read.problems:
         told = {"line": each.line, "field": place_text(each.place), "message": each.message}
         kind = "error" if each.is_error else "warning"
@@ -111,9 +110,10 @@ def push(
 def dry_run(
     file: RulesPath,
     day: Annotated[
-        list[Path], typer.Argument(help="Recorded events: NDJSON or CSV, plain or .gz; or folders of them.")
+        list[Path],
+        typer.Argument(help="Recorded events: NDJSON, CSV or XLSX, text also as .gz; or folders of them."),
     ],
-    mapping: MappingFile = None,
+    mapping: MappingFiles = None,
     until: Annotated[str | None, typer.Option(metavar="TIME", help="Where the day ends.")] = None,
     tick: Annotated[
         int, typer.Option(min=1, metavar="SECONDS", help="Plant time between two looks at the clock.")
@@ -125,7 +125,7 @@ def dry_run(
 
     The real twin runs twice: under the rules in force (those in the recording, else the defaults), and under the new.
     """
-    from streams.adapters.mapping import load_mapping
+    from streams.adapters.mapping_file import mappings_for
     from streams.dry_run import dry_run as run_dry
     from streams.dry_run_text import dry_run_lines, dry_run_records
     from streams.rules_checks import load_rules
@@ -137,7 +137,7 @@ def dry_run(
         run = run_dry(
             rules,
             day,
-            None if mapping is None else load_mapping(mapping),
+            mappings_for(day, mapping),
             None if until is None else moment(until),
             tick,
             lambda share, words: bar.update(task, completed=share, description=words),

@@ -132,6 +132,14 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "console", "json"] = "auto"
     """`console` for people, `json` for machines: one object a line. `auto` is console on a terminal."""
 
+    traces: Literal["off", "otlp"] = "off"
+    """`otlp` sends traces to an OpenTelemetry collector; it needs the extra `foresite[otel]`. Where that is, OpenTelemetry's
+    own variables say: OTEL_EXPORTER_OTLP_ENDPOINT. See docs/traces.md."""
+
+    traces_sample: float = Field(default=0.001, ge=0, le=1)
+    """Share of input records that begin a trace where they carry none. Commands always do. Too small: the one that was slow
+    is not among them. Too large: a span for every event."""
+
     notify_config: Path | None = None
     """The file that says who is told of cards, by mail or webhook; see docs/notify.md. Without it `foresite up` leaves
     the role out."""
@@ -252,6 +260,21 @@ class Settings(BaseSettings):
     """Commands that wait for the broker at once; more are answered 503. Too small: a flood of clicks is refused. Too
     large: they all time out together when the broker is away."""
 
+    web_gateway: bool = False
+    """Whether web takes events by POST /api/v1/events from programs whose tokens in web_tokens_file name a publisher
+    (`foresite web token press-1 publisher-mes`). `foresite acls apply` then gives web the right to write the inputs."""
+
+    web_gateway_body_bytes_max: int = Field(default=1_000_000, ge=1024, le=8_000_000)
+    """Bytes of one post of events. Too small: what a machine kept while it was offline takes many posts. Too large: memory
+    for each post under way."""
+
+    web_gateway_events_max: int = Field(default=1000, ge=1, le=100_000)
+    """Events of one post. Too small: many posts. Too large: one post waits longer for Kafka than a request may take."""
+
+    web_gateway_in_flight_max: int = Field(default=10_000, ge=1, le=1_000_000)
+    """Events of all posts that wait for Kafka at once; posts beyond are answered 503. Too small: a busy minute is refused.
+    Too large: they all time out together when the broker is away."""
+
     web_url: Annotated[str, Field(pattern=r"^https?://[^/\s]+$")] | None = None
     """The web role that commands on cards and proposals go through when they are given on the command line, instead of to
     Kafka: required where only web may write them."""
@@ -266,10 +289,42 @@ class Settings(BaseSettings):
     """Certificates (PEM) of who signed that role's certificate and web_oidc_issuer's, where the system does not know
     them."""
 
+    mqtt: Annotated[str, Field(pattern=r"^mqtts?://[^/\s@]+/?$")] = "mqtt://127.0.0.1:1883"
+    """The MQTT broker that `foresite connect mqtt` reads, `mqtt://host:port` or `mqtts://host:port` for TLS."""
+
+    mqtt_client_id: str = Field(default="foresite", min_length=1, max_length=60, pattern=_NAME_PATTERN)
+    """The name of its session there: what comes while it is away is kept for this name. Two readers with the same name
+    throw each other out."""
+
+    mqtt_user: str | None = None
+    """Its user there."""
+
+    mqtt_password: SecretStr | None = None
+    """The user's password. Never logged."""
+
+    mqtt_password_file: Path | None = None
+    """A file that holds it instead. A line feed at its end is not part of it."""
+
+    mqtt_ca_file: Path | None = None
+    """Certificates (PEM) of who signed the broker's certificate, where the system does not know them. The certificate is
+    always checked."""
+
+    mqtt_cert_file: Path | None = None
+    """Our own certificate (PEM), for brokers that ask for one; with mqtt_key_file."""
+
+    mqtt_key_file: Path | None = None
+    """Its private key (PEM)."""
+
+    umh_kafka: str | None = None
+    """Bootstrap servers of the United Manufacturing Hub that `foresite connect umh` reads."""
+
+    umh_kafka_config: dict[str, KafkaProperty] = {}
+    """More librdkafka properties for reading it, as JSON. No passwords: use mTLS, or a listener that needs none."""
+
     data_dir: Path = Path("foresite-data")
     """Where commands that keep files (exports, checkpoints) put them. The roles themselves write none."""
 
-    @field_validator("kafka_config")
+    @field_validator("kafka_config", "umh_kafka_config")
     @classmethod
     def _no_secrets(cls, properties: dict[str, KafkaProperty]) -> dict[str, KafkaProperty]:
         for name, instead in _SECRET_PROPERTIES.items():
@@ -327,12 +382,21 @@ class Settings(BaseSettings):
             raise ValueError("give sasl_password or sasl_password_file, not both")
         if self.ssl_key_password is not None and self.ssl_key_password_file is not None:
             raise ValueError("give ssl_key_password or ssl_key_password_file, not both")
+        if self.mqtt_password is not None and self.mqtt_password_file is not None:
+            raise ValueError("give mqtt_password or mqtt_password_file, not both")
+        if (self.mqtt_cert_file is None) != (self.mqtt_key_file is None):
+            raise ValueError("mqtt_cert_file and mqtt_key_file go together")
         return self
 
     @model_validator(mode="after")
     def _whole_web(self) -> Self:
         if (self.web_tls_cert_file is None) != (self.web_tls_key_file is None):
             raise ValueError("web_tls_cert_file and web_tls_key_file go together")
+        if self.web_gateway and self.web_tokens_file is None:
+            raise ValueError(
+                "web_gateway needs web_tokens_file: who posts events shows a token of a publisher, "
+                "see `foresite web token --help`"
+            )
         if self.web_oidc_issuer is not None and not self.web_oidc_audience:
             raise ValueError(
                 "web_oidc_issuer needs web_oidc_audience: else tokens for other services would be taken"

@@ -28,6 +28,7 @@ from streams.fold import Fold, FoldKind, Output
 from streams.kafka_clients import KAFKA_ITSELF, KafkaClients
 from streams.kafka_refusals import DENIED, explained
 from streams.state_topic import MANIFEST_KEY, Manifest, load_state
+from streams.tracing import OFF, Span, Tracing, header_of
 
 log = structlog.get_logger(__name__)
 
@@ -69,6 +70,7 @@ class _Uncommitted:
     causes: list[int] = field(default_factory=list)
     arrived_at: list[float] = field(default_factory=list)
     acknowledge: list[Callable[[], object]] = field(default_factory=list)
+    spans: dict[int, Span] = field(default_factory=dict)
 
 
 class Shard:
@@ -84,6 +86,7 @@ class Shard:
             Blocks; called after a failure only.
         clients: how to reach Kafka.
         checkpoints_kept: how many checkpoints stay, the newest ones.
+        tracing: that carries traces from facts to outputs.
     """
 
     def __init__(
@@ -96,7 +99,9 @@ class Shard:
         is_owner: Callable[[int, int], bool],
         clients: KafkaClients = KAFKA_ITSELF,
         checkpoints_kept: int = 2,
+        tracing: Tracing = OFF,
     ) -> None:
+        self._tracing = tracing
         self.partition = partition
         self.position = 0
         """Offset of the next facts record to fold."""
@@ -116,6 +121,7 @@ class Shard:
         self._uncommitted = _Uncommitted()
         self._producer: Producer | None = None
         self._refusals: list[KafkaError] = []
+        self._errors: Counter[tuple[str, str]] = Counter()
         self._is_hurried = threading.Event()
         self.trouble = "Kafka has not answered"
         """What the last attempt at a transaction met, and what helps."""
@@ -217,6 +223,12 @@ class Shard:
                 f"{self._topics.facts}/{self.partition}: offset {record.offset} was read where {self.position} follows"
             )
         uncommitted = self._uncommitted
+        if record.traces:
+            where: dict[str, str | int] = {
+                "messaging.destination.partition.id": str(self.partition),
+                "messaging.kafka.offset": record.offset,
+            }
+            uncommitted.spans[record.offset] = self._tracing.span("twin", record.traces, where)
         if record.offset not in self._skipped_offsets:
             self._is_sound = False  # a fold that raises may have changed half of what it meant to
             outputs = self._fold.apply(self._kind.decode(record.value))
@@ -245,6 +257,7 @@ class Shard:
         taken, self._uncommitted = self._uncommitted, _Uncommitted()
         if not taken.arrived_at or not self._is_sound:
             return None
+        header = self._fold.header()
         return Batch(
             outputs=taken.outputs,
             causes=taken.causes,
@@ -253,7 +266,7 @@ class Shard:
                 facts_offset=self.position,
                 facts_mark=self._facts_mark,
                 facts_partitions=self._facts_partitions,
-                header=self._fold.header().decode(),
+                header=header.decode(),
                 schema_version=self._kind.schema_version,
                 code_version=self._kind.code_version,
                 document_count=self._fold.document_count,
@@ -262,6 +275,8 @@ class Shard:
             arrived_at=taken.arrived_at,
             acknowledge=taken.acknowledge,
             counters=self._take_counters(),
+            now=self._kind.now(header),
+            spans=taken.spans,
         )
 
     def _take_counters(self) -> Counter[tuple[str, str]]:
@@ -288,6 +303,8 @@ class Shard:
         self.committed_position = batch.manifest.facts_offset
         self._checkpoints.committed(batch)
         batch.counters.update(self._checkpoints.take_counters())
+        batch.counters.update(self._errors)
+        self._errors.clear()
 
     def _transact(self, batch: Batch) -> None:
         producer = self._kept_producer()
@@ -299,7 +316,11 @@ class Shard:
                 topic=self._topics.prefix + output.topic,
                 key=output.key.encode(),
                 value=output.value(),
-                headers=[*output.headers(), position_header(self.partition, cause)],
+                headers=[
+                    *output.headers(),
+                    position_header(self.partition, cause),
+                    *(header_of(batch.spans[cause]) if cause in batch.spans else ()),
+                ],
             )
         fault_point("after_outputs")
         for name, document in batch.documents.items():  # 3 documents
@@ -387,9 +408,10 @@ class Shard:
         raise ShardClosed(f"shard {self.partition} was told to wait no longer during {step}")
 
     def _told(self, error: Exception) -> str:
-        """An error as people should read it; where Kafka refused single records, that says more."""
+        """An error as people should read it, and counted; where Kafka refused single records, that says more."""
         refused = next((each for each in self._refusals if each.code() in DENIED), None)
         reason = refused or error.args[0]
+        self._errors["kafka_error", reason.name() if isinstance(reason, KafkaError) else "not_confirmed"] += 1
         self.trouble = explained(reason) if isinstance(reason, KafkaError) else str(error)
         return self.trouble
 

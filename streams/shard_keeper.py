@@ -48,6 +48,12 @@ class ShardMetrics:
     def restored(self, partition: int, seconds: float) -> None:
         """A shard was fenced off, read and checked."""
 
+    def assigned(self, partitions: int) -> None:
+        """The group has given this worker so many partitions, by a rebalance."""
+
+    def read(self, behind: int) -> None:
+        """So many facts records of its partitions are still to be read."""
+
     def digest_mismatch(self, partition: int) -> None:
         """A state partition contradicts its manifest."""
 
@@ -133,7 +139,9 @@ class ShardKeeper:
             StateCorrupt, FactsGone, UsageError: a shard that must not be served.
         """
         async with self._change:
-            wanted = sorted(set(partitions) - set(self._kept))
+            mine = set(partitions)
+            self._metrics.assigned(len(mine))
+            wanted = sorted(mine - set(self._kept))
             log.info("shards_assigned", partitions=wanted)
             self._arriving = {partition: self._new_shard(partition) for partition in wanted}
             results = await asyncio.gather(
@@ -265,6 +273,8 @@ class ShardKeeper:
         for acknowledge in batch.acknowledge:  # 6 acknowledge
             acknowledge()
         fault_point("after_acknowledge")
+        for span in batch.spans.values():
+            span.end()
         # What was folded during this commit has waited since its begin at most.
         kept.uncommitted_since = began if kept.shard.uncommitted_records else None
         kept.has_room.set()

@@ -31,6 +31,10 @@ class SiteMetrics:
         metrics.cards_unacknowledged_age_seconds_max.labels(site).set(age_s)
         metrics.lines_stale.labels(site).set(status.lines_stale)
         metrics.data_conflicts.labels(site).set(status.data_conflicts)
+        pending_since = status.changes_pending_since
+        waited_s = 0.0 if pending_since is None else (as_of - pending_since).total_seconds()
+        metrics.plan_acks_pending.labels(site).set(status.changes_pending)
+        metrics.plan_acks_age_seconds_max.labels(site).set(waited_s)
         metrics.twin_questions_waiting.labels(site).set(status.questions_waiting)
         metrics.twin_catching_up.labels(site).set(status.is_catching_up)
         self._show_cards(status)

@@ -16,6 +16,7 @@ from schemas.topics import LARGE_RECORD_BYTES, PROPOSALS
 from streams.kafka_logger import kafka_logger
 from streams.settings import Settings
 from streams.solver_answers import fitted
+from streams.tracing import NO_SPAN, Span, header_of
 
 log = structlog.get_logger(__name__)
 
@@ -55,12 +56,13 @@ class Outbox:
             }
         )
 
-    def send(self, proposal: Proposal, then: Callable[[], object] | None = None) -> int:
+    def send(self, proposal: Proposal, then: Callable[[], object] | None = None, span: Span = NO_SPAN) -> int:
         """Hand a revision over, without the options that a record has no room for.
 
         Args:
             proposal: the revision.
             then: to be done when the broker has it.
+            span: the work that it comes from.
 
         Returns:
             How many options were left out.
@@ -86,7 +88,7 @@ class Outbox:
                     self._topic,
                     key=proposal.proposal_id.encode(),
                     value=value,
-                    headers=_headers(proposal),
+                    headers=[*_headers(proposal), *header_of(span)],
                     on_delivery=delivered,
                 )
             except BufferError:

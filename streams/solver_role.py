@@ -15,9 +15,11 @@ from streams.kafka_refusals import LastTrouble, again_when_granted
 from streams.metrics import Metrics
 from streams.notify.cards_topic import wait_for_topics
 from streams.partition_reader import READER_GROUP
+from streams.role_metrics import role_metrics
 from streams.settings import Settings
 from streams.solver_warm_up import warm_up
 from streams.solver_worker import SolverWorker
+from streams.tracing import OFF, Tracing, open_tracing
 from streams.watchdog import Watchdog
 
 log = structlog.get_logger(__name__)
@@ -32,21 +34,26 @@ def run(settings: Settings) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    metrics, health = Metrics(), Health()
-    metrics.watch_readiness("solver", lambda: health.is_ready)
+    health = Health()
+    metrics = role_metrics("solver", health, settings)
+    tracing = open_tracing("solver", settings)
     with (
         AdminServer(health, metrics.registry, host=settings.admin_host, port=settings.admin_port),
         Watchdog(health),
     ):
         try:
-            again_when_granted(lambda: run_solver(settings, stop, metrics, health), stop, health)
+            again_when_granted(lambda: run_solver(settings, stop, metrics, health, tracing), stop, health)
         except (ForesiteError, KafkaException) as error:
             log.critical("solver_failed", error_type=type(error).__name__, error=str(error), exc_info=True)
             return 1
+        finally:
+            tracing.close()
     return 0
 
 
-def run_solver(settings: Settings, stop: threading.Event, metrics: Metrics, health: Health) -> None:
+def run_solver(
+    settings: Settings, stop: threading.Event, metrics: Metrics, health: Health, tracing: Tracing = OFF
+) -> None:
     """The same within a process that has other things to do too.
 
     Raises:
@@ -70,4 +77,4 @@ def run_solver(settings: Settings, stop: threading.Event, metrics: Metrics, heal
     if engine is None:
         return
     tune_garbage_collection()
-    SolverWorker(settings, engine, stop, metrics, health).run()
+    SolverWorker(settings, engine, stop, metrics, health, tracing=tracing).run()

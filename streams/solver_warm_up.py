@@ -99,11 +99,11 @@ def usable_folder(cache: Path) -> Path:
             pass
         if (why := _not_ours_alone(folder)) is None:
             return folder
-        event = "cache_dir_not_ours_alone"
+        other = Path(tempfile.mkdtemp(prefix="foresite-jit-"))
+        log.warning("cache_dir_not_ours_alone", cache_dir=str(folder), error=why, instead=str(other))
     except OSError as error:
-        event, why = "cache_dir_not_writable", str(error)
-    other = Path(tempfile.mkdtemp(prefix="foresite-jit-"))
-    log.warning(event, cache_dir=str(folder), error=why, instead=str(other))
+        other = Path(tempfile.mkdtemp(prefix="foresite-jit-"))
+        log.warning("cache_dir_not_writable", cache_dir=str(folder), error=str(error), instead=str(other))
     return other
 
 

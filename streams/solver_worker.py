@@ -25,6 +25,7 @@ from streams.solver_answers import Unreadable, read_request, refusal
 from streams.solver_desk import Engine, GivenUp, Position, SolverDesk, Turn
 from streams.solver_outbox import Outbox
 from streams.solver_progress import SolverProgress
+from streams.tracing import NO_SPAN, OFF, Span, Tracing
 
 log = structlog.get_logger(__name__)
 
@@ -48,6 +49,9 @@ DRAIN_TIMEOUT_S = 8.0
 """How long a stop or a rebalance waits for the broker to take what was sent. Must stay below the time that a container
 is given."""
 
+STAGES = ("hold", "repair", "polish")
+REFUSALS = ("unreadable", "skipped", "too_large", "refused")
+
 SESSION_TIMEOUT_MS = 10_000
 """How long the group waits for a silent worker; a turn takes a fraction of a second. Too small: a busy machine loses its
 partitions. Too large: so long nobody solves what a killed worker had."""
@@ -62,6 +66,7 @@ class SolverWorker:
         stop: set by whoever wants it to end.
         metrics, health: where it tells how it is.
         clock: seconds that only grow.
+        tracing: that carries traces from requests to answers.
     """
 
     def __init__(
@@ -73,7 +78,10 @@ class SolverWorker:
         health: Health,
         *,
         clock: Callable[[], float] = time.monotonic,
+        tracing: Tracing = OFF,
     ) -> None:
+        self._tracing = tracing
+        self._spans: dict[Position, Span] = {}
         self._topic = settings.topic_prefix + REPLAN_REQUESTS
         self._requests_max = settings.solver_requests_max
         self._runs_max = settings.solver_runs_max
@@ -87,6 +95,10 @@ class SolverWorker:
         self._is_paused = False
         self._trouble = LastTrouble()
         self._next_commit = self._next_look = 0.0
+        for stage in STAGES:  # from 0 on, or the first one would be the series' first sample, and no increase
+            metrics.solver_rejected_by_checker.labels(stage=stage)
+        for reason in REFUSALS:
+            metrics.solver_refused.labels(reason=reason)
         self._consumer = Consumer(
             {
                 **settings.client_config(),
@@ -158,6 +170,7 @@ class SolverWorker:
             self._refuse(position, "unreadable", str(unreadable), unreadable.answer)
             return
         self._metrics.solver_requests.labels(trigger=request.trigger).inc()
+        self._metrics.solver_queue_seconds.observe(max(0.0, time.time() - message.timestamp()[1] / 1000.0))
         if f"{partition}@{offset}" in self._skipped:
             self._refuse(position, "skipped", "skipped by an operator (FORESITE_SOLVER_SKIP)", None)
             return
@@ -169,12 +182,17 @@ class SolverWorker:
             )
             self._refuse(position, "too_large", why, refusal(request, request.first_revision, why))
             return
+        if self._tracing.is_on and (traces := self._tracing.carried(message.headers())):
+            self._spans[position] = self._tracing.span(
+                "solver", traces, {"foresite.trigger": request.trigger}
+            )
         for ended in self._desk.take(position, request):
             self._give_up(ended)
         fault_point("after_request")
 
     def _give_up(self, ended: GivenUp) -> None:
         self._progress.done(*ended.position)
+        self._spans.pop(ended.position, NO_SPAN).end()
         self._metrics.solver_cancelled.labels(reason=ended.reason).inc()
         log.debug("request_given_up", request_id=ended.request_id, reason=ended.reason)
 
@@ -194,7 +212,9 @@ class SolverWorker:
         if answer is None:
             self._progress.done(partition, offset)
         else:
-            self._outbox.send(answer, lambda: self._progress.done(partition, offset))
+            span = self._spans.pop(position, NO_SPAN)
+            self._outbox.send(answer, lambda: self._progress.done(partition, offset), span)
+            span.end(reason)
 
     def _on_error(self, error: KafkaError) -> None:
         """What the client itself met, as while connecting."""
@@ -205,7 +225,8 @@ class SolverWorker:
         self._metrics.kafka_errors.labels(reason=error.name()).inc()
         if error.fatal():
             raise KafkaException(error)
-        log.warning("kafka_error", error=explained(error))
+        if self._trouble.is_news(error):
+            log.warning("kafka_error", error=explained(error))
         if error.code() in DENIED:
             self._health.not_ready("input", explained(error))
         if error.code() == KafkaError._ALL_BROKERS_DOWN:  # the client reconnects by itself
@@ -231,7 +252,9 @@ class SolverWorker:
         self._count(turn, proposal)
         fault_point("before_answer")
         left_out = self._outbox.send(
-            proposal, None if turn.outcome == "revision" else lambda: self._answered(position)
+            proposal,
+            None if turn.outcome == "revision" else lambda: self._answered(position),
+            self._spans.get(position, NO_SPAN),
         )
         fault_point("after_answer")
         if left_out:
@@ -240,16 +263,18 @@ class SolverWorker:
 
     def _answered(self, position: Position) -> None:
         """The broker has the last revision."""
+        self._spans.pop(position, NO_SPAN).end()
         self._progress.done(*position)
         fault_point("after_answered")
 
     def _count(self, turn: Turn, proposal: Proposal) -> None:
         self._metrics.solver_stage_seconds.labels(stage=proposal.stage).observe(turn.seconds)
+        self._count_best(proposal)
         for option in proposal.options:
             if proposal.is_final and option.feasible:
                 self._metrics.solver_options.labels(kind=option.label).inc()
         if proposal.error is not None:  # beside options it is what the checker had to say of others
-            self._metrics.solver_rejected_by_checker.inc()
+            self._metrics.solver_rejected_by_checker.labels(stage=proposal.stage).inc()
             log.error("options_rejected_by_checker", proposal_id=proposal.proposal_id, error=proposal.error)
         if proposal.is_final:
             log.info(
@@ -261,6 +286,19 @@ class SolverWorker:
                 moves=proposal.moves,
                 seconds=round(turn.seconds, 3),
             )
+
+    def _count_best(self, proposal: Proposal) -> None:
+        """What the best option saves of what doing nothing costs, and how much it moves."""
+        hold = next((each.kpis.cost for each in proposal.options if each.label == "hold"), None)
+        others = [each for each in proposal.options if each.feasible and each.label != "hold"]
+        if hold is None or not others:
+            return
+        best = min(others, key=lambda each: each.kpis.cost).kpis
+        if hold > 0:
+            saved = max(0.0, hold - best.cost) / hold
+            self._metrics.solver_improvement_ratio.labels(stage=proposal.stage).observe(saved)
+        if proposal.is_final:
+            self._metrics.solver_moved_orders.observe(best.moved_orders)
 
     # 5 commit ---------------------------------------------------------------------------------------------------------
 
@@ -305,6 +343,9 @@ class SolverWorker:
         self._lost(consumer, partitions)
 
     def _lost(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        lost = {here.partition for here in partitions}
+        for position in [each for each in self._spans if each[0] in lost]:
+            self._spans.pop(position).end("rebalanced")
         for here in partitions:
             self._progress.lose(here.partition)
             dropped = self._desk.drop(here.partition)
@@ -330,7 +371,7 @@ class SolverWorker:
         if time.monotonic() < self._next_look:
             return
         self._next_look = time.monotonic() + LOOK_EVERY_S
-        self._metrics.solver_queue.set(len(self._desk))
+        self._metrics.solver_in_progress.set(len(self._desk))
         behind = 0
         for partition in self._progress.partitions:
             _, end = self._consumer.get_watermark_offsets(TopicPartition(self._topic, partition), cached=True)

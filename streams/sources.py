@@ -17,6 +17,7 @@ from schemas import (
     TOPIC_OF_KIND,
     BadRecord,
     CardCommand,
+    Event,
     MachineEvent,
     ReasonCode,
     UsageError,
@@ -25,14 +26,20 @@ from schemas import (
 from schemas.commands import Command, PlanAcknowledged, ProposalCommand, StopDurationReported
 from schemas.json_text import DEFAULT_LIMITS, read_json, refuse_unparsed
 from schemas.refusals import refused_kind
+from streams.adapters.delimited import bounded_lines, open_bytes
 from streams.adapters.mapper import map_file
 from streams.adapters.mapping import Mapping
-from streams.adapters.tabular import bounded_lines, open_bytes
+from streams.adapters.mapping_file import Mappings
+from streams.adapters.tabular import TABLES, is_workbook
 
 LINES_OF_JSON: Final = (".ndjson", ".jsonl")
-TABLES: Final = (".csv",)
 
-_Route = tuple[str, str | None]
+OWNER_FILES: Final = ("~$", ".")
+"""Begins of names that no table has: what office programs put beside an open file, and hidden files."""
+
+Route = tuple[str, str | None]
+"""Topic and key of a record."""
+
 _BOM: Final = b"\xef\xbb\xbf"
 _TARGETS: Final[dict[type[Command], str]] = {
     CardCommand: "card_id",
@@ -104,19 +111,19 @@ def input_files(paths: Iterable[Path]) -> list[Path]:
     files: list[Path] = []
     for path in paths:
         if path.is_dir():
-            files += sorted(file for file in path.iterdir() if _kind_of_file(file) and file.is_file())
+            files += sorted(file for file in path.iterdir() if kind_of_file(file) and file.is_file())
         elif not path.exists():
             raise UsageError(f"{path}: there is no such file")
-        elif not _kind_of_file(path):
+        elif not kind_of_file(path):
             known = ", ".join((*LINES_OF_JSON, *TABLES))
-            raise UsageError(f"{path}: only {known} are read, plain or with .gz behind it")
+            raise UsageError(f"{path}: only {known} are read; text also with .gz behind it")
         else:
             files.append(path)
     return files
 
 
 def read_records(
-    paths: Iterable[Path], mapping: Mapping | None = None, tally: ReadTally | None = None
+    paths: Iterable[Path], mapping: Mappings | None = None, tally: ReadTally | None = None
 ) -> Iterator[SourceRecord | RefusedRecord]:
     """Every record of the files, in the order of paths and lines.
 
@@ -129,88 +136,44 @@ def read_records(
         UsageError: a file cannot be read, or is a table and there is no mapping for it.
     """
     files = input_files(paths)
-    for path in files:
-        if _kind_of_file(path) in TABLES and mapping is None:
-            raise UsageError(
-                f"{path}: a table needs a mapping that says what its columns mean (--mapping FILE)"
-            )
+    mapped = {path: _mapping_of(path, mapping) for path in files if kind_of_file(path) in TABLES}
     tally = ReadTally() if tally is None else tally
     for path in files:
-        if _kind_of_file(path) in TABLES:
-            assert mapping is not None, "looked at above"
-            yield from _read_table(path, mapping, tally)
+        if path in mapped:
+            yield from _read_table(path, mapped[path], tally)
         else:
             yield from _read_lines(path, tally)
 
 
-def record_key(body: dict[str, Any]) -> str | None:
-    """The record key that schemas/topics.py asks for; None where the body lacks what it is made of.
+def key_fields(model: type[Event]) -> tuple[str, ...]:
+    """Fields of a body that make the key of its record: one as it is, several joined (schemas/keys.py).
 
     Machine events go by line, so that those of a line stay in order; states of entities by kind, site and id, for ids
     are unique within a site only and compaction must not take one site's order for another's; commands by what they
     are about.
     """
+    if issubclass(model, MachineEvent):
+        return ("line_id",)
+    if issubclass(model, PlanAcknowledged):
+        return ("change_id",)
+    if issubclass(model, Command):
+        return (next((name for kind, name in _TARGETS.items() if issubclass(model, kind)), "command_id"),)
+    return tuple(dict.fromkeys(("kind", "site_id", *model.entity)))
+
+
+def record_key(body: dict[str, Any]) -> str | None:
+    """The record key that schemas/topics.py asks for; None where the body lacks what it is made of."""
     model = MODEL_OF_KIND.get(str(body.get("kind")))
     if model is None:
         return None
-    if issubclass(model, MachineEvent):
-        return _text(body, "line_id")
-    if issubclass(model, PlanAcknowledged):
-        return _text(body, "change_id")
-    if issubclass(model, Command):
-        target = next((name for kind, name in _TARGETS.items() if issubclass(model, kind)), "command_id")
-        return _text(body, target)
-    entity: tuple[str, ...] = getattr(model, "entity", ())
-    return join_key(*(_text(body, name) or "" for name in dict.fromkeys(("kind", "site_id", *entity))))
+    assert issubclass(model, Event), "every input is an event"
+    names = key_fields(model)
+    if len(names) == 1:
+        return _text(body, names[0])
+    return join_key(*(_text(body, name) or "" for name in names))
 
 
-def _kind_of_file(path: Path) -> str:
-    suffixes = [suffix for suffix in path.suffixes if suffix != ".gz"]
-    last = suffixes[-1] if suffixes else ""
-    return last if last in LINES_OF_JSON or last in TABLES else ""
-
-
-def _read_table(path: Path, mapping: Mapping, tally: ReadTally) -> Iterator[SourceRecord | RefusedRecord]:
-    for row in map_file(path, mapping):
-        origin = Origin(path, row.number, "row")
-        tally.lines += 1
-        if row.problem is not None:
-            tally.refused[row.problem.code] += 1
-            yield RefusedRecord(origin, row.problem, _dumped(row.cells or {}))
-        elif row.ignored is not None:
-            tally.ignored[row.ignored] += 1
-        else:
-            tally.recorded += 1
-            for body in row.bodies:
-                tally.records += 1
-                yield SourceRecord(TOPIC_OF_KIND[body["kind"]], record_key(body), orjson.dumps(body), origin)
-
-
-def _read_lines(path: Path, tally: ReadTally) -> Iterator[SourceRecord | RefusedRecord]:
-    limit = DEFAULT_LIMITS.record_bytes
-    with open_bytes(path) as stream:
-        for number, line in enumerate(bounded_lines(stream.readline, limit + 2), start=1):
-            origin = Origin(path, number)
-            routed: _Route | BadRecord
-            if line is None:
-                text = b""
-                routed = BadRecord(ReasonCode.SIZE, f"a line of more than {limit} bytes")
-            else:
-                text = line.removeprefix(_BOM if number == 1 else b"").rstrip(b"\r\n")
-                if not text.strip():
-                    continue
-                routed = _route(text)
-            tally.lines += 1
-            if isinstance(routed, BadRecord):
-                tally.refused[routed.code] += 1
-                yield RefusedRecord(origin, routed, text)
-            else:
-                tally.recorded += 1
-                tally.records += 1
-                yield SourceRecord(*routed, text, origin)
-
-
-def _route(text: bytes) -> _Route | BadRecord:
+def route_of(text: bytes) -> Route | BadRecord:
     """Topic and key of a line, or why there is no topic for it. What else is wrong with it is ingest's to say."""
     value = refuse_unparsed(text, DEFAULT_LIMITS) or read_json(text)
     if isinstance(value, BadRecord):
@@ -226,6 +189,64 @@ def _route(text: bytes) -> _Route | BadRecord:
         return refused_kind(bodies[0]) if bodies else BadRecord(ReasonCode.SCHEMA, "an empty array")
     first = next(body for body in bodies if _topic(body) == topic)
     return topic, record_key(first)
+
+
+def kind_of_file(path: Path) -> str:
+    """The end of its name that says how it is read; "" where it is not."""
+    is_packed = path.suffix.lower() == ".gz"
+    last = (path.with_suffix("") if is_packed else path).suffix.lower()
+    if path.name.startswith(OWNER_FILES) or (is_packed and is_workbook(Path(last))):
+        return ""
+    return last if last in LINES_OF_JSON or last in TABLES else ""
+
+
+def _mapping_of(path: Path, mapping: Mappings | None) -> Mapping:
+    if mapping is None:
+        raise UsageError(
+            f"{path}: a table needs a mapping that says what its columns mean (--mapping FILE); "
+            f"`foresite map init {path}` proposes one"
+        )
+    return mapping.of(path)
+
+
+def _read_table(path: Path, mapping: Mapping, tally: ReadTally) -> Iterator[SourceRecord | RefusedRecord]:
+    for row in map_file(path, mapping):
+        origin = Origin(path, row.number, "row")
+        tally.lines += row.rows
+        if row.problem is not None:
+            tally.refused[row.problem.code] += row.rows
+            yield RefusedRecord(origin, row.problem, _dumped(row.cells or {}))
+        elif row.ignored is not None:
+            tally.ignored[row.ignored] += 1
+        else:
+            tally.recorded += row.rows
+            for body in row.bodies:
+                tally.records += 1
+                yield SourceRecord(TOPIC_OF_KIND[body["kind"]], record_key(body), orjson.dumps(body), origin)
+
+
+def _read_lines(path: Path, tally: ReadTally) -> Iterator[SourceRecord | RefusedRecord]:
+    limit = DEFAULT_LIMITS.record_bytes
+    with open_bytes(path) as stream:
+        for number, line in enumerate(bounded_lines(stream.readline, limit + 2), start=1):
+            origin = Origin(path, number)
+            routed: Route | BadRecord
+            if line is None:
+                text = b""
+                routed = BadRecord(ReasonCode.SIZE, f"a line of more than {limit} bytes")
+            else:
+                text = line.removeprefix(_BOM if number == 1 else b"").rstrip(b"\r\n")
+                if not text.strip():
+                    continue
+                routed = route_of(text)
+            tally.lines += 1
+            if isinstance(routed, BadRecord):
+                tally.refused[routed.code] += 1
+                yield RefusedRecord(origin, routed, text)
+            else:
+                tally.recorded += 1
+                tally.records += 1
+                yield SourceRecord(*routed, text, origin)
 
 
 def _unwrapped(element: Any) -> Any:

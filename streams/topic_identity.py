@@ -6,10 +6,11 @@ ids that the broker gave the topics are remembered, as the metadata of an offset
 """
 
 import json
+import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from confluent_kafka import Consumer, TopicCollection, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from schemas import INGESTED_TOPICS, ForesiteError
@@ -17,6 +18,17 @@ from schemas.topics import FACTS
 from streams.site_binding import bound_inputs
 
 BROKER_WAIT_S = 10.0
+
+RETRY_S = 0.1
+"""Between two questions to a group that has no coordinator at the moment."""
+
+_NO_COORDINATOR = frozenset(
+    {
+        KafkaError.NOT_COORDINATOR,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    }
+)
 
 
 class InputGone(ForesiteError):
@@ -67,7 +79,7 @@ def _check(
     config: dict[str, Any] = {**client, "group.id": group, "enable.auto.commit": False}
     consumer = Consumer(config)
     try:
-        (kept,) = consumer.committed([TopicPartition(prefix + FACTS, 0)], timeout=BROKER_WAIT_S)
+        kept = _committed(consumer, TopicPartition(prefix + FACTS, 0))
         known: dict[str, str] = json.loads(kept.metadata) if kept.metadata else {}
         renewed = [
             prefix + topic for topic, topic_id in ids.items() if known.get(topic, topic_id) != topic_id
@@ -83,6 +95,18 @@ def _check(
         consumer.commit(offsets=[TopicPartition(prefix + FACTS, 0, 0, metadata)], asynchronous=False)
     finally:
         consumer.close()
+
+
+def _committed(consumer: Consumer, place: TopicPartition) -> TopicPartition:
+    """The group's offset and what is noted with it; waits for a coordinator, which a broker that just came up may lack."""
+    deadline = time.monotonic() + BROKER_WAIT_S
+    while True:
+        try:
+            return consumer.committed([place], timeout=BROKER_WAIT_S)[0]
+        except KafkaException as error:
+            if error.args[0].code() not in _NO_COORDINATOR or time.monotonic() > deadline:
+                raise
+            time.sleep(RETRY_S)
 
 
 def _topic_ids(admin: AdminClient, prefix: str, topics: Sequence[str]) -> dict[str, str]:

@@ -22,6 +22,7 @@ from aiokafka.errors import (
 )
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.app import BootStrategy
+from faust.exceptions import ConsumerNotStarted
 from faust.transport.drivers import aiokafka as faust_aiokafka
 from faust.types import TP
 from mode import CrashingSupervisor
@@ -34,6 +35,7 @@ from streams.settings import Settings
 from streams.shard import Shard
 from streams.shard_keeper import ShardKeeper, ShardMetrics
 from streams.shard_names import group_id, shard_topics, transactional_id
+from streams.tracing import OFF, Tracing
 
 log = structlog.get_logger(__name__)
 
@@ -155,6 +157,7 @@ class TwinApp(faust.App):
 
     BootStrategy = _NoProducer
     shards: ShardKeeper
+    facts_topic: str
     _refused: tuple[float, str] | None = None
 
     def refused_by(self, error: KafkaError) -> None:
@@ -171,11 +174,20 @@ class TwinApp(faust.App):
             return None
         return self._refused[1]
 
+    def end_of(self, partition: int) -> int | None:
+        """Where the facts of a partition end, as its last fetch said; None while that is unknown."""
+        try:
+            return self.consumer.highwater(TP(self.facts_topic, partition))
+        except (ConsumerNotStarted, KeyError, AssertionError):  # not fetched yet, or no longer ours
+            return None
+
     async def on_first_start(self) -> None:
         """Make no data directory: there are no tables, and the file system may be read-only."""
 
 
-def build_app(settings: Settings, kind: FoldKind, metrics: ShardMetrics | None = None) -> TwinApp:
+def build_app(
+    settings: Settings, kind: FoldKind, metrics: ShardMetrics | None = None, tracing: Tracing = OFF
+) -> TwinApp:
     """Everything one twin worker consists of, not yet started. To be called inside the running event loop."""
     topics, client = shard_topics(settings), settings.client_config()
     app = TwinApp(
@@ -197,6 +209,7 @@ def build_app(settings: Settings, kind: FoldKind, metrics: ShardMetrics | None =
         broker_credentials=faust_credentials(client),
         autodiscover=False,
     )
+    app.facts_topic = topics.facts
     app.transport = _ManifestTransport(app.conf.broker_consumer, app)
 
     loop = asyncio.get_running_loop()
@@ -219,16 +232,17 @@ def build_app(settings: Settings, kind: FoldKind, metrics: ShardMetrics | None =
             kind,
             is_owner,
             checkpoints_kept=settings.checkpoints_kept,
+            tracing=tracing,
         )
 
     app.shards = ShardKeeper(
         new_shard, settings.commit_interval_ms / 1000.0, metrics or ShardMetrics(), crash=app.crash
     )
-    _connect(app, topics.facts)
+    _connect(app, topics.facts, tracing)
     return app
 
 
-def _connect(app: TwinApp, facts_topic: str) -> None:
+def _connect(app: TwinApp, facts_topic: str, tracing: Tracing) -> None:
     """Tie the shards to what Faust reads and to how it rebalances."""
 
     @app.agent(
@@ -245,6 +259,7 @@ def _connect(app: TwinApp, facts_topic: str) -> None:
                 value=message.value or b"",
                 timestamp_ms=round(message.timestamp * 1000),
                 acknowledge=event.ack,
+                traces=tracing.carried(message.headers) if tracing.is_on else (),
             )
             try:
                 await app.shards.fold(message.partition, record)

@@ -1,9 +1,10 @@
 """The twin role as a process: the Faust worker with the real twin, its metrics, and its health on the admin port."""
 
 from streams.admin import AdminServer, Health
-from streams.metrics import Metrics
+from streams.role_metrics import role_metrics
 from streams.settings import Settings
 from streams.shard_metrics import PrometheusShardMetrics
+from streams.tracing import open_tracing
 from streams.twin_fold import TWIN
 from streams.twin_worker import run as run_worker
 
@@ -17,7 +18,11 @@ def run(settings: Settings) -> int:
     Raises:
         ForesiteError: it could not begin.
     """
-    metrics, health = Metrics(), Health()
-    metrics.watch_readiness("twin", lambda: health.is_ready)
+    health = Health()
+    metrics = role_metrics("twin", health, settings)
     with AdminServer(health, metrics.registry, host=settings.admin_host, port=settings.admin_port):
-        return run_worker(settings, TWIN, PrometheusShardMetrics(metrics), health)
+        tracing = open_tracing("twin", settings)
+        try:
+            return run_worker(settings, TWIN, PrometheusShardMetrics(metrics), health, tracing)
+        finally:
+            tracing.close()

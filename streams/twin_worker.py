@@ -5,7 +5,7 @@ import gc
 import os
 import signal
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
 import aiokafka
@@ -24,6 +24,7 @@ from streams.partition_reader import reader
 from streams.settings import Settings
 from streams.shard_keeper import ShardMetrics
 from streams.shard_names import shard_topics
+from streams.tracing import OFF, Tracing
 from streams.twin_app import TwinApp, build_app
 
 log = structlog.get_logger(__name__)
@@ -52,6 +53,7 @@ async def serve(
     metrics: ShardMetrics | None = None,
     on_failure: Callable[[], object] = lambda: None,
     health: Health | None = None,
+    tracing: Tracing = OFF,
 ) -> None:
     """Run a twin worker until `stop` is set or it fails.
 
@@ -62,25 +64,33 @@ async def serve(
         metrics: told of restores and commits.
         on_failure: called when it has failed and begins to clean up, which may hang where Kafka does.
         health: told that the loop turns, and whether the worker has what it needs.
+        tracing: that carries traces from facts to outputs.
 
     Raises:
         Exception: what it failed of. What was not committed is folded again by the next worker.
     """
     health = Health() if health is None else health
     _require_codecs()
-    beating = asyncio.create_task(_beat(health, metrics or ShardMetrics()), name="twin-beat")
+    metrics = ShardMetrics() if metrics is None else metrics
+    beating = asyncio.create_task(_beat(health, metrics), name="twin-beat")
     try:
         health.not_ready("kafka", "Kafka has not answered yet")
         if not await _topics_ready(settings, stop, health):
             return
         health.ready("kafka")
-        await _serve(build_app(settings, kind, metrics), stop, on_failure, health)
+        await _serve(build_app(settings, kind, metrics, tracing), stop, on_failure, health, metrics)
     finally:
         beating.cancel()
 
 
-async def _serve(app: TwinApp, stop: asyncio.Event, on_failure: Callable[[], object], health: Health) -> None:
-    watching = asyncio.create_task(_watch_shards(app, health), name="twin-watch")
+async def _serve(
+    app: TwinApp,
+    stop: asyncio.Event,
+    on_failure: Callable[[], object],
+    health: Health,
+    metrics: ShardMetrics,
+) -> None:
+    watching = asyncio.create_task(_watch_shards(app, health, metrics), name="twin-watch")
     starting = asyncio.create_task(app.start(), name="twin-start")
     stopping = asyncio.create_task(stop.wait(), name="twin-stop")
     ended = asyncio.create_task(app.wait_until_stopped(), name="twin-ended")
@@ -113,15 +123,17 @@ async def _beat(health: Health, metrics: ShardMetrics) -> None:
         metrics.loop_turned(max(0.0, clock() - due))
 
 
-async def _watch_shards(app: TwinApp, health: Health) -> None:
-    """Say each second whether all partitions given to this worker are folded."""
+async def _watch_shards(app: TwinApp, health: Health, metrics: ShardMetrics) -> None:
+    """Say each second whether all partitions given to this worker are folded, and how many records wait."""
     health.started()
     while True:
         if app.refusal is None:
             health.ready(REFUSED)
         else:
             health.not_ready(REFUSED, app.refusal)
-        missing = app.shards.missing(_assigned(app))
+        assigned = _assigned(app)
+        metrics.read(_behind(app, assigned))
+        missing = app.shards.missing(assigned)
         if missing is None:
             health.ready("shards")
         else:
@@ -137,8 +149,22 @@ def _assigned(app: TwinApp) -> list[int]:
         return []
 
 
+def _behind(app: TwinApp, partitions: Iterable[int]) -> int:
+    """Facts records of these partitions that are not folded yet, as far as the consumer knows the ends."""
+    behind = 0
+    for partition in partitions:
+        position, end = app.shards.position(partition), app.end_of(partition)
+        if position is not None and end is not None:
+            behind += max(0, end - position)
+    return behind
+
+
 def run(
-    settings: Settings, kind: FoldKind, metrics: ShardMetrics | None = None, health: Health | None = None
+    settings: Settings,
+    kind: FoldKind,
+    metrics: ShardMetrics | None = None,
+    health: Health | None = None,
+    tracing: Tracing = OFF,
 ) -> int:
     """Run a twin worker until SIGTERM or SIGINT, as the last thing this process does.
 
@@ -159,7 +185,8 @@ def run(
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, on_signal)
         try:
-            await serve(settings, kind, stop, metrics, partial(_exit_after, FAILED_STOP_TIMEOUT_S), health)
+            failing = partial(_exit_after, FAILED_STOP_TIMEOUT_S)
+            await serve(settings, kind, stop, metrics, failing, health, tracing)
         except Exception as error:  # noqa: BLE001 - the last line of defence: it turns into the exit code
             log.critical("twin_failed", error_type=type(error).__name__, error=str(error))
             _exit_after(FAILED_STOP_TIMEOUT_S)

@@ -24,11 +24,11 @@ ROOT = Path(__file__).resolve().parents[1]
 class Role:
     """One role in a process of its own; what it prints is kept."""
 
-    def __init__(self, role: str, settings: Settings, **environment: str) -> None:
+    def __init__(self, role: str, settings: Settings, *arguments: str, **environment: str) -> None:
         self.printed_to = tempfile.TemporaryFile("w+b")  # noqa: SIM115 - closed by `end`
         self.born = time.monotonic()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "streams.cli", role],
+            [sys.executable, "-m", "streams.cli", role, *arguments],
             cwd=ROOT,
             env={
                 **os.environ,

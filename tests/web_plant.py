@@ -26,8 +26,8 @@ from schemas import (
     SiteStatus,
     topics,
 )
-from streams.command_sender import CommandSender
 from streams.metrics import Metrics
+from streams.record_sender import RecordSender
 from streams.settings import Settings
 from streams.web.app import WebApp
 from streams.web.view import FOLLOWED, Record, View
@@ -58,7 +58,7 @@ class WebPlant:
         for topic in FOLLOWED:
             self.view.begin(topic, {0: 0, 1: 0})
         self.is_caught_up = True
-        self.sender = CommandSender(settings)
+        self.sender = RecordSender(settings)
         self.web = WebApp(settings, self.view, self.sender, self.metrics, lambda: self.is_caught_up)
         self._offsets = itertools.count()
         self._server = uvicorn.Server(

@@ -43,11 +43,12 @@ class Evaluation:
     _orders: dict[SiteKey, Order] = field(default_factory=dict)
     _roots: dict[Root, None] = field(default_factory=dict)
     _assessed: dict[SiteKey, Assessment | None] = field(default_factory=dict)
+    _blamed: dict[SiteKey, Blame | None] = field(default_factory=dict)
     _published: Counter[SiteKey] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         """One board for all cards of this evaluation."""
-        self._board = CardBoard(self.model, self.now, self.cause, self.assessment)
+        self._board = CardBoard(self.model, self.now, self.cause, self.assessment, self.blamed)
 
     def lines(self, lines: Iterable[Line]) -> None:
         """Project these lines, what they feed, their orders and cards."""
@@ -165,14 +166,23 @@ class Evaluation:
             self._assessed[key] = assess_order(order, self.model)
         return self._assessed[key]
 
+    def blamed(self, order: Order) -> Blame | None:
+        """What makes the order late, as this evaluation's projections say; None where nothing can be named."""
+        key = (order.site_id, order.order_id)
+        if key not in self._blamed:
+            each = self.assessment(order)
+            self._blamed[key] = None if each is None else blame(each, self.model.line_of_run)
+        return self._blamed[key]
+
     def _judge_order(self, order: Order) -> None:
-        model = self.model
+        model, key = self.model, (order.site_id, order.order_id)
         before = order.state.root
-        self._assessed.pop((order.site_id, order.order_id), None)
+        self._assessed.pop(key, None)
+        self._blamed.pop(key, None)
         each = self.assessment(order) if order.is_open else None
         blamed: Blame | None = None
         if each is not None and each.p_late >= model.plant.rules(order.site_id).clear_below_p_late:
-            blamed = blame(each, model.line_of_run)
+            blamed = self.blamed(order)
         root = None if blamed is None else blamed.root()
         old_roots = [] if before is None else [root_of(before)]
         model.blame(order, root)

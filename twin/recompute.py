@@ -14,15 +14,15 @@ from twin.cards.card_life import HELD_STATES, LIVE_STATES
 from twin.forecast.lookahead import assess_order, project_line
 from twin.forecast.projection import Pace, ProjectedRun
 from twin.forecast.settled import settle
-from twin.judges.causes import blame
+from twin.judges.causes import Blame, blame
 from twin.judges.judging import JUDGES
-from twin.judges.risk import Risk, root_text
+from twin.judges.risk import Risk, Words, root_text
 from twin.judges.view import View
 from twin.material.allocation import allocation_of
 from twin.material.materials import Gate
 from twin.material.shortfall import NEGLIGIBLE_SHARE, shortfall_of
 from twin.shopfloor.drift import estimate, level_from_s
-from twin.state.entities import Line, QueueDocument, SiteKey
+from twin.state.entities import Line, Order, QueueDocument, SiteKey
 from twin.state.model import Model
 from twin.state.restoring import restore_model
 
@@ -44,7 +44,7 @@ class Picture:
     pace: dict[SiteKey, Pace]
     projected: dict[SiteKey, dict[str, ProjectedRun]]
     roots: dict[SiteKey, str | None]
-    risks: dict[str, Risk | None]
+    risks: dict[str, tuple[Risk, Words] | None]
     gates: dict[SiteKey, tuple[float, dict[str, list[Gate]]]]
     missing: dict[SiteKey, tuple[float, float, float | None, float]]
 
@@ -161,13 +161,19 @@ def _roots(model: Model) -> dict[SiteKey, str | None]:
     return roots
 
 
-def _risks(model: Model, now: float) -> dict[str, Risk | None]:
+def _risks(model: Model, now: float) -> dict[str, tuple[Risk, Words] | None]:
     """Judge every root that has a card or late orders, from what the model holds."""
-    board = CardBoard(model, now, "", lambda order: assess_order(order, model))
-    risks: dict[str, Risk | None] = {}
+
+    def blamed(order: Order) -> Blame | None:
+        each = assess_order(order, model)
+        return None if each is None else blame(each, model.line_of_run)
+
+    board = CardBoard(model, now, "", lambda order: assess_order(order, model), blamed)
+    risks: dict[str, tuple[Risk, Words] | None] = {}
     for root in sorted({**model.members, **model.cards}):
         card = model.cards.get(root)
         current = card if card is not None and card.state in (*LIVE_STATES, *HELD_STATES) else None
         late = board.late_orders(root, is_open=current is not None)
-        risks[root_text(root)] = JUDGES[CardKind(root[0])](View(model, now, root, current, late))
+        risk = JUDGES[CardKind(root[0])](View(model, now, root, current, late))
+        risks[root_text(root)] = None if risk is None else (risk, risk.words())
     return risks

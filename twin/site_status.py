@@ -36,6 +36,7 @@ def site_statuses(
     held, dirty = Counter(root[2] for root in book.held), Counter[str]()
     for (site_id, _), line in model.lines.items():
         dirty[site_id] += line.state.dirty
+    unanswered, sent_at = _unanswered(model)
     for site_id in model.plant.site_ids:
         open_cards = book.live(site_id)
         kinds = Counter((card.kind, card.severity) for card in open_cards)
@@ -60,6 +61,8 @@ def site_statuses(
             set_aside_exposure=round(sum(note.exposure for note in aside), 2),
             cards_waiting=held[site_id],
             questions_waiting=model.replans.pending_count(site_id),
+            changes_pending=unanswered[site_id],
+            changes_pending_since=utc(sent_at[site_id]) if site_id in sent_at else None,
             lines=model.line_count(site_id),
             lines_waiting=dirty[site_id],
             lines_stale=sum(card.kind is CardKind.DATA_STALE for card in open_cards),
@@ -67,3 +70,16 @@ def site_statuses(
             entities=entities.get(site_id, {}),
         )
         yield Output(topics.SITES, site_id, body, body.output_id, moment.isoformat())
+
+
+def _unanswered(model: Model) -> tuple[Counter[str], dict[str, float]]:
+    """Plan changes of commits under way that nobody has answered: how many of each site, and since when."""
+    counts, since = Counter[str](), dict[str, float]()
+    for life in model.plan_book.open_lives():
+        if life.state != "committing" or life.sent_at is None:
+            continue
+        for change in life.changes:
+            if change.outcome == "sent":
+                counts[change.site_id] += 1
+                since[change.site_id] = min(since.get(change.site_id, life.sent_at), life.sent_at)
+    return counts, since

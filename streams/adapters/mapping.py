@@ -4,14 +4,13 @@ A mapping is data, never code: columns, constants, lookups, templates, times and
 checked as a whole against the models of the events when it is read, so that a typo is found before the first row.
 """
 
-import difflib
+import builtins
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 from zoneinfo import ZoneInfo
 
-import yaml
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -19,48 +18,69 @@ from pydantic import (
     StrictBool,
     StrictInt,
     StrictStr,
-    ValidationError,
     model_validator,
 )
 
-from schemas import MODEL_OF_KIND, UsageError
-from schemas.base import Id
+from schemas.base import ClockText, Id
 from schemas.plant_model import ZoneName
+from streams.adapters.mapping_checks import broken_fields, broken_references
 
 Scalar = StrictBool | StrictInt | float | StrictStr
+Minutes = Annotated[float, Field(strict=True, ge=0, le=525_600, allow_inf_nan=False)]
 Cell = Annotated[str, Field(strict=True, min_length=1)]
 """Name of a column, as the header spells it without surrounding spaces."""
 
 PLACEHOLDER: Final = re.compile(r"\{([^{}]+)\}")
-SOURCE_FORMS: Final = ("constant", "column", "value", "template", "time", "number")
-GIVEN_FIELDS: Final = frozenset({"kind", "event_id", "schema_version"})
+SOURCE_FORMS: Final = ("constant", "column", "value", "template", "time", "number", "list")
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+Encoding = Literal[
+    "utf-8",
+    "utf-16",
+    "cp1252",
+    "cp1250",
+    "cp1251",
+    "cp850",
+    "iso-8859-1",
+    "iso-8859-2",
+    "iso-8859-15",
+    "cp932",
+    "gb18030",
+]
+
+
 class FileFormat(_Part):
-    """How the file is written.
+    """How the file is written. Of a workbook, sheet, zone, times, header_row and fill_down are asked; cells have types.
 
     Attributes:
         delimiter: between cells; a quoted cell may hold it.
-        decimal, thousands: of numbers; a thousands separator is an error unless it is named here.
-        encoding: utf-8 is read with or without a byte order mark.
+        decimal, thousands: of numbers; a thousands separator is an error unless it is named here, and stands between
+            groups of three. " " is any space.
+        encoding: a byte order mark in the file goes before it.
+        sheet: of a workbook; None: the only one that holds anything.
         zone: of times that say none; None: such a time is an error.
-        time_formats: tried in turn, as Python's strptime; "iso" is RFC 3339.
+        time_formats: tried in turn, as Python's strptime; "iso" is RFC 3339, "excel" the number of days that a
+            spreadsheet shows where a date has lost its format. Dates of a workbook need none.
         repeated_hour: which of the two is meant when the clock is set back; None: such a time is an error.
-        header_row: row that holds the names of the columns, counted from 1; what is above is skipped.
+        header_row: row that holds the names of the columns, counted from 1; None: the first that holds all that the
+            mapping reads. What is above is skipped.
+        fill_down: columns in which an empty cell means the one above it: merged cells, groups that are named once.
     """
 
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
     decimal: Literal[".", ","] = "."
     thousands: Literal[".", ",", " ", "'"] | None = None
-    encoding: Literal["utf-8", "cp1252", "iso-8859-1", "iso-8859-15"] = "utf-8"
+    encoding: Encoding = "utf-8"
+    sheet: Annotated[str, Field(min_length=1, max_length=100)] | None = None
     zone: ZoneName | None = None
     time_formats: Annotated[list[str], Field(min_length=1, max_length=20)] = ["iso"]
     repeated_hour: Literal["first", "second"] | None = None
-    header_row: Annotated[int, Field(ge=1, le=1000)] = 1
+    header_row: Annotated[int, Field(ge=1, le=1000)] | None = None
+    fill_down: Annotated[list[Cell], Field(max_length=50)] = []
 
     @property
     def zone_info(self) -> ZoneInfo | None:
@@ -82,8 +102,10 @@ class Source(_Part):
         column: text of a column; `map` looks it up in one of `maps`, and a text that is not there is a dead letter.
         value: a value defined under `values`.
         template: text with columns or values in braces: "{Case ID}@{Machine}".
-        time: a column that holds a moment; minus_minutes and plus_minutes name columns of minutes to shift it by.
-        number: a column that holds a number; `times` converts its unit.
+        time: a column that holds a moment, or a template of several ("{Date} {Hour}"); minus_minutes and plus_minutes
+            shift it by that many, or by a column of minutes. `at` is the time of day where a cell holds only a date.
+        number: a column that holds a number; `times` converts its unit, `unit` may stand behind it in the cell.
+        list: a list of objects, each a block of sources: pegs, shifts, components.
         default: instead of an empty cell. optional: an empty cell leaves the field out. Neither: a dead letter.
     """
 
@@ -93,9 +115,12 @@ class Source(_Part):
     template: Cell | None = None
     time: Cell | None = None
     number: Cell | None = None
+    list: Annotated[builtins.list[dict[str, "Source"]], Field(min_length=1, max_length=100)] | None = None
     map: Cell | None = None
-    minus_minutes: Cell | None = None
-    plus_minutes: Cell | None = None
+    minus_minutes: Cell | Minutes | None = None
+    plus_minutes: Cell | Minutes | None = None
+    at: ClockText | None = None
+    unit: Annotated[str, Field(min_length=1, max_length=20)] | None = None
     times: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     default: Scalar | None = None
     optional: bool = False
@@ -116,7 +141,9 @@ class Source(_Part):
             ("map", "column"),
             ("minus_minutes", "time"),
             ("plus_minutes", "time"),
+            ("at", "time"),
             ("times", "number"),
+            ("unit", "number"),
         ):
             if getattr(self, option) is not None and forms != [form]:
                 raise ValueError(f"{option} goes with {form}, not with {forms[0]}")
@@ -127,15 +154,23 @@ class Source(_Part):
         return self
 
     @property
-    def placeholders(self) -> list[str]:
-        """Names in the braces of the template."""
-        return placeholders(self.template)
+    def placeholders(self) -> builtins.list[str]:
+        """Names in the braces of the template, or of the time that is one."""
+        return placeholders(self.template) + placeholders(self.time)
 
     @property
-    def columns(self) -> list[str]:
+    def columns(self) -> builtins.list[str]:
         """Columns it reads by themselves; placeholders may be columns too."""
-        named = (self.column, self.time, self.number, self.minus_minutes, self.plus_minutes)
-        return [name for name in named if name is not None]
+        time = None if placeholders(self.time) else self.time
+        named = (self.column, time, self.number, self.minus_minutes, self.plus_minutes)
+        return [name for name in named if isinstance(name, str)]
+
+    def parts(self) -> Iterator[tuple[str, "Source"]]:
+        """Sources inside a list, with their paths below this one."""
+        for index, block in enumerate(self.list or []):
+            for name, source in block.items():
+                yield f"{index}.{name}", source
+                yield from ((f"{index}.{name}.{path}", part) for path, part in source.parts())
 
 
 class Condition(_Part):
@@ -170,9 +205,15 @@ class Condition(_Part):
 
 
 class EventRule(_Part):
-    """One event that a row may be: it is when all conditions hold."""
+    """One event that a row may be: it is when all conditions hold.
+
+    Attributes:
+        gather: template that names a group of rows which are one event together: their lists are joined, all else is
+            of the first row. A bill of material with a row a component is one.
+    """
 
     kind: str
+    gather: Cell | None = None
     when: list[Condition] = Field(default_factory=list, max_length=20)
     fields: dict[str, Source] = Field(default_factory=dict)
 
@@ -211,6 +252,7 @@ class Mapping(_Part):
 
     Attributes:
         mapping: its name, part of every event_id.
+        files: names of the files that it is for, as "orders*.xlsx"; empty: every table. See MappingBook.
         row_id: template that tells a row from every other one of the source, whatever file it comes in;
             None: the row's number and content do.
         maps: lookup tables, text to text.
@@ -222,6 +264,7 @@ class Mapping(_Part):
     """
 
     mapping: Id
+    files: Annotated[list[Cell], Field(max_length=50)] = []
     format: FileFormat = FileFormat()
     row_id: Cell | None = None
     maps: dict[str, dict[str, Scalar]] = Field(default_factory=dict)
@@ -233,13 +276,22 @@ class Mapping(_Part):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        problems = list(_broken_references(self)) + list(_broken_fields(self))
+        problems = list(broken_references(self)) + list(broken_fields(self))
         if problems:
             raise ValueError("; ".join(problems))
         return self
 
+    def of(self, path: Path) -> "Mapping":  # as MappingBook, which looks at it
+        """Itself: one mapping alone is for every table."""
+        return self
+
     def sources(self) -> Iterator[tuple[str, Source]]:
-        """Every source in the file with its path."""
+        """Every source in the file with its path, those inside lists too."""
+        for path, source in self._own_sources():
+            yield path, source
+            yield from ((f"{path}.{below}", part) for below, part in source.parts())
+
+    def _own_sources(self) -> Iterator[tuple[str, Source]]:
         yield from ((f"values.{name}", source) for name, source in self.values.items())
         yield from ((f"fields.{name}", source) for name, source in self.fields.items())
         for index, rule in enumerate(self.events):
@@ -261,124 +313,14 @@ class Mapping(_Part):
     def columns(self) -> list[str]:
         """Every column that the mapping reads, in the order of their first mention."""
         names = [name for _, source in self.sources() for name in (*source.columns, *source.placeholders)]
+        for rule in self.events:
+            names += placeholders(rule.gather)
         for _, condition in self.conditions():
             names += [condition.column] if condition.column is not None else placeholders(condition.last_of)
-        names += placeholders(self.row_id)
+        names += [*placeholders(self.row_id), *self.format.fill_down]
         return [name for name in dict.fromkeys(names) if name not in self.values]
 
 
 def placeholders(template: str | None) -> list[str]:
     """Names in the braces of a template."""
     return PLACEHOLDER.findall(template) if template is not None else []
-
-
-def load_mapping(path: Path) -> Mapping:
-    """Read and check a mapping file.
-
-    Raises:
-        UsageError: it cannot be read or is no mapping; the message names file, key and what is allowed.
-    """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        _refuse_repeated_keys(yaml.compose(text, Loader=yaml.SafeLoader))
-        return Mapping.model_validate(yaml.safe_load(text))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read: {error}") from None
-    except (yaml.YAMLError, _RepeatedKey) as error:
-        raise UsageError(f"{path}: no YAML: {error}") from None
-    except ValidationError as error:
-        found = [_sentence(problem) for problem in error.errors(include_url=False)]
-        raise UsageError("\n".join(f"{path}: {sentence}" for sentence in found)) from None
-
-
-class _RepeatedKey(Exception):
-    """A key stands twice in one block: YAML would drop the first without a word."""
-
-
-def _refuse_repeated_keys(node: yaml.Node | None) -> None:
-    if isinstance(node, yaml.SequenceNode):
-        for member in node.value:
-            _refuse_repeated_keys(member)
-    elif isinstance(node, yaml.MappingNode):
-        seen = set()
-        for key, value in node.value:
-            if key.value in seen:
-                raise _RepeatedKey(f"line {key.start_mark.line + 1}: the key {key.value!r} stands twice")
-            seen.add(key.value)
-            _refuse_repeated_keys(value)
-
-
-def _sentence(problem: Any) -> str:
-    place = ".".join(map(str, problem["loc"])) or "the mapping"
-    if problem["type"] == "extra_forbidden":
-        return f"{place}: no such key here; {_allowed_keys(problem['loc'])}"
-    return f"{place}: {problem['msg'].removeprefix('Value error, ')}"
-
-
-def _allowed_keys(location: tuple[str | int, ...]) -> str:
-    model: type[BaseModel] = Mapping
-    if location[0] == "format" and len(location) > 1:
-        model = FileFormat
-    elif "when" in location or "setup_when" in location:
-        model = Condition
-    elif (
-        location[0] in ("values", "fields")
-        or "fields" in location
-        or (location[0] == "order_book" and len(location) > 2)
-    ):
-        model = Source
-    elif location[0] == "order_book" and len(location) > 1:
-        model = LogColumns
-    elif location[0] in ("events", "ignore") and len(location) > 1:
-        model = EventRule if location[0] == "events" else IgnoreRule
-    return f"allowed are {', '.join(model.model_fields)}"
-
-
-def _broken_references(mapping: Mapping) -> Iterator[str]:
-    known: list[str] = []
-    for path, source in mapping.sources():
-        if path.startswith("values."):
-            usable = list(known)
-            known.append(path.removeprefix("values."))
-        else:
-            usable = list(mapping.values)
-        if source.value is not None and source.value not in usable:
-            yield f"{path}: no value {source.value!r}{_near(source.value, usable)}"
-        for name in source.placeholders:
-            if name in mapping.values and name not in usable:
-                yield f"{path}: the value {name!r} is defined further down"
-        if source.map is not None and source.map not in mapping.maps:
-            yield f"{path}: no map {source.map!r}{_near(source.map, mapping.maps)}"
-    for path, condition in mapping.conditions():
-        if condition.value is not None and condition.value not in mapping.values:
-            yield f"{path}: no value {condition.value!r}{_near(condition.value, mapping.values)}"
-
-
-def _broken_fields(mapping: Mapping) -> Iterator[str]:
-    used: set[str] = set()
-    for index, rule in enumerate(mapping.events):
-        path = f"events.{index}"
-        model = MODEL_OF_KIND.get(rule.kind)
-        if model is None:
-            yield f"{path}.kind: no event of kind {rule.kind!r}{_near(rule.kind, MODEL_OF_KIND)}"
-            continue
-        fields = model.model_fields
-        used |= {name for name in mapping.fields if name in fields}
-        for name in rule.fields:
-            if name not in fields or name in GIVEN_FIELDS:
-                yield f"{path}.fields.{name}: {rule.kind} has no such field to map{_near(name, fields)}"
-        given = {*rule.fields, *mapping.fields, *GIVEN_FIELDS}
-        missing = [name for name, field in fields.items() if field.is_required() and name not in given]
-        if missing:
-            yield f"{path}.fields: {rule.kind} needs {', '.join(missing)}"
-    for name in mapping.fields:
-        if name not in used:
-            yield f"fields.{name}: no event of this mapping has such a field"
-
-
-def _near(name: str, known: Iterable[str]) -> str:
-    names = list(known)
-    near = difflib.get_close_matches(name, names, n=1)
-    if near:
-        return f"; did you mean {near[0]!r}?"
-    return f"; there are {', '.join(names)}" if 0 < len(names) <= 20 else ""

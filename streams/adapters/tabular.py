@@ -1,24 +1,27 @@
-"""Reads the rows of delimited text, plain or gzipped, one at a time; what a row means is the mapping's business.
+"""Reads the rows of a table, delimited text or a sheet of a workbook; what a row means is the mapping's business.
 
-Law: every row of the file comes out, as cells or as the reason why it has none. Memory stays flat however long the
-file is: one line may not be longer than MAX_LINE_CHARS.
+Law: every row of the file comes out, as cells or as the reason why it has none.
 """
 
-import csv
 import difflib
-import gzip
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from io import TextIOWrapper
 from pathlib import Path
-from typing import IO, AnyStr, Final
+from typing import Final
 
 from schemas import BadRecord, ReasonCode, UsageError
+from streams.adapters.delimited import Record, delimited_records
 from streams.adapters.mapping import FileFormat
+from streams.adapters.workbook import FaultyCell, workbook_records
 
-MAX_LINE_CHARS: Final = 1_048_576
-"""Longest line that is read. Too small: wide rows become dead letters; too large: one bad file fills the memory."""
+DELIMITED: Final = (".csv", ".tsv")
+WORKBOOKS: Final = (".xlsx", ".xlsm")
+TABLES: Final = (*DELIMITED, *WORKBOOKS)
+"""Ends of the names of files that are read as tables; delimited ones may have .gz behind it."""
+
+HEADER_SEARCH_ROWS: Final = 100
+"""Rows in which the header is looked for. Too small: it stands below a long title; too large: a file without it is read
+for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,33 +37,22 @@ class Row:
     cells: Mapping[str, str] | BadRecord
 
 
-@contextmanager
-def open_bytes(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file for reading, unpacked if its name ends in .gz.
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The names of the columns.
 
-    Raises:
-        UsageError: there is no such file, it may not be read, or it is no gzip file although its name says so.
+    Attributes:
+        number: of its row.
+        names: by position; a name that stands there again has its count behind it.
     """
-    try:
-        with path.open("rb") as raw:
-            if path.suffix == ".gz":
-                with gzip.GzipFile(fileobj=raw) as unpacked:
-                    yield unpacked  # type: ignore[misc]  # typeshed: GzipFile reads bytes, but is no IO[bytes]
-            else:
-                yield raw
-    except (OSError, EOFError) as error:
-        raise UsageError(f"{path}: cannot be read: {error}") from None
+
+    number: int
+    names: list[str]
 
 
-def bounded_lines(readline: Callable[[int], AnyStr], limit: int) -> Iterator[AnyStr | None]:
-    """Lines with their ends; None in place of one that is longer than the limit, of which nothing is kept."""
-    while line := readline(limit + 1):
-        if len(line) <= limit:
-            yield line
-            continue
-        while line and len(line) > limit:
-            line = readline(limit + 1)
-        yield None
+def is_workbook(path: Path) -> bool:
+    """Whether the file is a workbook by its name."""
+    return path.suffix.lower() in WORKBOOKS
 
 
 def read_rows(path: Path, layout: FileFormat, needed: Iterable[str] = ()) -> Iterator[Row]:
@@ -69,83 +61,100 @@ def read_rows(path: Path, layout: FileFormat, needed: Iterable[str] = ()) -> Ite
     Args:
         path: the file.
         layout: how it is written.
-        needed: columns that must be in the header.
+        needed: columns that must be in the header; by them it is found where layout does not say its row.
 
     Raises:
         UsageError: the file or its header is not what the mapping says.
     """
-    with open_bytes(path) as stream:
-        # utf-8-sig swallows a byte order mark; surrogateescape lets one row fail instead of the whole file.
-        encoding = "utf-8-sig" if layout.encoding == "utf-8" else layout.encoding
-        text = TextIOWrapper(stream, encoding=encoding, errors="surrogateescape", newline="")
-        records = _records(text, layout)
-        header = _header(path, records, layout, needed)
-        for number, cells in records:
-            if isinstance(cells, BadRecord):
-                yield Row(number, cells)
-            elif any(cells):
-                yield Row(number, _row(header, cells))
-
-
-def _records(text: TextIOWrapper, layout: FileFormat) -> Iterator[tuple[int, list[str] | BadRecord]]:
-    """Number and stripped cells of every record of the file."""
-    too_long = 0
-
-    def lines() -> Iterator[str]:
-        nonlocal too_long
-        for line in bounded_lines(text.readline, MAX_LINE_CHARS):
-            if line is None:
-                too_long += 1
-            yield line or "\r\n"
-
-    reader = csv.reader(lines(), delimiter=layout.delimiter, strict=True)
-    number = 0
-    while True:
-        number += 1
-        seen = too_long
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield number, BadRecord(ReasonCode.PARSE, f"not delimited text: {error}")
-            continue
-        if too_long > seen:
-            yield number, BadRecord(ReasonCode.SIZE, f"a line of more than {MAX_LINE_CHARS} characters")
-        else:
-            yield number, [cell.strip() for cell in cells]
-
-
-def _header(
-    path: Path,
-    records: Iterator[tuple[int, list[str] | BadRecord]],
-    layout: FileFormat,
-    needed: Iterable[str],
-) -> list[str]:
+    records = table_records(path, layout)
+    header = find_header(path, records, layout, list(needed))
+    filled = dict.fromkeys(layout.fill_down, "")
     for number, cells in records:
-        if number < layout.header_row:
+        if isinstance(cells, BadRecord):
+            yield Row(number, cells)
+        elif any(cells):
+            yield Row(number, _row(header.names, cells, filled, padded=is_workbook(path)))
+
+
+def table_records(path: Path, layout: FileFormat) -> Iterator[Record]:
+    """Every record of the table, the header and what is above it included."""
+    return workbook_records(path, layout) if is_workbook(path) else delimited_records(path, layout)
+
+
+def find_header(path: Path, records: Iterator[Record], layout: FileFormat, needed: Sequence[str]) -> Header:
+    """Read on to the header: the row that the layout names, else the first that holds every needed column.
+
+    Raises:
+        UsageError: there is none; the message names the row that came nearest and the column that it lacks.
+    """
+    nearest: Header | None = None
+    for number, cells in records:
+        if layout.header_row is not None:
+            if number < layout.header_row:
+                continue
+            if isinstance(cells, BadRecord) or not any(cells):
+                raise UsageError(f"{path}: row {number} should be the header and is not (format.header_row)")
+            return _checked(path, Header(number, cells), needed)
+        if isinstance(cells, BadRecord):
             continue
-        if isinstance(cells, BadRecord) or not any(cells):
-            raise UsageError(f"{path}: row {number} should be the header and is not (format.header_row)")
-        repeated = sorted({name for name in cells if name and cells.count(name) > 1})
-        if repeated:
-            raise UsageError(f"{path}: the header names {', '.join(repeated)} more than once")
-        missing = [name for name in needed if name not in cells]
-        if missing:
-            near = difflib.get_close_matches(missing[0], cells, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise UsageError(
-                f"{path}: no column {', '.join(map(repr, missing))} in row {number}, which has "
-                f"{', '.join(cells)}{hint}"
-            )
-        return cells
-    raise UsageError(f"{path}: ends before its header, row {layout.header_row}")
+        if set(needed) <= set(cells) and any(cells):
+            return _checked(path, Header(number, cells), needed)
+        if any(cells) and (nearest is None or _shared(cells, needed) > _shared(nearest.names, needed)):
+            nearest = Header(number, cells)
+        if number >= HEADER_SEARCH_ROWS:
+            break
+    if layout.header_row is not None:
+        raise UsageError(f"{path}: ends before its header, row {layout.header_row}")
+    if nearest is None:
+        raise UsageError(f"{path}: there is no header: the first {HEADER_SEARCH_ROWS} rows are empty")
+    return _checked(path, nearest, needed)
 
 
-def _row(header: list[str], cells: list[str]) -> Mapping[str, str] | BadRecord:
-    if len(cells) != len(header):
-        return BadRecord(ReasonCode.PARSE, f"{len(cells)} cells under {len(header)} columns")
-    for name, cell in zip(header, cells, strict=True):
+def _shared(cells: Sequence[str], needed: Sequence[str]) -> int:
+    return len(set(cells) & set(needed))
+
+
+def _checked(path: Path, header: Header, needed: Sequence[str]) -> Header:
+    names = header.names
+    missing = [name for name in needed if name not in names]
+    if missing:
+        near = difflib.get_close_matches(missing[0], [name for name in names if name], n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        shown = ", ".join(name for name in names if name)
+        raise UsageError(
+            f"{path}: no column {', '.join(map(repr, missing))} in row {header.number}, which has {shown}{hint}"
+        )
+    repeated = sorted({name for name in needed if names.count(name) > 1})
+    if repeated:
+        raise UsageError(
+            f"{path}: the header names {', '.join(repeated)} more than once (row {header.number})"
+        )
+    told: list[str] = []
+    for place, name in enumerate(names):
+        again = names[:place].count(name)
+        told.append(
+            name if name and not again else f"{name or 'column'} ({(again + 1) if name else place + 1})"
+        )
+    return Header(header.number, told)
+
+
+def _row(
+    names: list[str], cells: list[str], filled: dict[str, str], *, padded: bool
+) -> Mapping[str, str] | BadRecord:
+    if len(cells) > len(names) and not any(cells[len(names) :]):
+        cells = cells[: len(names)]
+    if padded:
+        cells = cells + [""] * (len(names) - len(cells))
+    if len(cells) != len(names):
+        return BadRecord(ReasonCode.PARSE, f"{len(cells)} cells under {len(names)} columns")
+    for name, cell in zip(names, cells, strict=True):
         if not cell.isascii() and any("\ud800" <= letter <= "\udfff" for letter in cell):
             return BadRecord(ReasonCode.PARSE, "bytes that are no text in the mapping's encoding", name)
-    return dict(zip(header, cells, strict=True))
+    row = dict(zip(names, cells, strict=True))
+    for name in filled.keys() & row.keys():
+        cell = row[name]
+        if not cell or (isinstance(cell, FaultyCell) and cell.is_covered):
+            row[name] = filled[name]
+        else:
+            filled[name] = cell
+    return row

@@ -11,7 +11,6 @@ from confluent_kafka import KafkaException
 from schemas import ForesiteError, UsageError
 from streams.admin import AdminServer, Health
 from streams.kafka_refusals import again_when_granted
-from streams.metrics import Metrics
 from streams.notify.config import MAIL, NotifyConfig
 from streams.notify.config_file import Secrets, load_config, load_secrets
 from streams.notify.letters import trial_letter
@@ -19,6 +18,7 @@ from streams.notify.mail import MailTransport
 from streams.notify.sinks import SendResult, Transport, start_sinks
 from streams.notify.webhook import WebhookTransport
 from streams.notify.worker import NotifyWorker
+from streams.role_metrics import role_metrics
 from streams.settings import Settings
 from streams.watchdog import Watchdog
 
@@ -42,8 +42,8 @@ def run(settings: Settings) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    metrics, health = Metrics(), Health()
-    metrics.watch_readiness("notify", lambda: health.is_ready)
+    health = Health()
+    metrics = role_metrics("notify", health, settings)
     with (
         AdminServer(health, metrics.registry, host=settings.admin_host, port=settings.admin_port),
         Watchdog(health),

@@ -219,7 +219,8 @@ class NotifyWorker:
     def _broken(self, error: KafkaError) -> None:
         if error.fatal():
             raise KafkaException(error)
-        log.warning("kafka_error", error=explained(error))
+        if self._trouble.is_news(error):
+            log.warning("kafka_error", error=explained(error))
         self._metrics.kafka_errors.labels(error.name()).inc()
         if error.code() in DENIED:
             self._health.not_ready("input", explained(error))

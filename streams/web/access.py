@@ -9,10 +9,14 @@ from typing import Final, Literal, get_args
 
 from streams.web.page import PAGES, STATIC
 
-Role = Literal["viewer", "planner", "approver", "admin"]
+Person = Literal["viewer", "planner", "approver", "admin"]
 """Each may do what those before it may."""
 
-ROLES: Final[tuple[Role, ...]] = get_args(Role)
+Role = Person | Literal["publisher"]
+"""A publisher is a program that posts events: it may do that and nothing else, and no person may."""
+
+ROLES: Final[tuple[Person, ...]] = get_args(Person)
+PUBLISHER: Final = "publisher"
 
 API: Final = "/api/v1"
 
@@ -25,12 +29,15 @@ class Principal:
         name: actor of their commands.
         via: how they signed in; local: there is no sign-in, and this is whoever runs the role.
         expires_at: POSIX seconds until which that holds; None: as long as the list of tokens says so.
+        publishes_as: of a publisher, its role on Kafka, as `publisher-mes` or `lyon.publisher-mes`: topics and sites
+            follow from it.
     """
 
     name: str
     role: Role
     via: Literal["local", "token", "oidc"]
     expires_at: float | None = None
+    publishes_as: str = ""
 
 
 ROUTES: Final[Mapping[tuple[str, str], Role | None]] = {
@@ -63,6 +70,7 @@ ROUTES: Final[Mapping[tuple[str, str], Role | None]] = {
     ("POST", f"{API}/commands"): "planner",
     ("POST", f"{API}/quote"): "planner",
     ("GET", f"{API}/access"): "admin",
+    ("POST", f"{API}/events"): PUBLISHER,
 }
 """Method and path -> the least role; None: anybody."""
 
@@ -88,6 +96,8 @@ say so (plan_four_eyes), is judged by the twin."""
 
 def may(role: Role, least: Role) -> bool:
     """Whether a role is at least another one."""
+    if role == PUBLISHER or least == PUBLISHER:
+        return role == least
     return ROLES.index(role) >= ROLES.index(least)
 
 

@@ -287,6 +287,45 @@ class QuoteAsked(BaseModel):
     due_at: datetime
 
 
+class EventAnswer(BaseModel):
+    """What became of one event of a post.
+
+    Attributes:
+        index: its place among the events of the post, from 0.
+        event_id: None where it has none that can be read.
+        status: delivered: Kafka has it. repeated: it was delivered before. refused: it cannot be as it is. not_delivered:
+            Kafka has not confirmed it, and may have it all the same. not_sent: it rests on one that was not delivered.
+        topic: that it belongs on.
+        code, field_path, message: of what was refused or not delivered; codes are those of dead letters, and
+            `event_id_taken`.
+        unknown_fields: that were ignored.
+    """
+
+    index: int
+    event_id: str | None
+    status: Literal["delivered", "repeated", "refused", "not_delivered", "not_sent"]
+    topic: str | None = None
+    code: str | None = None
+    field_path: str | None = None
+    message: str | None = None
+    unknown_fields: int = 0
+
+
+class EventsTaken(BaseModel):
+    """Kafka has every event of a post.
+
+    Attributes:
+        received: how many there were; each is delivered or repeated.
+        unknown_fields: that were ignored, of all of them.
+    """
+
+    received: int
+    delivered: int
+    repeated: int
+    unknown_fields: int
+    records: list[EventAnswer]
+
+
 class Me(BaseModel):
     """Who is signed in, how, and which kinds of commands they may send.
 
@@ -318,10 +357,10 @@ class RouteAccess(BaseModel):
 
 
 class Holder(BaseModel):
-    """Somebody with a token."""
+    """Somebody with a token; a publisher's role is the one on Kafka, as `lyon.publisher-mes`."""
 
     name: str
-    role: Role
+    role: str
 
 
 class Access(BaseModel):

@@ -12,11 +12,13 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp
 
-from streams.command_sender import CommandSender
 from streams.metrics import Metrics
+from streams.record_sender import RecordSender
 from streams.settings import Settings
 from streams.web.access import API
 from streams.web.command_desk import CommandDesk
+from streams.web.event_desk import EventDesk
+from streams.web.event_posting import add_events
 from streams.web.feed import Feed
 from streams.web.guard import Guard
 from streams.web.openapi import docs_page, openapi_document
@@ -36,7 +38,7 @@ class WebApp:
     Args:
         settings: limits, sign-in, where Kafka is.
         view: the picture; whoever fills it calls `feed.wake` on the loop.
-        sender: puts commands on their topic.
+        sender: puts commands and events on their topics.
         metrics: of the role.
         is_caught_up: whether the view is a picture yet.
 
@@ -53,7 +55,7 @@ class WebApp:
         self,
         settings: Settings,
         view: View,
-        sender: CommandSender,
+        sender: RecordSender,
         metrics: Metrics,
         is_caught_up: Callable[[], bool],
     ) -> None:
@@ -74,6 +76,7 @@ class WebApp:
         add_past(self.api, Past(settings))
         add_stream(self.api, reading, self.feed, metrics)
         add_commands(self.api, CommandDesk(settings, view, sender, metrics))
+        add_events(self.api, EventDesk(settings, sender, metrics))
         add_sign_in(self.api, sign_in, settings.web_notice)
         add_page(self.api, StaticFiles())
         _add_documents(self.api)

@@ -34,7 +34,14 @@ def token(
     name: Annotated[
         str, typer.Argument(metavar="NAME", help="Who it is for, one word: the actor of their commands.")
     ],
-    role: Annotated[str, typer.Argument(metavar="ROLE", help="viewer, planner, approver or admin.")],
+    role: Annotated[
+        str,
+        typer.Argument(
+            metavar="ROLE",
+            help="viewer, planner, approver or admin. Of a program that posts events: publisher-mes, publisher-erp or "
+            "publisher-wms; of one that is bound to sites, as lyon.publisher-mes.",
+        ),
+    ],
     as_json: AsJson = False,
 ) -> None:
     """Make a token: it is shown this once. The second line goes into the file of FORESITE_WEB_TOKENS_FILE."""

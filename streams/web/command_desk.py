@@ -16,9 +16,9 @@ import structlog
 from pydantic import ValidationError
 
 from schemas import MODEL_OF_KIND, CardCommand, Command, CommandResult, ProposalCommand, topics
-from streams.command_sender import CommandSender, NotDelivered
 from streams.faults import fault_point
 from streams.metrics import Metrics
+from streams.record_sender import NotDelivered, RecordSender
 from streams.settings import Settings
 from streams.web.access import COMMAND_ROLES, Principal, may
 from streams.web.documents import Document
@@ -59,8 +59,9 @@ class CommandDesk:
         metrics: commands_total.
     """
 
-    def __init__(self, settings: Settings, view: View, sender: CommandSender, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, view: View, sender: RecordSender, metrics: Metrics) -> None:
         self._settings, self._view, self._sender, self._metrics = settings, view, sender, metrics
+        self._topic = settings.topic_prefix + topics.COMMANDS
         self._sent: OrderedDict[str, Sent] = OrderedDict()
         self._in_flight = 0
 
@@ -191,7 +192,7 @@ class CommandDesk:
         try:
             fault_point("before_command")
             body = command.model_dump_json(exclude_none=True).encode()
-            await self._sender.deliver(target_of(command), body)
+            await self._sender.deliver(self._topic, target_of(command), body)
         except NotDelivered:
             del self._sent[command.command_id]
             raise

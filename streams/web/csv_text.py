@@ -11,19 +11,27 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\u
 
 def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """RFC 4180 with CRLF; None is an empty cell."""
+    return csv_rows([header, *rows])
+
+
+def csv_rows(rows: Iterable[Sequence[object]], *, delimiter: str = ",", decimal: str = ".") -> str:
+    """Rows alone, for spreadsheets of countries that write numbers in another way, too."""
     out = io.StringIO()
-    writer = csv.writer(out, quoting=csv.QUOTE_MINIMAL, lineterminator="\r\n")
-    writer.writerow(header)
+    writer = csv.writer(out, delimiter=delimiter, quoting=csv.QUOTE_MINIMAL, lineterminator="\r\n")
     for row in rows:
-        writer.writerow([_cell(value) for value in row])
+        writer.writerow([_cell(value, decimal) for value in row])
     return out.getvalue()
 
 
-def _cell(value: object) -> object:
-    """Numbers stay numbers, also negative ones; text that a spreadsheet would calculate gets an apostrophe before it."""
+def safe_text(text: str) -> str:
+    """Text that no spreadsheet calculates: an apostrophe goes before what would begin a formula."""
+    return f"'{text}" if text.lstrip(" ").startswith(_FORMULA) else text
+
+
+def _cell(value: object, decimal: str) -> object:
+    """Numbers stay numbers, also negative ones."""
     if value is None:
         return ""
     if isinstance(value, int | float):
-        return value
-    text = str(value)
-    return f"'{text}" if text.lstrip(" ").startswith(_FORMULA) else text
+        return value if decimal == "." or isinstance(value, bool | int) else str(value).replace(".", decimal)
+    return safe_text(str(value))

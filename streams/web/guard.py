@@ -17,6 +17,7 @@ from streams.web.problems import Problem, unavailable
 log = structlog.get_logger(__name__)
 
 STREAM: Final = f"{API}/stream"
+EVENTS: Final = f"{API}/events"
 FOLDING: Final = (f"{API}/as-of", f"{API}/why/")
 """Beginnings of paths that fold the facts again, and have a time limit of their own."""
 
@@ -95,7 +96,8 @@ class Guard:
         try:
             if not is_stream and self._running > self._settings.web_requests_max:
                 raise unavailable("busy", "too many requests at once")
-            limited = _Body(scope, receive, self._settings.web_body_bytes_max)
+            name = "web_gateway_body_bytes_max" if scope["path"] == EVENTS else "web_body_bytes_max"
+            limited = _Body(scope, receive, name, getattr(self._settings, name))
             if is_stream:
                 await self._app(scope, limited, answer)
                 return
@@ -163,8 +165,8 @@ class _Answer:
 class _Body:
     """Passes the body on up to a limit, judged by what comes and not only by what was announced."""
 
-    def __init__(self, scope: Scope, receive: Receive, bytes_max: int) -> None:
-        self._receive, self._bytes_max, self._seen = receive, bytes_max, 0
+    def __init__(self, scope: Scope, receive: Receive, setting: str, bytes_max: int) -> None:
+        self._receive, self._setting, self._bytes_max, self._seen = receive, setting, bytes_max, 0
         announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
         if not announced.isdigit() or int(announced) > bytes_max:
             raise self._too_large()
@@ -181,7 +183,7 @@ class _Body:
             413,
             "too_large",
             "The body is too large",
-            f"at most {self._bytes_max:,} bytes (FORESITE_WEB_BODY_BYTES_MAX)",
+            f"at most {self._bytes_max:,} bytes (FORESITE_{self._setting.upper()})",
         )
 
 

@@ -8,7 +8,9 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import TypeAdapter
 
+from schemas import TOPIC_OF_KIND
 from schemas.commands import AnyCommand
+from streams.site_binding import bound_inputs
 from streams.web.access import API, COMMAND_ROLES, ROLES, ROUTES
 from streams.web.answers import QuoteAsked
 from streams.web.problems import MEDIA_TYPE, ProblemBody
@@ -35,6 +37,7 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
     _add(schemas, "PostedCommand", TypeAdapter(AnyCommand).json_schema(ref_template=REFERENCE))
+    _add(schemas, "PostedEvents", _posted_events())
     _add(schemas, "QuoteAsked", QuoteAsked.model_json_schema(ref_template=REFERENCE))
     _add(schemas, "Problem", ProblemBody.model_json_schema(ref_template=REFERENCE))
     for kind_schema in [each for each in schemas.values() if _kind_of(each) in COMMAND_ROLES]:
@@ -71,6 +74,21 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
             )
     app.openapi_schema = document
     return document
+
+
+def _posted_events() -> dict[str, Any]:
+    """One event or several; each by the schema of its kind, which docs/schemas holds."""
+    event = {
+        "type": "object",
+        "description": "An event of some input kind: events/<kind>.json of `foresite schemas export`.",
+        "properties": {"kind": {"enum": sorted(_publishable())}},
+        "required": ["kind"],
+    }
+    return {"oneOf": [event, {"type": "array", "items": event}]}
+
+
+def _publishable() -> Iterator[str]:
+    return (kind for kind, topic in TOPIC_OF_KIND.items() if topic in bound_inputs())
 
 
 def docs_page(document: dict[str, Any]) -> str:

@@ -32,6 +32,7 @@ class ProblemBody(BaseModel):
         request_id: to be named when asking for help; it is in the log too.
         fields: of a 422, field by field.
         current: of a 409, the document as it now stands.
+        counts, records: of a post of events, what became of each; what was delivered is delivered.
     """
 
     type: str
@@ -41,6 +42,8 @@ class ProblemBody(BaseModel):
     request_id: str
     fields: list[FieldProblem] | None = None
     current: dict[str, Any] | None = Field(default=None)
+    counts: dict[str, int] | None = None
+    records: list[dict[str, Any]] | None = None
 
 
 class Problem(ForesiteError):

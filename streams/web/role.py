@@ -15,14 +15,17 @@ from confluent_kafka import Consumer, KafkaException
 
 from schemas import ForesiteError, UsageError, topics
 from streams.admin import LIVENESS_LIMIT_S, AdminServer, Health
-from streams.command_sender import CommandSender
 from streams.ingest import tune_garbage_collection
 from streams.kafka_logger import kafka_logger
 from streams.kafka_refusals import LastTrouble, again_when_granted
 from streams.metrics import Metrics
 from streams.notify.cards_topic import wait_for_topics
 from streams.partition_reader import READER_GROUP
+from streams.record_sender import RecordSender
+from streams.role_metrics import role_metrics
 from streams.settings import Settings
+from streams.site_binding import bound_inputs
+from streams.tracing import Tracing, open_tracing
 from streams.watchdog import Watchdog
 from streams.web.app import WebApp
 from streams.web.health import topics_health
@@ -57,31 +60,37 @@ def run(settings: Settings) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    metrics, health = Metrics(), Health()
-    metrics.watch_readiness("web", lambda: health.is_ready)
+    health = Health()
+    metrics = role_metrics("web", health, settings)
+    tracing = open_tracing("web", settings)
     SignIn(settings, metrics)  # says what is wrong with it before anything else begins
     with (
         AdminServer(health, metrics.registry, host=settings.admin_host, port=settings.admin_port),
         Watchdog(health),
     ):
         try:
-            again_when_granted(lambda: _serve(settings, stop, metrics, health), stop, health)
+            again_when_granted(lambda: _serve(settings, stop, metrics, health, tracing), stop, health)
         except UsageError:
             raise
         except (ForesiteError, KafkaException, OSError) as error:
             log.critical("web_failed", error_type=type(error).__name__, error=str(error), exc_info=True)
             return 1
+        finally:
+            tracing.close()
     return 0
 
 
-def _serve(settings: Settings, stop: threading.Event, metrics: Metrics, health: Health) -> None:
+def _serve(
+    settings: Settings, stop: threading.Event, metrics: Metrics, health: Health, tracing: Tracing
+) -> None:
     trouble = LastTrouble()
     client = Consumer(
         {**settings.client_config(), "group.id": READER_GROUP, "error_cb": trouble.note},
         logger=kafka_logger(),
     )
     try:
-        wanted = [settings.topic_prefix + topic for topic in (*FOLLOWED, topics.COMMANDS)]
+        written = (topics.COMMANDS, *_posted(settings))
+        wanted = [settings.topic_prefix + topic for topic in (*FOLLOWED, *written)]
         found = wait_for_topics(client, wanted, stop, health, trouble, need_equal=False)
     finally:
         client.close()
@@ -91,8 +100,8 @@ def _serve(settings: Settings, stop: threading.Event, metrics: Metrics, health: 
         documents_max=settings.web_view_documents_max,
         bytes_max=settings.web_view_mb_max * 1_000_000,
     )
-    sender = CommandSender(settings, kafka_logger())
-    server = _Server(settings, stop, metrics, health, view, sender)
+    sender = RecordSender(settings, kafka_logger(), tracing)
+    server = _Server(settings, stop, metrics, health, view, sender, tracing)
     sender.start()
     try:
         asyncio.run(server.run())
@@ -100,6 +109,12 @@ def _serve(settings: Settings, stop: threading.Event, metrics: Metrics, health: 
         sender.stop()
     if server.reader.failed is not None:
         raise ForesiteError(f"the view cannot be read on: {server.reader.failed}") from server.reader.failed
+
+
+def _posted(settings: Settings) -> list[str]:
+    """Topics that the gateway writes where it is open, without the installation's prefix."""
+    prefixes = ("", *settings.site_topics) if settings.web_gateway else ()
+    return [prefix + name for prefix in prefixes for name in bound_inputs()]
 
 
 class _Server:
@@ -112,7 +127,8 @@ class _Server:
         metrics: Metrics,
         health: Health,
         view: View,
-        sender: CommandSender,
+        sender: RecordSender,
+        tracing: Tracing,
     ) -> None:
         self._settings, self._stop, self._metrics, self._health, self._view = (
             settings,
@@ -122,7 +138,7 @@ class _Server:
             view,
         )
         self._loop: asyncio.AbstractEventLoop | None = None
-        self.reader = ViewReader(settings, view, health, metrics, self._told)
+        self.reader = ViewReader(settings, view, health, metrics, self._told, tracing)
         self._web = WebApp(settings, view, sender, metrics, lambda: self.reader.is_caught_up)
         self._uvicorn = _Uvicorn(_config(settings, self._web))
 
@@ -165,9 +181,12 @@ class _Server:
     def _measure(self) -> None:
         with self._view.reading() as view:
             as_of, held = view.as_of(), topics_health(view)
+            breaks, view.audit_watch.breaks = view.audit_watch.breaks, 0
+        self._metrics.audit_chain_breaks.inc(breaks)
         now = time.time()
         for site, moment in as_of.items():
             self._metrics.view_age_seconds.labels(site).set(max(0.0, now - moment.timestamp()))
+            self._metrics.tick_timestamp_seconds.labels("web", site).set(moment.timestamp())
         for row in held:
             self._metrics.view_documents.labels(row["topic"]).set(row["documents"])
             self._metrics.view_documents_dropped.labels(row["topic"]).set(row["dropped"])

@@ -14,7 +14,8 @@ from typing import Final, NamedTuple
 import structlog
 
 from schemas import UsageError
-from streams.web.access import ROLES, Principal, Role
+from schemas.topics import PRINCIPALS
+from streams.web.access import PUBLISHER, ROLES, Principal, Role
 
 log = structlog.get_logger(__name__)
 
@@ -28,10 +29,25 @@ FILE_BYTES_MAX: Final = 1_000_000
 NAME_MAX: Final = 100
 
 
+PUBLISHERS: Final = tuple(role for role in PRINCIPALS if role.startswith("publisher-"))
+"""Roles of programs that post events; with a prefix of FORESITE_SITE_TOPICS before them, those bound to its sites."""
+
+
 class _Entry(NamedTuple):
     name: str
     role: Role
+    publishes_as: str
     digest: bytes
+
+    @property
+    def said(self) -> str:
+        """The role as the file has it."""
+        return self.publishes_as or self.role
+
+    @property
+    def principal(self) -> Principal:
+        """Who that is."""
+        return Principal(self.name, self.role, "token", publishes_as=self.publishes_as)
 
 
 def new_token(name: str, role: str) -> tuple[str, str]:
@@ -70,18 +86,18 @@ class TokenFile:
         for entry in self._entries:
             if hmac.compare_digest(entry.digest, digest):
                 found = entry
-        return None if found is None else Principal(found.name, found.role, "token")
+        return None if found is None else found.principal
 
     def named(self, name: str) -> Principal | None:
         """Who has that name now, for sessions that began with a token."""
         self._look()
         found = next((entry for entry in self._entries if entry.name == name), None)
-        return None if found is None else Principal(found.name, found.role, "token")
+        return None if found is None else found.principal
 
-    def holders(self) -> list[tuple[str, Role]]:
+    def holders(self) -> list[tuple[str, str]]:
         """Names and roles."""
         self._look()
-        return [(entry.name, entry.role) for entry in self._entries]
+        return [(entry.name, entry.said) for entry in self._entries]
 
     def _look(self) -> None:
         now = time.monotonic()
@@ -125,20 +141,22 @@ def _read(path: Path) -> list[_Entry]:
             raise UsageError(
                 f"{where}expected NAME ROLE sha256:HASH, as `foresite web token NAME ROLE` prints it"
             )
-        role = _checked(words[0], words[1], where)
+        role, publishes_as = _checked(words[0], words[1], where)
         try:
             digest = bytes.fromhex(words[2].removeprefix("sha256:"))
         except ValueError:
             digest = b""
         if len(digest) != hashlib.sha256().digest_size:
             raise UsageError(f"{where}the hash is not 64 hexadecimal digits")
-        if any(entry.name == words[0] and entry.role != role for entry in entries):
+        entry = _Entry(words[0], role, publishes_as, digest)
+        if any(other.name == entry.name and other.said != entry.said for other in entries):
             raise UsageError(f"{where}{words[0]} has two roles; one person has one")
-        entries.append(_Entry(words[0], role, digest))
+        entries.append(entry)
     return entries
 
 
-def _checked(name: str, role: str, where: str) -> Role:
+def _checked(name: str, role: str, where: str) -> tuple[Role, str]:
+    """The role, and what a publisher is on Kafka."""
     if (
         not name
         or len(name) > NAME_MAX
@@ -149,5 +167,8 @@ def _checked(name: str, role: str, where: str) -> Role:
         raise UsageError(f"{where}{name!r} is no name: one word of at most {NAME_MAX} characters, as o.roy")
     for known in ROLES:
         if role == known:
-            return known
-    raise UsageError(f"{where}{role!r} is no role; there are {', '.join(ROLES)}")
+            return known, ""
+    prefix, _, last = role.rpartition(".")
+    if last in PUBLISHERS and "." not in prefix:
+        return PUBLISHER, role
+    raise UsageError(f"{where}{role!r} is no role; there are {', '.join((*ROLES, *PUBLISHERS))}")

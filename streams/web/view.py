@@ -31,6 +31,7 @@ from schemas import (
     topics,
 )
 from streams.latest_plans import COMMITTED
+from streams.web.audit_watch import AuditWatch
 from streams.web.documents import Document, Shelf
 from streams.web.neighbourhood import GraphView
 from twin.cards.card_life import LIVE_STATES
@@ -128,6 +129,7 @@ class View:
         self.graph = GraphView(nodes_max=4 * documents_max)
         self.results: OrderedDict[str, CommandResult] = OrderedDict()
         self.audit: deque[AuditRecord] = deque(maxlen=AUDIT_KEPT)
+        self.audit_watch = AuditWatch()
         self.signals: deque[Signal] = deque(maxlen=SIGNALS_KEPT)
         self.dead_letters: dict[tuple[str, str], Refusals] = {}
         self.rejections: dict[tuple[str, str], Refusals] = {}
@@ -188,6 +190,8 @@ class View:
             self.graph.take(record.key, record.value)
         elif record.value is not None:
             self._take_note(record.topic, record.value)
+            if record.topic == topics.AUDIT:
+                self._watch_chain(record, record.value)
         return False
 
     def _shelve(self, shelf: Shelf, record: Record) -> bool:
@@ -232,6 +236,17 @@ class View:
         shelf = self.shelves[topics.CARDS]
         if len(self._history) > len(shelf.documents):
             self._history = {key: seen for key, seen in self._history.items() if key in shelf.documents}
+
+    def _watch_chain(self, record: Record, value: bytes) -> None:
+        wrong = self.audit_watch.take(value)
+        if wrong is not None:
+            log.error(
+                "audit_chain_broken",
+                topic=record.topic,
+                partition=record.partition,
+                offset=record.offset,
+                error=wrong,
+            )
 
     def _take_note(self, topic: str, value: bytes) -> None:
         if topic == topics.COMMAND_RESULTS:

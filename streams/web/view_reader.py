@@ -17,6 +17,7 @@ from streams.metrics import Metrics
 from streams.partition_reader import watermarks
 from streams.settings import Settings
 from streams.topic_follower import follower
+from streams.tracing import OFF, Span, Tracing
 from streams.web.view import FOLLOWED, TAILS, Record, View
 
 log = structlog.get_logger(__name__)
@@ -47,11 +48,19 @@ class ViewReader:
         health: told what is missing: kafka, catching_up.
         metrics: lag and age.
         told: called in the thread when there is news for the stream.
+        tracing: ends traces: what came of it is there to be seen.
     """
 
     def __init__(
-        self, settings: Settings, view: View, health: Health, metrics: Metrics, told: Callable[[], object]
+        self,
+        settings: Settings,
+        view: View,
+        health: Health,
+        metrics: Metrics,
+        told: Callable[[], object],
+        tracing: Tracing = OFF,
     ) -> None:
+        self._tracing = tracing
         self._settings, self._view = settings, view
         self._health, self._metrics, self._told = health, metrics, told
         self._stop = threading.Event()
@@ -112,14 +121,27 @@ class ViewReader:
             first = consumer.poll(POLL_S)  # consume() alone would wait until its batch is full
             messages = [] if first is None else [first, *consumer.consume(BATCH_MESSAGES, 0.0)]
             records = [record for message in messages if (record := self._record(message)) is not None]
+            spans = self._spans(messages) if self._tracing.is_on else ()
             if records and self._view.take(records):
                 self._told()
+            for span in spans:
+                span.end()
             self.turns += 1
             if self._behind:
                 self._note_progress()
             if time.monotonic() >= look_at:
                 look_at = time.monotonic() + LOOK_EVERY_S
                 self._look(consumer)
+
+    def _spans(self, messages: Sequence[Message]) -> list[Span]:
+        """One for each record that belongs to a trace; the start reads yesterday's, which are over."""
+        if self._behind:
+            return []
+        return [
+            self._tracing.span("view", traces, {"messaging.destination.name": str(message.topic())})
+            for message in messages
+            if message.error() is None and (traces := self._tracing.carried(message.headers()))
+        ]
 
     def _record(self, message: Message) -> Record | None:
         topic, partition, offset = message.topic(), message.partition(), message.offset()

@@ -157,9 +157,12 @@ def _warm_up() -> None:
 def _fork(said: dict[str, Any]) -> int:
     sys.stdout.flush()
     parent = os.getpid()
+    # Whoever arms the fault may be faster than a child on a busy machine: the signal waits for its handler.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
     pid = os.fork()
     if not pid:
         _live(said, parent)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR1})
     return pid
 
 
@@ -178,6 +181,7 @@ def _live(said: dict[str, Any], parent: int) -> NoReturn:
         os.nice(said["niceness"])
         os.environ.update(said["environment"])
         plan_fault(said["environment"].get("FORESITE_FAULT"))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR1})
         sys.argv = ["foresite", said["command"]]
         run_command()
         code = 0

@@ -29,6 +29,7 @@ from confluent_kafka.cimpl import NewPartitions, NewTopic
 
 from schemas.topics import PRINCIPALS, TOPICS
 from streams.acl_admin import EVERY_ACL, diff_acls
+from streams.acls import wanted_acls
 from streams.settings import Settings
 from tests.secure_kafka import SecureKafka
 
@@ -209,6 +210,35 @@ def test_what_is_missing_and_what_is_too_much_is_found(secure: SecureKafka) -> N
         "ALLOW User:web from *: WRITE on topic twin.facts.v1",
     ] == found.surplus
     assert diff_acls(settings).is_equal
+
+
+def test_an_open_gateway_lets_web_write_what_publishers_write_and_no_more(secure: SecureKafka) -> None:
+    """The web's own word is tried, topic by topic, with the rights of an open gateway and without them."""
+    inputs = {topic for topic in all_topics() if any("publisher" in each for each in writers_of(topic))}
+    closed = secure.as_operator(site_topics=SITE_TOPICS)
+    opened = closed.model_copy(update={"web_gateway": True})
+    more = set(wanted_acls(opened)) - set(wanted_acls(closed))
+    assert inputs == {each.name for each in more}
+    client = {**Settings.model_validate(secure.scram("web")).client_config(), "log_level": 0}
+
+    secure.install(opened)
+    try:
+        while_open = {topic for topic, is_allowed in writes(client).items() if is_allowed}
+    finally:
+        admin = secure.operator()
+        filters = [filter_of(acl(each.name, each.principal, AclOperation.WRITE)) for each in more]
+        for future in admin.delete_acls(filters).values():
+            future.result(WAIT_S)
+    while_closed = {topic for topic, is_allowed in writes(client).items() if is_allowed}
+
+    assert {"planner.commands.v1"} == while_closed
+    assert {"planner.commands.v1", *inputs} == while_open
+    assert diff_acls(closed).is_equal
+
+
+def writers_of(topic: str) -> tuple[str, ...]:
+    row = TOPICS.get(topic.removeprefix("lyon."))
+    return row.writers if row is not None and row.role == "input" else ()
 
 
 def acl(topic: str, principal: str, operation: AclOperation) -> AclBinding:

@@ -34,6 +34,7 @@ def test_the_first_card_reaches_its_owner_by_mail_and_webhook(tmp_path: Path) ->
             env={
                 **os.environ,
                 "COLUMNS": "300",
+                "FORESITE_WEB_PORT": "0",
                 "FORESITE_NOTIFY_CONFIG": str(file),
                 "FORESITE_NOTIFY_WEBHOOK_SECRETS": json.dumps({"hook": SECRET}),
             },
@@ -45,7 +46,7 @@ def test_the_first_card_reaches_its_owner_by_mail_and_webhook(tmp_path: Path) ->
             assert process.stdout is not None
             found = re.search(r"on (127\.0\.0\.1:\d+)", process.stdout.readline())
             assert found is not None
-            assert "Running ingest, twin, solver, notify on" in process.stdout.readline()
+            assert "Running ingest, twin, solver, web, notify on" in process.stdout.readline()
             subprocess.run(
                 [sys.executable, "-m", "streams.cli", "publish", str(EVENTS), "--kafka", found[1]],
                 cwd=ROOT,

@@ -282,9 +282,12 @@ def test_another_version_leaves_a_checkpoint_before_it_folds_and_an_older_one_is
     assert report.is_equal, str(report)
     assert 5 == report.partitions[0].begins
 
-    shard = world.taken_over(toy("toy3", schema_version=2))
-    world.fold(shard, world.log(10))
     shard.close()
+    newer = toy("toy3", schema_version=2)
+    with pytest.raises(StateCorrupt, match="schema version 1 by Foresite toy2, this one reads 2"):
+        world.taken_over(newer)
+    world.rebuild(newer)
+    world.taken_over(newer).close()
     with pytest.raises(StateCorrupt, match="schema version 2 by Foresite toy3"):
         world.taken_over()
 

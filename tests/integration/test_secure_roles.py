@@ -31,9 +31,12 @@ ROLES = ("ingest", "twin", "solver", "notify")
 SignIn = Callable[[str], dict[str, object]]
 
 
-@pytest.fixture(scope="module")
-def secure(tmp_path_factory: pytest.TempPathFactory, kafka_jars: Path) -> Iterator[SecureKafka]:
-    made = SecureKafka(tmp_path_factory.mktemp("secure"), (*PRINCIPALS, SIMULATOR))
+@pytest.fixture
+def secure(tmp_path: Path, kafka_jars: Path) -> Iterator[SecureKafka]:
+    # A cluster of its own for each: what another installation gave the same principals is surplus in its eyes.
+    folder = tmp_path / "secure"
+    folder.mkdir()
+    made = SecureKafka(folder, (*PRINCIPALS, SIMULATOR))
     with made.kafka:
         yield made
 

@@ -27,7 +27,7 @@ def test_up_runs_everything_and_brings_back_what_was_killed() -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "streams.cli", "up", "--clock", "events"],
         cwd=ROOT,
-        env={**os.environ, "COLUMNS": "300"},
+        env={**os.environ, "COLUMNS": "300", "FORESITE_WEB_PORT": "0"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from streams.adapters.mapper import map_file
-from streams.adapters.mapping import load_mapping
+from streams.adapters.mapping_file import load_mapping
 from streams.adapters.order_book import order_book
 from streams.replay import Replay, ReplayResult
 from twin import Twin
@@ -149,7 +149,7 @@ _DIGEST = """
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from streams.adapters.mapping import load_mapping
+from streams.adapters.mapping_file import load_mapping
 from streams.replay import replay
 from twin import Twin
 orders, log, mapping = map(Path, sys.argv[1:])

@@ -36,8 +36,10 @@ def test_several_users_play_a_role_and_one_user_several() -> None:
     assert {
         ("User:lyon-mes", "mes.machine-events.v1"),
         ("User:lyon-mes", "plant.model.v1"),
+        ("User:lyon-mes", "ingest.dead-letters.v1"),
         ("User:sim", "mes.machine-events.v1"),
         ("User:sim", "plant.model.v1"),
+        ("User:sim", "ingest.dead-letters.v1"),
         ("User:sim", "wms.inventory.v1"),
     } == {each for each in writers if each[0] in ("User:lyon-mes", "User:sim")}
     assert "User:publisher-mes" not in {acl.principal for acl in acls}

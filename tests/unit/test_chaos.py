@@ -15,8 +15,9 @@ from tests.chaos.rows import KILL_ROUNDS, ROWS
 from tests.chaos.schedule import ANYWHERE, POINTS, Kill, schedule
 from tests.folding import at, count
 
-ELSEWHERE = frozenset({"web"})
-"""It answers people: a death between question and answer needs somebody who asks again, and the rounds have nobody."""
+ELSEWHERE = frozenset({"web", "connect"})
+"""web answers people: a death between question and answer needs somebody who asks again, and the rounds have nobody.
+connect needs a broker of MQTT: tests/integration/test_mqtt.py kills it at each of its points."""
 
 ROOT = Path(__file__).resolve().parents[2]
 

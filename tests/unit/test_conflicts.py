@@ -160,3 +160,29 @@ def test_a_restored_twin_still_knows_who_said_what_and_since_when() -> None:
     assert ["crm", "erp"] == [
         claim.source_id for claim in restored.model.plant.claims("S1", "order_upserted", "5")
     ]
+
+
+def test_one_system_has_one_plan_and_two_may_differ_by_hours() -> None:
+    """Odoo's production order ends at 14:00, its work order at 16:00. ERP and MES with the same two ends are no news."""
+    for first, second, found in (("odoo/mrp.production", "odoo/mrp.workorder", 1), ("erp", "mes", 0)):
+        folded = plant()
+        for source, end in ((first, "14:00"), (second, "16:00")):
+            folded.tell(
+                run(
+                    "R1",
+                    "L1",
+                    at(0, "06:00"),
+                    at(0, end),
+                    pegs=["1"],
+                    work_order_id="W1",
+                    source_id=source,
+                    event_time=at(0, "06:10"),
+                    event_id=f"{source}-{end}",
+                )
+            )
+        folded.tick(at(0, "06:10"))
+        folded.tick(at(0, "06:41"))
+
+        assert ["planned end of R1"] * found == [
+            card.data.subject for card in conflicts(folded) if card.data is not None
+        ]

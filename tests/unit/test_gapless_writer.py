@@ -25,6 +25,7 @@ class FakeProducer:
         self.answers: list[tuple[int, KafkaError | None]] = []
         self.purged = False
         self.full_for = 0
+        self.broken: KafkaException | None = None
 
     def produce(self, topic: str, value: bytes, key: bytes, *, on_delivery: Any, partition: int = -1) -> None:
         assert not self.purged, "nothing may follow a failure"
@@ -39,6 +40,8 @@ class FakeProducer:
         for place, error in self.answers:
             self.waiting[place][1](error, self)
         self.answers = []
+        if self.broken is not None:
+            raise self.broken
 
     def purge(self, **_: bool) -> None:
         self.purged = True
@@ -157,6 +160,17 @@ def test_bytes_in_flight_are_bounded(bench: Bench) -> None:
     assert IN_FLIGHT_BYTES_MAX // 1_000_000 + 1 == sends
     bench.answer(*range(1000))
     assert 1_000_000 * (sends - 1) == bench.writer.in_flight_bytes
+
+
+def test_a_producer_that_has_failed_for_good_is_a_failed_delivery_however_often_it_says_so(
+    bench: Bench,
+) -> None:
+    bench.send("a", offset=1)
+    bench.client.broken = KafkaException(KafkaError(KafkaError._GAPLESS_GUARANTEE, "too large", fatal=True))
+
+    with pytest.raises(DeliveryFailed, match="too large"):
+        bench.writer.poll(0.0)
+    assert bench.client.purged
 
 
 def test_draining_gives_up_at_its_deadline(bench: Bench) -> None:

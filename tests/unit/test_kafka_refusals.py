@@ -8,7 +8,7 @@ from confluent_kafka import KafkaError, KafkaException
 from schemas import ForesiteError
 from streams import kafka_refusals
 from streams.admin import Health
-from streams.kafka_refusals import LastTrouble, advice, again_when_granted, denial, explained
+from streams.kafka_refusals import TOLD_EVERY_S, LastTrouble, advice, again_when_granted, denial, explained
 
 _TRANSPORT, _SSL = KafkaError._TRANSPORT, KafkaError._SSL
 
@@ -95,3 +95,15 @@ def test_a_stop_ends_the_waiting() -> None:
         raise failed_of(KafkaError.GROUP_AUTHORIZATION_FAILED)
 
     again_when_granted(work, stop, Health())
+
+
+def test_each_kind_of_complaint_is_told_now_and_then() -> None:
+    now = [0.0]
+    trouble = LastTrouble(clock=lambda: now[0])
+    refused, away = KafkaError(KafkaError._AUTHENTICATION), KafkaError(KafkaError._TRANSPORT)
+
+    assert [True, False, True] == [trouble.is_news(error) for error in (refused, refused, away)]
+    now[0] = TOLD_EVERY_S - 0.1
+    assert not trouble.is_news(refused)
+    now[0] = TOLD_EVERY_S
+    assert [True, True] == [trouble.is_news(error) for error in (refused, away)]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import permutations, product
+from random import Random
 
 import pytest
 
@@ -67,6 +68,36 @@ def test_every_accepted_move_keeps_the_cost_exact(temperature: float) -> None:
         for _ in range(4):
             stretch(instance.layout, state, search, LOGS, 128, temperature, temperature, 1.0)
             assert reference_cost(instance, sequences_of(instance, state)) == search.cost[0]
+
+
+@pytest.mark.parametrize(("lines", "families"), [(1, 40), (1, 5), (2, 80)])
+def test_moves_on_long_lines_keep_the_cost_exact_and_leave_what_is_fixed(lines: int, families: int) -> None:
+    """40 tasks a line with setups: long blocks, and gaps beside close tasks where families are as many as tasks."""
+    random = Random(f"{lines}/{families}")
+    n = 40 * lines
+    setup = [[[random.randint(0, 60) for _ in range(families)] for _ in range(families + 1)]] * lines
+    works = [random.randint(20, 90) for _ in range(n)]
+    instance = Instance.build(
+        [works] * lines,
+        family=[j % families for j in range(n)],
+        setup=setup,
+        due=[random.randint(100, 3_000) for _ in range(n)],
+        weight=[random.randint(0, 10) for _ in range(n)],
+        fixed_ptr=[0, 3, 5][: lines + 1],
+        fixed_task=[0, lines, 2 * lines, 1, 1 + lines][: 3 if lines == 1 else 5],
+    )
+    begun = [[j for j in range(n) if j % lines == line] for line in range(lines)]
+    state = loaded(instance, begun)
+    search = new_search(instance, state, seed=1, movable=None)
+
+    for temperature in (1e6, 300.0, 3.0, 0.0):
+        stretch(instance.layout, state, search, LOGS, 2_048, temperature, temperature, 1.0)
+        found = sequences_of(instance, state)
+        instance.check_sequences(found)
+        assert sorted(j for line in found for j in line) == list(range(n))
+        assert reference_cost(instance, found) == search.cost[0]
+    assert (search.close.size > 0) == (families > 5)
+    assert search.cost[1] < 0.7 * reference_cost(instance, begun)
 
 
 @pytest.mark.parametrize("kind", ["lateness", "makespan", "flat"])

@@ -4,7 +4,8 @@ from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.exposition import generate_latest
 
 from streams.admin import Health
-from streams.metrics import LABELS, Metrics
+from streams.metric_conventions import LABELS
+from streams.metrics import Metrics
 
 
 def definitions(metrics: Metrics) -> dict[str, Counter | Gauge | Histogram]:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from schemas import CalendarUpserted, OrderUpserted, RunPlanned, UsageError
-from streams.adapters.mapping import Mapping, load_mapping
+from streams.adapters.mapping import Mapping
+from streams.adapters.mapping_file import load_mapping
 from streams.adapters.order_book import order_book
 from streams.adapters.production_log import planned_rates, planned_setups, read_reports, steps_of
 

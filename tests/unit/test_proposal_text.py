@@ -41,10 +41,10 @@ def test_options_stand_side_by_side_with_what_they_cost_against_hold_and_why_eac
   A approved by sue
   because sue asked
 
-  option  what        late  slip h  penalty  overtime h  setups  setup min        cost   margin  moved
-  hold    hold           1     0.0        0         0.0       0          0       1,000  unknown      0
-  A       reroute   0 (-1)     0.0        0         0.0  1 (+1)   30 (+30)  250 (-750)    1,350      1
-  O       overtime  0 (-1)     0.0        0         0.0       0          0  0 (-1,000)  unknown      0
+  option  what        late  slip h  penalty  at risk  overtime h  setups  setup min        cost   margin  moved
+  hold    hold           1     0.0        0        0         0.0       0          0       1,000  unknown      0
+  A       reroute   0 (-1)     0.0        0        0         0.0  1 (+1)   30 (+30)  250 (-750)    1,350      1
+  O       overtime  0 (-1)     0.0        0        0         0.0       0          0  0 (-1,000)  unknown      0
 
   hold  hold hold
 

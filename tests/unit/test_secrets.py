@@ -115,6 +115,7 @@ def test_roles_get_no_secret_as_an_argument(tmp_path: Path) -> None:
             "FORESITE_SASL_PASSWORD": SECRET,
             "FORESITE_SSL_KEY_PASSWORD": SECRET,
             "COLUMNS": "300",
+            "FORESITE_WEB_PORT": "0",
         },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -10,7 +10,7 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from schemas import MODEL_OF_KIND, TOPIC_OF_KIND, ReasonCode, UsageError
-from streams.adapters.mapping import load_mapping
+from streams.adapters.mapping_file import load_mapping
 from streams.embedded_broker import EmbeddedBroker
 from streams.partition_reader import read_to_end, reader
 from streams.publish import PublishOutcome, publish
@@ -179,7 +179,7 @@ def test_folders_stand_for_the_files_in_them_and_odd_paths_are_told(tmp_path: Pa
     odd = lines_file(tmp_path, name="readme.txt")
 
     assert [first, second] == input_files([tmp_path])
-    with pytest.raises(UsageError, match=r"only \.ndjson, \.jsonl, \.csv are read"):
+    with pytest.raises(UsageError, match=r"only \.ndjson, \.jsonl, \.csv, \.tsv, \.xlsx, \.xlsm are read"):
         input_files([odd])
     with pytest.raises(UsageError, match="there is no such file"):
         input_files([tmp_path / "gone.csv"])

@@ -222,7 +222,7 @@ def test_a_quote_is_a_command_too(plant: WebPlant) -> None:
 
 def test_without_a_broker_nothing_is_said_to_be_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     """No 202; what was not confirmed may be posted again under the same id."""
-    monkeypatch.setattr("streams.command_sender.DELIVERY_TIMEOUT_MS", 3_000)
+    monkeypatch.setattr("streams.record_sender.DELIVERY_TIMEOUT_MS", 3_000)
     with web_plant("127.0.0.1:9", web_commands_in_flight_max=1) as plant, plant.client() as client:
         card = plant.card("H")
         with ThreadPoolExecutor(1) as other:

@@ -18,9 +18,10 @@ from twin.cards.card_life import (
 from twin.cards.card_maker import Frame, build_card, material_change
 from twin.cards.crowd import has_room, note_aside
 from twin.cards.owners import owner_of
+from twin.cards.ranking import severity_of
 from twin.cards.rules import under_rules
 from twin.forecast.assessment import Assessment
-from twin.judges.causes import blame, is_worth_a_card
+from twin.judges.causes import Blame, is_worth_a_card
 from twin.judges.data_signals import signal_of
 from twin.judges.judging import AT_ONCE, GONE, JUDGES
 from twin.judges.risk import LateOrder, Root
@@ -37,6 +38,7 @@ class CardBoard:
     Attributes:
         cause: begins the ids of what is put out.
         assessment: how an order stands at this moment; None where it has no projection.
+        blamed: what makes it late; None where nothing can be named.
         outputs: what was published.
     """
 
@@ -44,6 +46,7 @@ class CardBoard:
     now: float
     cause: str
     assessment: Callable[[Order], Assessment | None]
+    blamed: Callable[[Order], Blame | None]
     outputs: list[Output] = field(default_factory=list)
     _said: Counter[Root] = field(default_factory=Counter)
 
@@ -82,17 +85,17 @@ class CardBoard:
             model.card_book.set_aside(root, None)
             self.publish(root, fresh.model_copy(update={"revision": 1}))
             return
-        fresh = revised(current, build_card(root, current.episode, risk, frame), "")
-        returns = comes_back(current, fresh, rules, self.now)
+        returns = comes_back(current, severity_of(risk)[0], rules, self.now)
         if returns is not None:
+            fresh = revised(current, build_card(root, current.episode, risk, frame), "")
             before = fresh.model_copy(update={"revision": current.revision})
             self.publish(root, moved(before, CardState.OPEN, self.now, output_id, returns))
             return
         if is_held:
             return
-        reason = material_change(current, fresh, rules)
+        reason = material_change(current, risk, rules)
         if reason is not None:
-            current = fresh.model_copy(update={"update_reason": reason})
+            current = revised(current, build_card(root, current.episode, risk, frame), reason)
             self.publish(root, current)
         self._escalate(root, current, rules)
 
@@ -146,8 +149,10 @@ class CardBoard:
         for key in sorted(model.members.get(root, {})):
             order = model.orders[key]
             each = self.assessment(order)
-            blamed = None if each is None else blame(each, model.line_of_run)
-            if each is None or blamed is None or each.p_late < least:
+            if each is None or each.p_late < least:
+                continue
+            blamed = self.blamed(order)
+            if blamed is None:
                 continue
             if is_open or is_worth_a_card(blamed, each):
                 customer = model.plant.customer(order.site_id, order.event.customer_id)

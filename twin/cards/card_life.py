@@ -7,7 +7,7 @@ it is closed, and what comes later is a new episode.
 
 from datetime import datetime
 
-from schemas import Card, CardState, Owner, Rules
+from schemas import Card, CardState, Owner, Rules, Severity
 from twin.cards.ranking import is_worse
 from twin.words import utc
 
@@ -133,16 +133,23 @@ def ended(card: Card, now: float, output_id: str, because: str) -> Card:
     return moved(card, state, now, output_id, because, by=by, note=note)
 
 
-def comes_back(card: Card, fresh: Card, rules: Rules, now: float) -> str | None:
-    """Why a snoozed, resolved or dismissed card whose cause stands is to be open again; None where it is not."""
+def comes_back(card: Card, severity: Severity, rules: Rules, now: float) -> str | None:
+    """Why a snoozed, resolved or dismissed card whose cause stands is to be open again; None where it is not.
+
+    Args:
+        card: as it was published last.
+        severity: that it would have now.
+        rules: of its site.
+        now: the shard's clock.
+    """
     if (
         card.state is CardState.SNOOZED
         and card.snoozed_until is not None
         and now >= card.snoozed_until.timestamp()
     ):
         return "its snooze is over"
-    if card.state in (CardState.SNOOZED, *HELD_STATES) and is_worse(fresh.severity, card.severity):
-        return f"worse than when it was {card.state}: {card.severity} -> {fresh.severity}"
+    if card.state in (CardState.SNOOZED, *HELD_STATES) and is_worse(severity, card.severity):
+        return f"worse than when it was {card.state}: {card.severity} -> {severity}"
     if card.state is not CardState.RESOLVED or card.state_since is None:
         return None
     if now - card.state_since.timestamp() < rules.resolved_grace_h * 3600.0:

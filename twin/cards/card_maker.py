@@ -41,6 +41,7 @@ def card_id_of(root: Root, episode: int) -> str:
 
 def build_card(root: Root, episode: int, risk: Risk, frame: Frame) -> Card:
     """The card as it would read now, at revision 0 and open."""
+    words = risk.words()
     score, terms = rank_terms(risk, frame.now)
     severity, severity_because = severity_of(risk)
     decision = decision_in_words(risk.owner, risk.deadline, risk.deadline_because, frame.zone)
@@ -56,20 +57,20 @@ def build_card(root: Root, episode: int, risk: Risk, frame: Frame) -> Card:
         rank=None,
         score=score,
         rank_terms=terms,
-        title=risk.title,
-        summary=" ".join([*risk.sentences, decision]),
+        title=words.title,
+        summary=" ".join([*words.sentences, decision]),
         owner=risk.owner,
         deadline=None if risk.deadline is None else utc(risk.deadline),
         deadline_because=risk.deadline_because,
         need_by=None if risk.need_by is None else utc(risk.need_by),
-        affected=list(risk.affected),
+        affected=list(words.affected),
         affected_total=risk.affected_total,
         impact=_impact(risk, frame.currency),
-        cause=risk.cause,
-        path=list(risk.path),
-        evidence=list(risk.evidence[:EVIDENCE_ON_CARD]),
-        confidence=risk.confidence,
-        rule=RuleReference(id=frame.rules.rules_id, version=frame.rules.version),
+        cause=words.cause,
+        path=list(words.path),
+        evidence=list(words.evidence[:EVIDENCE_ON_CARD]),
+        confidence=words.confidence,
+        rule=_rule_of(frame.rules),
         opened_at=utc(frame.now),
         as_of=utc(frame.now),
         episode=episode,
@@ -84,8 +85,7 @@ def build_card(root: Root, episode: int, risk: Risk, frame: Frame) -> Card:
 
 
 def _impact(risk: Risk, currency: str) -> Impact:
-    margin = risk.margin_before
-    shortage, quality = risk.shortage, risk.quality
+    margin, quality = risk.margin_before, risk.quality
     return Impact(
         currency=currency,
         slip_s=risk.slip_s,
@@ -95,23 +95,31 @@ def _impact(risk: Risk, currency: str) -> Impact:
         margin_before=margin,
         margin_if_late=None if margin is None else round(margin - risk.exposure, 2),
         rescue=risk.rescue,
-        short_quantity=None if shortage is None else shortage.short_quantity,
         bad_quantity=None if quality is None else quality.bad_quantity,
-        projected_bad_quantity=None if quality is None else quality.projected_bad_quantity,
+        **_quantities(risk),
     )
 
 
-def material_change(before: Card, after: Card, rules: Rules) -> str | None:
+def _quantities(risk: Risk) -> dict[str, float | None]:
+    """What is missing or bad, by the names of the card."""
+    return {
+        "short_quantity": None if risk.shortage is None else risk.shortage.short_quantity,
+        "projected_bad_quantity": None if risk.quality is None else risk.quality.projected_bad_quantity,
+    }
+
+
+def material_change(before: Card, after: Risk, rules: Rules) -> str | None:
     """Why the new reading deserves a revision; None where it does not."""
-    if before.severity != after.severity:
-        return f"severity {before.severity} -> {after.severity}"
-    if before.owner != after.owner:
+    severity = severity_of(after)[0]
+    if before.severity != severity:
+        return f"severity {before.severity} -> {severity}"
+    if before.assigned_by is None and before.owner != after.owner:
         return "owner changed"
-    if before.cause.signal != after.cause.signal:
-        return f"cause {before.cause.signal} -> {after.cause.signal}"
-    if before.rule != after.rule:
+    if before.cause.signal != after.signal:
+        return f"cause {before.cause.signal} -> {after.signal}"
+    if before.rule != _rule_of(rules):
         return "rules changed"
-    if before.affected_total != after.affected_total or _orders(before) != _orders(after):
+    if before.affected_total != after.affected_total or _orders(before) != {*after.listed}:
         return "affected orders changed"
     return (
         _moved_deadline(before, after)
@@ -120,25 +128,30 @@ def material_change(before: Card, after: Card, rules: Rules) -> str | None:
     )
 
 
-def _moved_deadline(before: Card, after: Card) -> str | None:
+def _rule_of(rules: Rules) -> RuleReference:
+    return RuleReference(id=rules.rules_id, version=rules.version)
+
+
+def _moved_deadline(before: Card, after: Risk) -> str | None:
     # Where a rescue comes or goes, that is the news, and the deadline follows it.
-    is_same_rescue = (before.impact.rescue is None) == (after.impact.rescue is None)
+    is_same_rescue = (before.impact.rescue is None) == (after.rescue is None)
+    deadline = None if after.deadline is None else utc(after.deadline)
     if before.deadline_because != after.deadline_because or (
-        before.deadline != after.deadline and is_same_rescue and after.impact.rescue is not None
+        before.deadline != deadline and is_same_rescue and after.rescue is not None
     ):
         return "deadline moved"
     return None
 
 
-def _moved_number(before: Card, after: Card, rules: Rules) -> str | None:
-    if abs(before.impact.slip_s - after.impact.slip_s) >= rules.material_slip_days * 86_400.0:
+def _moved_number(before: Card, after: Risk, rules: Rules) -> str | None:
+    if abs(before.impact.slip_s - after.slip_s) >= rules.material_slip_days * 86_400.0:
         return "slip moved"
-    money = abs(before.impact.exposure - after.impact.exposure)
+    money = abs(before.impact.exposure - after.exposure)
     if money >= max(rules.material_exposure, rules.material_exposure_fraction * abs(before.impact.exposure)):
         return "exposure moved"
-    if abs(before.rank_terms[0].value - after.rank_terms[0].value) >= rules.material_p_late:
+    if abs(before.rank_terms[0].value - after.probability) >= rules.material_p_late:
         return "probability moved"
-    old, new = before.impact.rescue, after.impact.rescue
+    old, new = before.impact.rescue, after.rescue
     if (old is None) != (new is None):
         return "rescue found" if new else "rescue gone"
     if old and new and abs(old.overtime_h - new.overtime_h) >= rules.material_rescue_h:
@@ -146,12 +159,12 @@ def _moved_number(before: Card, after: Card, rules: Rules) -> str | None:
     return None
 
 
-def _moved_detail(before: Card, after: Card, rules: Rules) -> str | None:
+def _moved_detail(before: Card, after: Risk, rules: Rules) -> str | None:
     """What only some kinds of card say: caveats, quantities, an expected end, what systems claim."""
-    if before.caveats != after.caveats:
+    if before.caveats != [*after.caveats]:
         return "caveats changed"
-    for name in ("short_quantity", "projected_bad_quantity"):
-        old, new = getattr(before.impact, name), getattr(after.impact, name)
+    for name, new in _quantities(after).items():
+        old = getattr(before.impact, name)
         if (
             old is not None
             and new is not None

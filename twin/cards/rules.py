@@ -10,7 +10,7 @@ from schemas import Owner, OwnerCondition, OwnerRule, Rescue, Severity
 from twin.cards.owners import Candidate, owner_of
 from twin.cards.ranking import is_worse, severity_of
 from twin.cards.wording import transfer_in_words
-from twin.judges.risk import LateOrder, Risk
+from twin.judges.risk import LateOrder, Risk, Words
 from twin.judges.view import View
 from twin.state.entities import Line
 from twin.words import money
@@ -19,13 +19,14 @@ from twin.words import money
 def under_rules(view: View, risk: Risk) -> Risk:
     """The risk with the owner that the rules name, and with what they say of its rescue."""
     rescue = None if risk.rescue is None else rescue_under_rules(view, risk.rescue)
-    sentences = [] if rescue is None else [*rescue_sentences(view, rescue)]
-    return replace(
-        risk,
-        owner=owner_under_rules(view, risk),
-        rescue=rescue,
-        sentences=[*risk.sentences, *transfer_in_words([each.assessment for each in view.late]), *sentences],
-    )
+
+    def words() -> Words:
+        found = risk.words()
+        said = transfer_in_words([each.assessment for each in view.late])
+        said += [] if rescue is None else rescue_sentences(view, rescue)
+        return replace(found, sentences=[*found.sentences, *said])
+
+    return replace(risk, owner=owner_under_rules(view, risk), rescue=rescue, words=words)
 
 
 # Whose it is
@@ -86,17 +87,18 @@ def first_rule(view: View, risk: Risk) -> tuple[int, OwnerRule] | None:
 def subject_of(view: View, risk: Risk) -> Subject:
     """What the risk is about: its root where that is a line or an item, else what its affected orders tell."""
     model, site = view.model, view.site_id
+    affected = risk.words().affected
     line = _line_of_root(view)
     line_ids = (
         {line.line_id}
         if line is not None
-        else {each.line_id for each in risk.affected if each.line_id is not None}
+        else {each.line_id for each in affected if each.line_id is not None}
     )
     item_id = _item_of_root(view)
-    item_ids = {item_id} if item_id is not None else {each.item_id for each in risk.affected}
+    item_ids = {item_id} if item_id is not None else {each.item_id for each in affected}
     lines = [model.lines.get((site, line_id)) for line_id in sorted(line_ids)]
     items = [model.plant.item(site, each) for each in sorted(item_ids)]
-    customers = {each.customer_id for each in risk.affected}
+    customers = {each.customer_id for each in affected}
     return Subject(
         kind=view.root[0],
         severity=severity_of(risk)[0],

@@ -114,7 +114,7 @@ class Desk:
         if state is None:
             raise Refused("illegal_move", _why_illegal(card, command), card.revision)
         after = self._moved(card, state, command)
-        board = CardBoard(session.model, session.now, session.cause, assessment=lambda _order: None)
+        board = CardBoard(session.model, session.now, session.cause, lambda _order: None, lambda _order: None)
         board.publish(root, after)
         session.outputs += board.outputs
         return session.model.cards[root].revision, ""

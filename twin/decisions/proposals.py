@@ -66,6 +66,7 @@ class Proposals:
             revision = 0 if life is None else life.revision
             life = ProposalLife(*key, state="draft", since=now, revision=revision)
             life.say = plan_words.asked(basis)
+            self._session.counters["proposal", "draft"] += 1
             self.publish(life)
         else:
             life.proposal_revision, life.offered_at = None, None
@@ -132,7 +133,7 @@ class Proposals:
         session, model = self._session, self._session.model
         if session.now is None:
             return
-        board = CardBoard(model, session.now, session.cause, assessment=lambda _order: None)
+        board = CardBoard(model, session.now, session.cause, lambda _order: None, lambda _order: None)
         for card_id in dict.fromkeys(basis.card_ids):
             root = model.card_book.roots_of_cards.get(card_id)
             card = None if root is None else model.cards[root]
@@ -266,6 +267,7 @@ class Proposals:
     def move(self, life: ProposalLife, state: ProposalState, say: str) -> None:
         """It goes into a state (or stays in it with other options), and says so."""
         if life.state != state:
+            self._session.counters["proposal", state] += 1
             life.since = life.since if self._session.now is None else self._session.now
         life.state, life.say = state, say
         self.publish(life)

@@ -127,6 +127,7 @@ class WriteBack:
             message = f"change {event.change_id} is {change.outcome}; what is in force now is for run_planned to say"
             session.reject(event, "answered_before", message)
             return
+        session.counters["ack", event.outcome] += 1
         change.outcome, change.reason = event.outcome, event.reason
         change.answered_by = event.event_id
         if event.outcome != "rejected":

@@ -5,8 +5,15 @@ from twin.cards.owners import owner_for
 from twin.forecast.assessment import Assessment
 from twin.forecast.lookahead import assess_order
 from twin.judges.conflicts import Conflict, find
-from twin.judges.lateness import AFFECTED_ON_CARD, affected_order, cannot_slip_step, path_of_order, steps_of
-from twin.judges.risk import Risk
+from twin.judges.lateness import (
+    AFFECTED_ON_CARD,
+    affected_order,
+    cannot_slip_step,
+    key_of,
+    path_of_order,
+    steps_of,
+)
+from twin.judges.risk import Risk, Words
 from twin.judges.view import View
 from twin.state.graph import node_id
 from twin.words import money, plural, time_of, utc
@@ -30,36 +37,47 @@ def judge(view: View) -> Risk | None:
     penalty = round(sum(each.penalty for each in at_stake), 2)
     wasted = _wasted(view, found)
     parts = {name: part for name, part in (("penalty", penalty), ("scrapped_value", wasted)) if part > 0}
-    said = ", ".join(f"{claim.source} says {claim.value}" for claim in found.claims)
-    consequence = "No order depends on it."
-    if at_stake:
-        consequence = (
-            f"If the other is right, {plural(len(at_stake), 'order')} will be late: "
-            f"{money(penalty, view.currency)} in penalty."
-        )
-    elif wasted > 0:
-        consequence = f"If nobody wants them, pieces for {money(wasted, view.currency)} are made in vain."
     customers = [view.customer(each.order) for each in at_stake]
     deadline = min((each.need_by for each in at_stake), default=None)
-    return Risk(
-        title=f"Contradiction about {found.subject}: {said}",
-        sentences=[
-            *(
-                f"{claim.source} says {claim.value} since {time_of(claim.since.timestamp(), view.zone)}."
-                for claim in found.claims
-                if claim.since is not None
+
+    def words() -> Words:
+        said = ", ".join(f"{claim.source} says {claim.value}" for claim in found.claims)
+        consequence = "No order depends on it."
+        if at_stake:
+            consequence = (
+                f"If the other is right, {plural(len(at_stake), 'order')} will be late: "
+                f"{money(penalty, view.currency)} in penalty."
+            )
+        elif wasted > 0:
+            consequence = f"If nobody wants them, pieces for {money(wasted, view.currency)} are made in vain."
+        return Words(
+            title=f"Contradiction about {found.subject}: {said}",
+            sentences=[
+                *(
+                    f"{claim.source} says {claim.value} since {time_of(claim.since.timestamp(), view.zone)}."
+                    for claim in found.claims
+                    if claim.since is not None
+                ),
+                f"{found.used[0].upper()}{found.used[1:]}.",
+                consequence,
+            ],
+            cause=Cause(
+                signal="conflict",
+                entity_type=view.root[1],
+                entity_id=view.root[3],
+                since=utc(since),
+                method="comparison of what each system last said",
+                in_words=f"Contradiction: {said}",
             ),
-            f"{found.used[0].upper()}{found.used[1:]}.",
-            consequence,
-        ],
-        cause=Cause(
-            signal="conflict",
-            entity_type=view.root[1],
-            entity_id=view.root[3],
-            since=utc(since),
-            method="comparison of what each system last said",
-            in_words=f"Contradiction: {said}",
-        ),
+            confidence=Confidence(value=1.0, n=len(found.claims), window_h=0.0),
+            affected=[affected_order(each, _name(view, each)) for each in at_stake[:AFFECTED_ON_CARD]],
+            path=_path(view, at_stake),
+            evidence=[claim.event_id for claim in found.claims if claim.event_id is not None],
+        )
+
+    return Risk(
+        signal="conflict",
+        words=words,
         probability=EITHER_MAY_BE_RIGHT,
         probability_because="two systems differ, and nothing tells which is right",
         parts=parts,
@@ -71,13 +89,10 @@ def judge(view: View) -> Risk | None:
         owner=_owner(view, customers),
         deadline=deadline,
         deadline_because="the first goods must be ready" if at_stake else "nothing is lost by the hour",
-        confidence=Confidence(value=1.0, n=len(found.claims), window_h=0.0),
-        affected=[affected_order(each, _name(view, each)) for each in at_stake[:AFFECTED_ON_CARD]],
+        listed=[key_of(each) for each in at_stake[:AFFECTED_ON_CARD]],
         affected_total=len(at_stake),
         weight=max((c.weight for c in customers if c is not None), default=1.0),
         need_by=deadline,
-        path=_path(view, at_stake),
-        evidence=[claim.event_id for claim in found.claims if claim.event_id is not None],
         data=DataTrouble(subject=found.subject, claims=found.claims, used=found.used),
     )
 

@@ -216,7 +216,18 @@ def _two_words_on_a_run(model: Model, run: Run) -> Conflict | None:
             )
         if ours.line_id != other.line_id:
             return _two_words(f"line of {run.run_id}", (ours, ours.line_id), (other, other.line_id))
+        apart_s = abs((ours.planned_end_at - other.planned_end_at).total_seconds())
+        if apart_s >= SAME_TIME_S and _system_of(ours) == _system_of(other) is not None:
+            zone = model.plant.zone(run.site_id)
+            ours_at, other_at = (time_of(each.planned_end_at.timestamp(), zone) for each in (ours, other))
+            return _two_words(f"planned end of {run.run_id}", (ours, ours_at), (other, other_at))
     return None
+
+
+def _system_of(event: Event) -> str | None:
+    """`odoo` of `odoo/mrp.workorder`: ERP and MES may plan a run for different hours, but one system has one plan."""
+    system, separator, _ = (event.source_id or "").partition("/")
+    return system if separator else None
 
 
 def _two_words_on_an_order(model: Model, order: Order) -> Conflict | None:

@@ -11,6 +11,7 @@ from twin.judges.lateness import (
     evidence_of,
     lasting_drift,
     lateness_steps,
+    listed_orders,
     margin_of,
     path_to,
     penalty_of,
@@ -18,7 +19,7 @@ from twin.judges.lateness import (
     rescue_by_overtime,
     weight_of,
 )
-from twin.judges.risk import Risk
+from twin.judges.risk import Risk, Words
 from twin.judges.view import View
 from twin.shopfloor.downtime import lost_since
 from twin.shopfloor.progress import window_apt_s
@@ -37,16 +38,31 @@ def judge(view: View) -> Risk | None:
     overtime, rescue = rescue_by_overtime(view, line, late, penalty)
     deadline, deadline_because = deadline_of(view, worst.assessment, overtime)
     lasting = lasting_drift(view, line)
-    cause = _cause(view, worst.blame, line)
-    is_drift = worst.blame.signal == "drift"
+
+    def words() -> Words:
+        cause = _cause(view, worst.blame, line)
+        is_drift = worst.blame.signal == "drift"
+        return Words(
+            title=title_of(worst.assessment, worst.customer_name, view.zone),
+            sentences=[
+                f"{cause.in_words}.",
+                money_in_words(penalty, margin, view.currency),
+                rescue_in_words(rescue, view.currency),
+            ],
+            cause=cause,
+            confidence=Confidence(
+                value=round(line.state.drift_confidence, 3) if is_drift else worst.assessment.p_late,
+                n=line.state.buckets_n,
+                window_h=round(window_apt_s(line) / 3600.0, 2),
+            ),
+            affected=affected_orders(late),
+            path=path_to(view, worst),
+            evidence=evidence_of(worst),
+        )
+
     return Risk(
-        title=title_of(worst.assessment, worst.customer_name, view.zone),
-        sentences=[
-            f"{cause.in_words}.",
-            money_in_words(penalty, margin, view.currency),
-            rescue_in_words(rescue, view.currency),
-        ],
-        cause=cause,
+        signal=worst.blame.signal,
+        words=words,
         probability=probability_of(late),
         probability_because="probability that it happens, over the affected orders",
         parts={"penalty": penalty},
@@ -57,12 +73,7 @@ def judge(view: View) -> Risk | None:
         ),
         deadline=deadline,
         deadline_because=deadline_because,
-        confidence=Confidence(
-            value=round(line.state.drift_confidence, 3) if is_drift else worst.assessment.p_late,
-            n=line.state.buckets_n,
-            window_h=round(window_apt_s(line) / 3600.0, 2),
-        ),
-        affected=affected_orders(late),
+        listed=listed_orders(late),
         affected_total=len(late),
         weight=weight_of(late),
         need_by=worst.assessment.need_by,
@@ -71,8 +82,6 @@ def judge(view: View) -> Risk | None:
         margin_before=margin,
         rescue=rescue,
         caveats=caveats_of(view.model, [each.assessment for each in late]),
-        path=path_to(view, worst),
-        evidence=evidence_of(worst),
     )
 
 

@@ -8,7 +8,7 @@ from twin.judges.rescue import OvertimePlan, overtime_plan
 from twin.judges.risk import LateOrder
 from twin.judges.view import View
 from twin.shopfloor.drift import DriftPhase
-from twin.state.entities import Line, Run
+from twin.state.entities import Line, Run, SiteKey
 from twin.state.graph import Edge, PlantGraph, node_id
 from twin.words import utc
 
@@ -19,6 +19,16 @@ AFFECTED_ON_CARD = 50
 def affected_orders(late: Sequence[LateOrder]) -> list[AffectedOrder]:
     """As the card lists them."""
     return [affected_order(each.assessment, each.customer_name) for each in late[:AFFECTED_ON_CARD]]
+
+
+def listed_orders(late: Sequence[LateOrder]) -> list[SiteKey]:
+    """Those that affected_orders lists."""
+    return [key_of(each.assessment) for each in late[:AFFECTED_ON_CARD]]
+
+
+def key_of(each: Assessment) -> SiteKey:
+    """Site and id of the order."""
+    return each.order.site_id, each.order.order_id
 
 
 def affected_order(each: Assessment, customer_name: str) -> AffectedOrder:

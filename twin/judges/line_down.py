@@ -15,6 +15,7 @@ from twin.judges.lateness import (
     deadline_of,
     evidence_of,
     lateness_steps,
+    listed_orders,
     margin_of,
     path_to,
     penalty_of,
@@ -22,7 +23,7 @@ from twin.judges.lateness import (
     steps_of,
     weight_of,
 )
-from twin.judges.risk import Risk, Root
+from twin.judges.risk import Risk, Root, Words
 from twin.judges.view import View
 from twin.shopfloor.downtime import (
     NO_PIECES_CONFIDENCE,
@@ -85,23 +86,38 @@ def judge(view: View) -> Risk | None:
     if deadline is None and late:
         deadline, deadline_because = deadline_of(view, late[0].assessment, overtime)
     worst = late[0].assessment if late else None
-    sentences = [
-        f"{_cause_in_words(view, line, stop)}.",
-        _expected_in_words(view, expected, remaining_h),
-    ]
-    if late:
-        sentences.append(money_in_words(penalty, margin, view.currency))
-        if rescue is not None:
-            sentences.append(rescue_in_words(rescue, view.currency))
-    if idle > 0:
-        sentences.append(f"Standing costs {money(idle, view.currency)} more.")
     moves = _moves(view, line)[:MOVES_ON_CARD]
+
+    def words() -> Words:
+        sentences = [
+            f"{_cause_in_words(view, line, stop)}.",
+            _expected_in_words(view, expected, remaining_h),
+        ]
+        if late:
+            sentences.append(money_in_words(penalty, margin, view.currency))
+            if rescue is not None:
+                sentences.append(rescue_in_words(rescue, view.currency))
+        if idle > 0:
+            sentences.append(f"Standing costs {money(idle, view.currency)} more.")
+        return Words(
+            title=f"{line.name} is down: {title_of(worst, late[0].customer_name, view.zone)}"
+            if worst is not None
+            else _title_without_orders(view, line, stop),
+            sentences=[*sentences, *([_moves_in_words(moves)] if moves else [])],
+            cause=_cause(view, line, stop),
+            confidence=Confidence(
+                value=1.0 if stop.by == "reported" else NO_PIECES_CONFIDENCE,
+                n=max(1, expected.n),
+                window_h=round(down_s / 3600.0, 2),
+            ),
+            affected=affected_orders(late),
+            path=[*_station_path(view, line, stop), *(path_to(view, late[0]) if late else [])],
+            evidence=_evidence(view, stop, expected),
+        )
+
     return Risk(
-        title=f"{line.name} is down: {title_of(worst, late[0].customer_name, view.zone)}"
-        if worst is not None
-        else _title_without_orders(view, line, stop),
-        sentences=[*sentences, *([_moves_in_words(moves)] if moves else [])],
-        cause=_cause(view, line, stop),
+        signal="down",
+        words=words,
         probability=_probability(view, idle),
         probability_because="it is down; the penalty comes with the orders' probability of being late",
         parts={**({"penalty": penalty} if late else {}), "idle_line": idle},
@@ -110,12 +126,7 @@ def judge(view: View) -> Risk | None:
         owner=_owner(view, line),
         deadline=deadline,
         deadline_because=deadline_because,
-        confidence=Confidence(
-            value=1.0 if stop.by == "reported" else NO_PIECES_CONFIDENCE,
-            n=max(1, expected.n),
-            window_h=round(down_s / 3600.0, 2),
-        ),
-        affected=affected_orders(late),
+        listed=listed_orders(late),
         affected_total=len(late),
         weight=weight_of(late),
         need_by=None if worst is None else worst.need_by,
@@ -123,8 +134,6 @@ def judge(view: View) -> Risk | None:
         slip_days=0 if worst is None else worst.slip_days,
         margin_before=margin,
         rescue=rescue,
-        path=[*_station_path(view, line, stop), *(path_to(view, late[0]) if late else [])],
-        evidence=_evidence(view, stop, expected),
         caveats=caveats_of(view.model, [each.assessment for each in late]),
         stop=Stop(
             station_id=stop.station_id,
@@ -146,22 +155,30 @@ def _aftermath(view: View, line: Line) -> Risk | None:
     goes_at = 0.0 if last is None else last.ended_at + view.rules.clear_after_min * 60.0
     if last is None or view.now >= goes_at:
         return None
-    words = f"{line.name} runs again since {time_of(last.ended_at, view.zone)}"
     down_h = round(last.work_s / 3600.0, 2)
+
+    def words() -> Words:
+        runs_again = f"{line.name} runs again since {time_of(last.ended_at, view.zone)}"
+        return Words(
+            title=runs_again,
+            sentences=[
+                f"{runs_again}, after {plural(down_h, 'working hour')}.",
+                "Orders that it still makes late, if any, are on the line's delivery card.",
+            ],
+            cause=Cause(
+                signal="down",
+                entity_type="line" if last.station_id is None else "station",
+                entity_id=line.line_id if last.station_id is None else last.station_id,
+                metric="down_h",
+                since=utc(last.at),
+                in_words=runs_again,
+            ),
+            confidence=Confidence(value=1.0, n=1, window_h=down_h),
+        )
+
     return Risk(
-        title=words,
-        sentences=[
-            f"{words}, after {plural(down_h, 'working hour')}.",
-            "Orders that it still makes late, if any, are on the line's delivery card.",
-        ],
-        cause=Cause(
-            signal="down",
-            entity_type="line" if last.station_id is None else "station",
-            entity_id=line.line_id if last.station_id is None else last.station_id,
-            metric="down_h",
-            since=utc(last.at),
-            in_words=words,
-        ),
+        signal="down",
+        words=words,
         probability=0.0,
         probability_because="it runs again",
         parts={},
@@ -170,7 +187,6 @@ def _aftermath(view: View, line: Line) -> Risk | None:
         owner=_owner(view, line),
         deadline=None,
         deadline_because=f"this card goes {time_of(goes_at, view.zone)} if it still runs then",
-        confidence=Confidence(value=1.0, n=1, window_h=down_h),
         stop=Stop(
             station_id=last.station_id,
             run_id=None,

@@ -12,7 +12,7 @@ from twin.cards.owners import owner_for
 from twin.forecast.assessment import DAY_S, SUREST, penalty_rate
 from twin.judges import delivery
 from twin.judges.lateness import cannot_slip_step, shipping_path
-from twin.judges.risk import Risk, Root
+from twin.judges.risk import Risk, Root, Words
 from twin.judges.view import View
 from twin.state.entities import Order
 from twin.state.graph import node_id
@@ -106,60 +106,73 @@ def _too_little(view: View, order: Order) -> Risk | None:
         if event.unit_price is None or event.unit_cost is None
         else round(event.quantity_pcs * (event.unit_price - event.unit_cost), 2)
     )
-    wanted = event.quantity_pcs
-    is_nothing = missing >= wanted
-    lacks = (
-        "nothing is planned for it"
-        if is_nothing
-        else f"{missing:,.0f} of its {wanted:,.0f} pieces are planned nowhere"
-    )
-    needed_at = time_of(need_by, view.zone)
-    affected = AffectedOrder(
-        order_id=order.order_id,
-        site_id=order.site_id,
-        customer_id=event.customer_id,
-        customer_name=name,
-        item_id=event.item_id,
-        quantity_pcs=wanted,
-        run_id=None,
-        line_id=None,
-        promised_at=utc(order.promised),
-        ready_at=None,
-        ships_at=None if next_slot is None else utc(next_slot),
-        on_time_slot_at=utc(slot),
-        need_by=utc(need_by),
-        slip_s=round(slip_s, 3),
-        slip_days=slip_days,
-        slack_s=None,
-        overhang_h=None,
-        p_late=p_late,
-        penalty=penalty,
-        exposure=penalty,
-        margin_before=margin,
-        margin_if_late=None if margin is None else round(margin - penalty, 2),
-    )
-    graph = model.graph
-    node = node_id("order", order.site_id, order.order_id)
+
+    def words() -> Words:
+        wanted = event.quantity_pcs
+        is_nothing = missing >= wanted
+        lacks = (
+            "nothing is planned for it"
+            if is_nothing
+            else f"{missing:,.0f} of its {wanted:,.0f} pieces are planned nowhere"
+        )
+        affected = AffectedOrder(
+            order_id=order.order_id,
+            site_id=order.site_id,
+            customer_id=event.customer_id,
+            customer_name=name,
+            item_id=event.item_id,
+            quantity_pcs=wanted,
+            run_id=None,
+            line_id=None,
+            promised_at=utc(order.promised),
+            ready_at=None,
+            ships_at=None if next_slot is None else utc(next_slot),
+            on_time_slot_at=utc(slot),
+            need_by=utc(need_by),
+            slip_s=round(slip_s, 3),
+            slip_days=slip_days,
+            slack_s=None,
+            overhang_h=None,
+            p_late=p_late,
+            penalty=penalty,
+            exposure=penalty,
+            margin_before=margin,
+            margin_if_late=None if margin is None else round(margin - penalty, 2),
+        )
+        node = node_id("order", order.site_id, order.order_id)
+        truck = f"its truck leaves {time_of(slot, view.zone)}"
+        return Words(
+            title=f"#{order.order_id} for {name}: {lacks}, and its goods must be ready "
+            f"{time_of(need_by, view.zone)}",
+            sentences=[
+                f"{lacks[0].upper()}{lacks[1:]}.",
+                f"{p_because[0].upper()}{p_because[1:]}.",
+                f"Late costs at least {money(penalty, view.currency)} in penalty."
+                if penalty > 0
+                else "No penalty is agreed: what late costs is unknown.",
+            ],
+            cause=Cause(
+                signal="no_runs",
+                entity_type="order",
+                entity_id=order.order_id,
+                since=event.event_time,
+                method="ordered against planned pieces",
+                in_words=f"#{order.order_id}: {lacks}",
+            ),
+            confidence=Confidence(
+                value=1.0, n=len(model.pegged.get((order.site_id, order.order_id), {})), window_h=0.0
+            ),
+            affected=[affected],
+            path=shipping_path(model.graph, node, truck, f"{name} ordered it"),
+            evidence=[event.event_id],
+        )
+
     steps = ["it cannot be made in time any more"] if p_late >= rules.raise_at_p_late else []
     steps += cannot_slip_step(view, [customer])
     account_owner = None if customer is None else customer.account_owner_id
     return Risk(
-        title=f"#{order.order_id} for {name}: {lacks}, and its goods must be ready {needed_at}",
-        sentences=[
-            f"{lacks[0].upper()}{lacks[1:]}.",
-            f"{p_because[0].upper()}{p_because[1:]}.",
-            f"Late costs at least {money(penalty, view.currency)} in penalty."
-            if penalty > 0
-            else "No penalty is agreed: what late costs is unknown.",
-        ],
-        cause=Cause(
-            signal="no_runs",
-            entity_type="order",
-            entity_id=order.order_id,
-            since=event.event_time,
-            method="ordered against planned pieces",
-            in_words=f"#{order.order_id}: {lacks}",
-        ),
+        signal="no_runs",
+        words=words,
         probability=p_late,
         probability_because=p_because,
         parts={"penalty": penalty},
@@ -168,18 +181,13 @@ def _too_little(view: View, order: Order) -> Risk | None:
         owner=owner_for(view, [(account_owner, f"account owner of {name}")]),
         deadline=deadline,
         deadline_because=deadline_because,
-        confidence=Confidence(
-            value=1.0, n=len(model.pegged.get((order.site_id, order.order_id), {})), window_h=0.0
-        ),
-        affected=[affected],
+        listed=[(order.site_id, order.order_id)],
         affected_total=1,
         weight=1.0 if customer is None else customer.weight,
         need_by=need_by,
         slip_s=round(slip_s, 3),
         slip_days=slip_days,
         margin_before=margin,
-        path=shipping_path(graph, node, f"its truck leaves {time_of(slot, view.zone)}", f"{name} ordered it"),
-        evidence=[event.event_id],
     )
 
 

@@ -15,6 +15,7 @@ from twin.judges.lateness import (
     AFFECTED_ON_CARD,
     affected_order,
     evidence_of,
+    key_of,
     lateness_steps,
     margin_of,
     path_of_order,
@@ -22,7 +23,7 @@ from twin.judges.lateness import (
     penalty_of,
     steps_of,
 )
-from twin.judges.risk import Risk, Root
+from twin.judges.risk import Risk, Root, Words
 from twin.judges.view import View
 from twin.quality.bad_share import QualityReading
 from twin.quality.quality_series import LEAST_YIELD, Series, made_since
@@ -92,20 +93,35 @@ def judge(view: View) -> Risk | None:
     deadline, deadline_because = _deadline(view, outlook)
     worst = late[0].assessment if late else None
     confidence = round(min(SUREST, reading.confidence), 3)
-    where = _where(view, line, series)
-    until = "" if not outlook.runs else f" at the end of {outlook.runs[-1].run_id}"
     steep = reading.rate >= STEEP * reading.base_rate
+
+    def words() -> Words:
+        where = _where(view, line, series)
+        until = "" if not outlook.runs else f" at the end of {outlook.runs[-1].run_id}"
+        return Words(
+            title=f"{where} makes {_percent(reading.rate)} of {_item_name(view, series)} bad: "
+            f"{pieces.bad:,.0f} pieces so far, {projected:,}{until} if nothing is done",
+            sentences=[
+                f"{_cause_in_words(view, line, series, reading)}.",
+                _loss_in_words(view, outlook, projected, scrapped, unit_cost),
+                _containment_in_words(view, outlook),
+                *([money_in_words(penalty, margin_of(late), view.currency)] if late else []),
+                *([_orders_in_words(behind)] if behind else []),
+            ],
+            cause=_cause(view, line, series, reading),
+            confidence=Confidence(
+                value=confidence,
+                n=int(pieces.made),
+                window_h=round((reading.last_s - reading.since_s) / 3600.0, 2),
+            ),
+            affected=[_affected(view, *each) for each in behind[:AFFECTED_ON_CARD]],
+            path=_path(view, outlook),
+            evidence=_evidence(view, outlook),
+        )
+
     return Risk(
-        title=f"{where} makes {_percent(reading.rate)} of {_item_name(view, series)} bad: {pieces.bad:,.0f} pieces so far, "
-        f"{projected:,}{until} if nothing is done",
-        sentences=[
-            f"{_cause_in_words(view, line, series, reading)}.",
-            _loss_in_words(view, outlook, projected, scrapped, unit_cost),
-            _containment_in_words(view, outlook),
-            *([money_in_words(penalty, margin_of(late), view.currency)] if late else []),
-            *([_orders_in_words(behind)] if behind else []),
-        ],
-        cause=_cause(view, line, series, reading),
+        signal="quality",
+        words=words,
         probability=_probability(view, confidence, scrapped),
         probability_because="confidence that the rise is real; the penalty comes with the orders' own probability",
         parts={"scrapped_value": scrapped, **({"penalty": penalty} if late else {})},
@@ -123,20 +139,13 @@ def judge(view: View) -> Risk | None:
         ),
         deadline=deadline,
         deadline_because=deadline_because,
-        confidence=Confidence(
-            value=confidence,
-            n=int(pieces.made),
-            window_h=round((reading.last_s - reading.since_s) / 3600.0, 2),
-        ),
-        affected=[each for each, _ in behind[:AFFECTED_ON_CARD]],
+        listed=[key_of(each) for each, _ in behind[:AFFECTED_ON_CARD]],
         affected_total=len(behind),
         weight=max((customer.weight for _, customer in behind if customer is not None), default=1.0),
         need_by=None if worst is None else worst.need_by,
         slip_s=0.0 if worst is None else round(worst.slip_s, 3),
         slip_days=0 if worst is None else worst.slip_days,
         margin_before=margin_of(late),
-        path=_path(view, outlook),
-        evidence=_evidence(view, outlook),
         caveats=caveats_of(view.model, [each.assessment for each in late]),
         quality=QualityShift(
             station_id=series.station_id,
@@ -196,13 +205,10 @@ def _outlook(line: Line, series: Series) -> _Outlook | None:
     )
 
 
-def _behind(view: View, outlook: _Outlook) -> list[tuple[AffectedOrder, CustomerUpserted | None]]:
-    """Orders of the runs that are affected: those late by it, worst first, then the others by need.
-
-    The others carry no exposure: if they are late, it is by something else, and on its card.
-    """
-    behind = [(affected_order(each.assessment, each.customer_name), each.customer) for each in view.late]
-    listed = {(each.site_id, each.order_id) for each, _ in behind}
+def _behind(view: View, outlook: _Outlook) -> list[tuple[Assessment, CustomerUpserted | None]]:
+    """Orders of the runs that are affected: those late by it, worst first, then the others by need."""
+    behind = [(each.assessment, each.customer) for each in view.late]
+    listed = {key_of(each) for each, _ in behind}
     model, others = view.model, dict[tuple[str, str], Assessment]()
     made_by = [
         *{bucket.run_id: None for bucket in outlook.series.judged() if bucket.end_s > outlook.contained_from},
@@ -215,11 +221,19 @@ def _behind(view: View, outlook: _Outlook) -> list[tuple[AffectedOrder, Customer
             each = assess_order(order, model) if order.is_open and key not in listed else None
             if each is not None:
                 others[key] = each
-    for each in sorted(others.values(), key=lambda each: (each.need_by, each.order.order_id)):
-        customer = view.customer(each.order)
-        name = each.order.event.customer_id if customer is None else customer.name
-        behind.append((affected_order(each, name).model_copy(update={"exposure": 0.0}), customer))
-    return behind
+    by_need = sorted(others.values(), key=lambda each: (each.need_by, each.order.order_id))
+    return [*behind, *((each, view.customer(each.order)) for each in by_need)]
+
+
+def _affected(view: View, each: Assessment, customer: CustomerUpserted | None) -> AffectedOrder:
+    """As the card lists it; one that is late by something else carries no exposure: that is on its own card."""
+    told = affected_order(each, _customer_name(each, customer))
+    is_by_it = any(late.assessment is each for late in view.late)
+    return told if is_by_it else told.model_copy(update={"exposure": 0.0})
+
+
+def _customer_name(each: Assessment, customer: CustomerUpserted | None) -> str:
+    return each.order.event.customer_id if customer is None else customer.name
 
 
 def _probability(view: View, confidence: float, scrapped: float) -> float:
@@ -294,8 +308,11 @@ def _containment_in_words(view: View, outlook: _Outlook) -> str:
     return f"Hold back {plural(outlook.contained, 'piece')} made since {time_of(outlook.contained_from, view.zone)} ({known})."
 
 
-def _orders_in_words(behind: Sequence[tuple[AffectedOrder, CustomerUpserted | None]]) -> str:
-    named = [f"#{each.order_id} for {each.customer_name}" for each, _ in behind[:ORDERS_NAMED]]
+def _orders_in_words(behind: Sequence[tuple[Assessment, CustomerUpserted | None]]) -> str:
+    named = [
+        f"#{each.order.order_id} for {_customer_name(each, customer)}"
+        for each, customer in behind[:ORDERS_NAMED]
+    ]
     more = len(behind) - len(named)
     return f"Behind it: {', '.join(named)}{f' and {more} more' if more else ''}."
 

@@ -1,13 +1,15 @@
 """Holding the date by overtime: hours needed for a stated probability, what they cost, until when they can be had."""
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from math import exp, inf
 from statistics import NormalDist
 
 from schemas import OvertimeWindowUpserted
 from twin.forecast.assessment import Assessment, long_stops_expected, probability_not_over
-from twin.state.entities import Line
+from twin.state.entities import Line, Offer
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,36 +45,42 @@ def overtime_plan(
         None where no overtime on offer reaches it.
     """
     z = NormalDist().inv_cdf(probability)
-    offers = [_Offer.of(window, line, default_price) for window in line.overtime]
+    if line.offers is None:
+        line.offers = sorted(
+            (offer_of(window) for window in line.overtime), key=lambda offer: (offer.start, offer.window_id)
+        )
+    last_need_by = max((order.need_by for order in affected), default=-inf)
+    soon = islice(line.offers, bisect_left(line.offers, last_need_by, key=_start))
+    prices = [(offer, default_price if offer.price is None else offer.price) for offer in soon]
     open_offers = sorted(
-        (offer for offer in offers if offer.notice_by >= now and offer.price is not None),
-        key=lambda offer: (offer.price, offer.start, offer.window_id),
+        ((offer, price) for offer, price in prices if offer.notice_by >= now and price is not None),
+        key=lambda each: each[1],  # what costs the same is taken as it comes
     )
-    used: dict[str, tuple[_Offer, float]] = {}
+    used: dict[str, tuple[Offer, float, float]] = {}
     for order in sorted(affected, key=lambda each: each.need_by):
         missing_h = (order.overhang_s + z * order.sd_work_s) / 3600.0 - sum(
-            hours for _, hours in used.values()
+            hours for _, hours, _ in used.values()
         )
-        for offer in open_offers:
+        for offer, price in open_offers:
             if missing_h <= 0.005:
                 break
-            taken = used.get(offer.window_id, (offer, 0.0))[1]
-            room = min(offer.hours_before(order.need_by) - taken, missing_h)
+            taken = used.get(offer.window_id, (offer, 0.0, price))[1]
+            room = min(_hours_before(order.need_by, offer, line) - taken, missing_h)
             if room > 0:
-                used[offer.window_id] = (offer, taken + room)
+                used[offer.window_id] = (offer, taken + room, price)
                 missing_h -= room
         if missing_h > 0.005:
             return None
     if not used:
         return None
     chosen = sorted(used.values(), key=lambda each: each[0].start)
-    hours = [round(hours, 2) for _, hours in chosen]
-    cost = sum(h * (offer.price or 0.0) for h, (offer, _) in zip(hours, chosen, strict=True))
+    hours = [round(hours, 2) for _, hours, _ in chosen]
+    cost = sum(h * price for h, (_, _, price) in zip(hours, chosen, strict=True))
     return OvertimePlan(
         hours=round(sum(hours), 2),
         cost=round(cost, 2),
-        notice_by=min(offer.notice_by for offer, _ in chosen),
-        windows=[offer.window_id for offer, _ in chosen],
+        notice_by=min(offer.notice_by for offer, _, _ in chosen),
+        windows=[offer.window_id for offer, _, _ in chosen],
         probability=round(probability * min(_unstopped(order, z) for order in affected), 2),
     )
 
@@ -87,29 +95,23 @@ def _unstopped(order: Assessment, z: float) -> float:
     return exp(-stops) * (1.0 - probability_not_over(projection.open_stop, room_s, order.experience))
 
 
-@dataclass(frozen=True, slots=True)
-class _Offer:
-    """One window as it can be bought: time in it that the calendar does not work already."""
+def offer_of(window: OvertimeWindowUpserted) -> Offer:
+    """A window as it can be bought."""
+    start = window.start_at.timestamp()
+    gone = window.committed or window.withdrawn
+    notice = start if window.notice_by is None else window.notice_by.timestamp()
+    return Offer(
+        window.window_id, start, window.end_at.timestamp(), -inf if gone else notice, window.cost_per_h
+    )
 
-    window_id: str
-    start: float
-    end: float
-    notice_by: float
-    price: float | None
-    line: Line
 
-    @staticmethod
-    def of(window: OvertimeWindowUpserted, line: Line, default_price: float | None) -> "_Offer":
-        start = window.start_at.timestamp()
-        gone = window.committed or window.withdrawn
-        notice = start if window.notice_by is None else window.notice_by.timestamp()
-        price = default_price if window.cost_per_h is None else window.cost_per_h
-        return _Offer(
-            window.window_id, start, window.end_at.timestamp(), -inf if gone else notice, price, line
-        )
+def _hours_before(need_by: float, offer: Offer, line: Line) -> float:
+    """Time of the window up to the need that the calendar does not work already."""
+    end = min(offer.end, need_by)
+    if end <= offer.start:
+        return 0.0
+    return (end - offer.start - line.calendar.work_between(offer.start, end)) / 3600.0
 
-    def hours_before(self, need_by: float) -> float:
-        end = min(self.end, need_by)
-        if end <= self.start:
-            return 0.0
-        return (end - self.start - self.line.calendar.work_between(self.start, end)) / 3600.0
+
+def _start(offer: Offer) -> float:
+    return offer.start

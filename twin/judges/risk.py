@@ -1,9 +1,10 @@
 """What a judge finds out about one root: all that a card says and that differs from kind to kind.
 
-A judge is a pure function of the model: it answers from scratch, and remembers nothing.
+A judge is a pure function of the model: it answers from scratch, and remembers nothing. Its figures decide whether there
+is news; its words are worked out only where there is, which is once in some hundred times.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from schemas import (
@@ -23,6 +24,7 @@ from schemas import (
 )
 from twin.forecast.assessment import Assessment
 from twin.judges.causes import Blame
+from twin.state.entities import SiteKey
 
 Root = tuple[str, str, str, str]
 """(card kind, entity type, site, entity id): what a card is about. At most one card of a root is open."""
@@ -60,25 +62,43 @@ class LateOrder:
 
 
 @dataclass(frozen=True, slots=True)
-class Risk:
-    """One root as it stands now. Money in the site's currency, times in POSIX seconds.
+class Words:
+    """How a card puts it.
 
     Attributes:
         title: the one line; sentences: cause and consequence in words; owner and deadline are added to them.
-        probability: that the loss comes if nobody acts; probability_because: how it was come by.
-        parts: the loss given that it comes, by part (penalty, lost_margin, scrapped_value, idle_line).
-        weight: largest customer weight among the orders.
-        severity_steps: reasons that each raise the severity by a step; mild: the reason where there is none.
-        deadline: the last moment at which an action still helps, None where nothing helps any more.
-        affected: orders, worst first, at most as many as a card holds; affected_total: all of them.
-        slip_s, slip_days: of the worst order.
-        margin_before: of the affected orders, without the loss; None where prices are unknown.
-        caveats: what it rests on that cannot be trusted.
+        affected: the orders that the card lists, worst first.
     """
 
     title: str
     sentences: Sequence[str]
     cause: Cause
+    confidence: Confidence
+    affected: Sequence[AffectedOrder] = ()
+    path: Sequence[PathStep] = ()
+    evidence: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Risk:
+    """One root as it stands now. Money in the site's currency, times in POSIX seconds.
+
+    Attributes:
+        signal: of its cause.
+        words: the same in words, asked at the moment of judging; long to make, and seldom needed.
+        probability: that the loss comes if nobody acts; probability_because: how it was come by.
+        parts: the loss given that it comes, by part (penalty, lost_margin, scrapped_value, idle_line).
+        weight: largest customer weight among the orders.
+        severity_steps: reasons that each raise the severity by a step; mild: the reason where there is none.
+        deadline: the last moment at which an action still helps, None where nothing helps any more.
+        listed: the orders that the card lists, at most as many as a card holds; affected_total: all of them.
+        slip_s, slip_days: of the worst order.
+        margin_before: of the affected orders, without the loss; None where prices are unknown.
+        caveats: what it rests on that cannot be trusted.
+    """
+
+    signal: str
+    words: Callable[[], Words] = field(compare=False)
     probability: float
     probability_because: str
     parts: Mapping[str, float]
@@ -87,8 +107,7 @@ class Risk:
     owner: Owner
     deadline: float | None
     deadline_because: str
-    confidence: Confidence
-    affected: Sequence[AffectedOrder] = ()
+    listed: Sequence[SiteKey] = ()
     affected_total: int = 0
     weight: float = 1.0
     need_by: float | None = None
@@ -96,8 +115,6 @@ class Risk:
     slip_days: int = 0
     margin_before: float | None = None
     rescue: Rescue | None = None
-    path: Sequence[PathStep] = ()
-    evidence: Sequence[str] = ()
     caveats: Sequence[str] = field(default_factory=list)
     shortage: Shortage | None = None
     quality: QualityShift | None = None

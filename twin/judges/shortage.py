@@ -6,6 +6,7 @@ from twin.cards.wording import SURE, money_in_words
 from twin.judges.lateness import (
     affected_orders,
     lateness_steps,
+    listed_orders,
     margin_of,
     path_to,
     penalty_of,
@@ -13,7 +14,7 @@ from twin.judges.lateness import (
     steps_of,
     weight_of,
 )
-from twin.judges.risk import Risk
+from twin.judges.risk import Risk, Words
 from twin.judges.view import View
 from twin.material.materials import DAY_S, HOUR_S
 from twin.material.shortfall import NEGLIGIBLE_SHARE, RAISE_SHARE, Shortfall, evidence_of, shortfall_of
@@ -35,7 +36,6 @@ def judge(view: View) -> Risk | None:
     late = view.late
     penalty, margin = penalty_of(late), margin_of(late)
     idle = _idle_cost(view, found)
-    name = _name(view)
     deadline, deadline_because = _deadline(view, found)
     unit = _unit(view)
     probability, because = _probability(view, found, idle)
@@ -43,15 +43,31 @@ def judge(view: View) -> Risk | None:
     line = found.first.line
     worst = late[0].assessment if late else None
     reported_at = view.model.supply.reported_at(key)
+
+    def words() -> Words:
+        name = _name(view)
+        return Words(
+            title=_title(view, found, unit),
+            sentences=[
+                f"{_cause_in_words(view, found, name, unit)}.",
+                _supply_in_words(view, found),
+                *_waits(found),
+                _money_in_words(view, penalty, idle, margin),
+            ],
+            cause=_cause(view, found, name, unit),
+            confidence=Confidence(
+                value=found.probability,
+                n=found.over_use.reports,
+                window_h=0.0 if reported_at is None else round((view.now - reported_at) / HOUR_S, 2),
+            ),
+            affected=affected_orders(late),
+            path=_path(view, found),
+            evidence=evidence_of(view.model, key),
+        )
+
     return Risk(
-        title=_title(view, found, unit),
-        sentences=[
-            f"{_cause_in_words(view, found, name, unit)}.",
-            _supply_in_words(view, found),
-            *_waits(found),
-            _money_in_words(view, penalty, idle, margin),
-        ],
-        cause=_cause(view, found, name, unit),
+        signal="material",
+        words=words,
         probability=probability,
         probability_because=because,
         parts={"penalty": penalty, "idle_line": idle} if idle > 0 else {"penalty": penalty},
@@ -66,20 +82,13 @@ def judge(view: View) -> Risk | None:
         ),
         deadline=deadline,
         deadline_because=deadline_because,
-        confidence=Confidence(
-            value=found.probability,
-            n=found.over_use.reports,
-            window_h=0.0 if reported_at is None else round((view.now - reported_at) / HOUR_S, 2),
-        ),
-        affected=affected_orders(late),
+        listed=listed_orders(late),
         affected_total=len(late),
         weight=weight_of(late),
         need_by=found.need_by if worst is None else worst.need_by,
         slip_s=0.0 if worst is None else round(worst.slip_s, 3),
         slip_days=0 if worst is None else worst.slip_days,
         margin_before=margin,
-        path=_path(view, found),
-        evidence=evidence_of(view.model, key),
         shortage=_shortage(view, found, unit),
     )
 

@@ -1,6 +1,7 @@
 """The judge of data_stale: a running line that says nothing, or whose messages have a hole. Silence is never "on plan".
 
-A line is silent when in working time nothing has come for longer than its usual pause allows. Only a line that runs
+A line is silent when in working time nothing has come for longer than its usual pause allows, or at once where its
+source says that it is cut off. Only a line that runs
 owes us words: idle, setting up or stopped it may be quiet. A hole in a source's running numbers counts where the source
 speaks of one line only; a source that numbers several lines together leaves holes on each.
 """
@@ -11,8 +12,15 @@ from schemas import CardKind, Cause, Claim, Confidence, DataTrouble
 from twin.cards.owners import owner_for
 from twin.forecast.assessment import Assessment
 from twin.forecast.lookahead import assess_order
-from twin.judges.lateness import AFFECTED_ON_CARD, affected_order, cannot_slip_step, path_of_order, steps_of
-from twin.judges.risk import Risk, Root
+from twin.judges.lateness import (
+    AFFECTED_ON_CARD,
+    affected_order,
+    cannot_slip_step,
+    key_of,
+    path_of_order,
+    steps_of,
+)
+from twin.judges.risk import Risk, Root, Words
 from twin.judges.view import View
 from twin.state.calendar import Interval
 from twin.state.dedupe import SequenceWindow
@@ -53,7 +61,8 @@ def watch(model: Model, _before: float | None, now: float) -> Iterator[Root]:
         if last is None or run is None or run.progress.state is not RunState.RUNNING:
             continue
         rules = model.plant.rules(site_id)
-        if now - last >= rules.stale_after_min * 60.0 or _hole(model, line, now) is not None:
+        is_due = now - last >= rules.stale_after_min * 60.0 or line.state.cut_off_at is not None
+        if is_due or _hole(model, line, now) is not None:
             yield CardKind.DATA_STALE.value, "line", site_id, line_id
 
 
@@ -70,8 +79,9 @@ def _silence(view: View, line: Line) -> Risk | None:
     last, usual_s = state.last_event_at, state.usual_gap_s or 0.0
     if last is None or run is None or run.progress.state is not RunState.RUNNING:
         return None
-    silent_s = line.calendar.work_between(last, view.now)
-    if silent_s < max(rules.stale_after_min * 60.0, rules.stale_gap_factor * usual_s):
+    silent_s, cut_off_at = line.calendar.work_between(last, view.now), state.cut_off_at
+    is_usual = silent_s < max(rules.stale_after_min * 60.0, rules.stale_gap_factor * usual_s)
+    if is_usual and cut_off_at is None:
         return None
     shift = line.calendar.current_interval(view.now)
     until = _end_of_shift(view.now, shift)
@@ -80,6 +90,10 @@ def _silence(view: View, line: Line) -> Risk | None:
     said_at = time_of(last, view.zone)
     good = f"{run.progress.good_pcs:,.0f}"
     usual_min = round(usual_s / 60.0, 1)
+    cut_off = ""
+    if cut_off_at is not None:
+        because = f": {state.cut_off_because}" if state.cut_off_because else ""
+        cut_off = f"It is cut off since {time_of(cut_off_at, view.zone)}{because}."
     if at_stake:
         worst, room_s = at_stake[0]
         deadline: float | None = line.calendar.add_work(last, room_s)
@@ -99,10 +113,14 @@ def _silence(view: View, line: Line) -> Risk | None:
         line,
         signal="silence",
         title=f"{line.name} is silent since {said_at}: nobody knows whether it runs",
-        sentences=[f"The last word of {line.name} came at {said_at}.", rhythm, consequence],
+        sentences=[f"The last word of {line.name} came at {said_at}.", cut_off, rhythm, consequence],
         since=last,
-        method="working time since the last event against its usual pause",
-        confidence=Confidence(value=round(1.0 - min(1.0, usual_s / silent_s), 3), n=1, window_h=0.0),
+        method="its source says that it is cut off"
+        if cut_off
+        else "working time since the last event against its usual pause",
+        confidence=Confidence(
+            value=1.0 if cut_off else round(1.0 - min(1.0, usual_s / silent_s), 3), n=1, window_h=0.0
+        ),
         probability=rules.p_silent_is_down,
         because="share of silences that hide a line that stands, as the rules say",
         penalty=penalty,
@@ -229,36 +247,44 @@ def _risk(
     deadline_because: str,
     trouble: DataTrouble,
 ) -> Risk:
-    model = view.model
     run = line.run
     assert run is not None
-    graph = model.graph
-    on_line = graph.edge(
-        node_id("run", run.site_id, run.run_id), "on", node_id("line", line.site_id, line.line_id)
-    )
     customers = {each.order.order_id: view.customer(each.order) for each in at_stake}
 
     def name_of(each: Assessment) -> str:
         customer = customers[each.order.order_id]
         return each.order.event.customer_id if customer is None else customer.name
 
-    path = steps_of([(on_line, f"{run.run_id} runs on {line.name}")])
-    if at_stake:
-        path += path_of_order(view, at_stake[0], name_of(at_stake[0]))
+    def words() -> Words:
+        on_line = view.model.graph.edge(
+            node_id("run", run.site_id, run.run_id), "on", node_id("line", line.site_id, line.line_id)
+        )
+        path = steps_of([(on_line, f"{run.run_id} runs on {line.name}")])
+        if at_stake:
+            path += path_of_order(view, at_stake[0], name_of(at_stake[0]))
+        return Words(
+            title=title,
+            sentences=[sentence for sentence in sentences if sentence],
+            cause=Cause(
+                signal=signal,
+                entity_type="line",
+                entity_id=line.line_id,
+                since=utc(since),
+                method=method,
+                in_words=title,
+            ),
+            confidence=confidence,
+            affected=[affected_order(each, name_of(each)) for each in at_stake[:AFFECTED_ON_CARD]],
+            path=path,
+            evidence=[line.state.last_event_id] if line.state.last_event_id else [],
+        )
+
     steps = ["orders depend on it"] if at_stake else []
     steps += cannot_slip_step(view, customers.values())
     supervisor = None if line.event is None else line.event.supervisor_id
     return Risk(
-        title=title,
-        sentences=[sentence for sentence in sentences if sentence],
-        cause=Cause(
-            signal=signal,
-            entity_type="line",
-            entity_id=line.line_id,
-            since=utc(since),
-            method=method,
-            in_words=title,
-        ),
+        signal=signal,
+        words=words,
         probability=probability,
         probability_because=because,
         parts={"penalty": penalty} if penalty else {},
@@ -267,12 +293,9 @@ def _risk(
         owner=owner_for(view, [(supervisor, f"supervisor of {line.name}")], customers.values()),
         deadline=deadline,
         deadline_because=deadline_because,
-        confidence=confidence,
-        affected=[affected_order(each, name_of(each)) for each in at_stake[:AFFECTED_ON_CARD]],
+        listed=[key_of(each) for each in at_stake[:AFFECTED_ON_CARD]],
         affected_total=len(at_stake),
         weight=max((c.weight for c in customers.values() if c is not None), default=1.0),
         need_by=at_stake[0].need_by if at_stake else None,
-        path=path,
-        evidence=[line.state.last_event_id] if line.state.last_event_id else [],
         data=trouble,
     )

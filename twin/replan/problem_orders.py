@@ -5,7 +5,9 @@ from math import inf
 
 from schemas import SchedulingOrder
 from twin.forecast.assessment import penalty_rate
-from twin.state.entities import Order
+from twin.forecast.lookahead import ready_run
+from twin.replan.misses import miss_chances
+from twin.state.entities import Line, Order
 from twin.state.model import Model
 from twin.state.shipping import Route
 from twin.state.transfers import transfer_to
@@ -15,7 +17,12 @@ MOST_DEPARTURES = 500
 
 
 def scheduling_order(
-    model: Model, order: Order, inside: Mapping[tuple[str, str], object], as_of: float, horizon_end: float
+    model: Model,
+    order: Order,
+    inside: Mapping[tuple[str, str], object],
+    as_of: float,
+    horizon_end: float,
+    may_make: Line | None = None,
 ) -> SchedulingOrder | None:
     """An open order of a problem.
 
@@ -25,6 +32,7 @@ def scheduling_order(
         inside: runs of the problem; the other runs of the order are taken as projected.
         as_of: departures are listed from here on, or from where the order is projected to be ready.
         horizon_end: and until here, and the next one after it.
+        may_make: a line that could make it, where none is to make it yet.
 
     Returns:
         None where it is never ready whatever is decided: a run outside the problem has no working time left.
@@ -36,6 +44,8 @@ def scheduling_order(
     customer = plant.customer(order.site_id, event.customer_id)
     route = None if event.route_id is None else plant.route(order.site_id, event.route_id)
     slot = order.state.on_time_slot
+    on_time_slot = order.promised if slot is None else slot
+    loading_s = 0.0 if route is None else route.loading_s
     return SchedulingOrder(
         site_id=order.site_id,
         order_id=order.order_id,
@@ -44,8 +54,8 @@ def scheduling_order(
         item_id=event.item_id,
         quantity_pcs=event.quantity_pcs,
         promised=order.promised,
-        on_time_slot=order.promised if slot is None else slot,
-        loading_s=0.0 if route is None else route.loading_s,
+        on_time_slot=on_time_slot,
+        loading_s=loading_s,
         departures=None if route is None else departures_of(route, min(as_of, soonest), horizon_end),
         ready_elsewhere=None if elsewhere == -inf else elsewhere,
         penalty_per_day=penalty_rate(order, customer, plant.agreed_penalty(order.site_id, event.customer_id)),
@@ -54,7 +64,22 @@ def scheduling_order(
         unit_price=event.unit_price,
         unit_cost=event.unit_cost,
         priority=event.priority,
+        misses=_misses(model, order, as_of, on_time_slot - loading_s, may_make),
     )
+
+
+def _misses(
+    model: Model, order: Order, now: float, in_time: float, may_make: Line | None
+) -> list[tuple[float, float]]:
+    """How likely it misses its departure by when it is ready, on the line that decides when it is ready now."""
+    ready = ready_run(order, model)
+    line = may_make if ready is None else ready.line
+    if line is None or (ready is not None and ready.projection is None):
+        return []
+    transfer_s = 0.0 if ready is None else ready.transfer_s
+    experience = model.experience_of(line.site_id)
+    habits = experience.of(line.line_id)
+    return miss_chances(line, habits, experience, now, in_time - transfer_s, transfer_s)
 
 
 def departures_of(route: Route, first: float, horizon_end: float) -> list[float]:

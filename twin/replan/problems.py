@@ -78,7 +78,13 @@ def build_problem(
     ]
     site_id = lines[0][0] if site_id is None else site_id
     rules = model.plant.rules(site_id)
-    known = (scheduling_order(model, order, inside, as_of, horizon_end) for order in orders)
+    may_make = _may_make(added, among)
+    known = (
+        scheduling_order(
+            model, order, inside, as_of, horizon_end, may_make.get((order.site_id, order.order_id))
+        )
+        for order in orders
+    )
     families = {run.family for run in [*runs, *added]} | {line.state.family for line in among.values()}
     return SchedulingProblem(
         problem_id=problem_id,
@@ -117,6 +123,24 @@ def _orders(model: Model, runs: Iterable[Run], added: Iterable[SchedulingRun]) -
     keys = {key for run in runs for key in run.order_keys}
     keys |= {(peg.site_id, peg.order_id) for run in added for peg in run.pegs}
     return [model.orders[key] for key in sorted(keys) if key in model.orders and model.orders[key].is_open]
+
+
+def _may_make(added: Iterable[SchedulingRun], among: Mapping[SiteKey, Line]) -> dict[tuple[str, str], Line]:
+    """Of orders that added runs are for, the first line of the problem that can make one."""
+    lines: dict[tuple[str, str], Line] = {}
+    for run in added:
+        line = next(
+            (
+                among[each.site_id, each.line_id]
+                for each in run.eligible
+                if (each.site_id, each.line_id) in among
+            ),
+            None,
+        )
+        if line is not None:
+            for peg in run.pegs:
+                lines.setdefault((peg.site_id, peg.order_id), line)
+    return lines
 
 
 def _horizon_end(

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 from schemas import (
+    CardKind,
+    ConnectionChanged,
     CountCorrected,
     CountReported,
     MachineEvent,
@@ -55,6 +57,7 @@ class Floor:
             "count_reported": self._on_count,
             "count_corrected": self._on_correction,
             "state_changed": self._on_state,
+            "connection_changed": self._on_connection,
             "material_consumed": self._on_consumed,
             "quality_recorded": self._on_inspection,
         }
@@ -226,6 +229,17 @@ class Floor:
         self._session.model.save_line(line)
         self._session.evaluate([line], roots=self._stoppages.roots(line))
 
+    def _on_connection(self, event: ConnectionChanged) -> None:
+        line = self._session.model.lines[event.site_id, event.line_id]
+        state, moment = line.state, event.event_time.timestamp()
+        if event.is_up:
+            self._note_seen(line, moment, event)
+        elif state.last_event_at is None or moment >= state.last_event_at:
+            state.cut_off_at, state.cut_off_because = moment, event.reason or ""
+            self._session.model.save_line(line)
+        root = (CardKind.DATA_STALE.value, "line", line.site_id, line.line_id)
+        self._session.evaluate([line], roots=[root])
+
     def at_minute(self, now: float) -> None:
         """Time has passed: lines whose station is down and that make nothing are down; long stops are told."""
         for _, line in sorted(self._session.model.lines.items()):
@@ -335,6 +349,7 @@ class Floor:
                 note_gap(line, state.last_event_at, moment)
             state.last_event_at = moment
             state.last_event_id = event.event_id
+            state.cut_off_at, state.cut_off_because = None, ""
         else:
             self._session.counters["late", ""] += 1
         self._session.model.save_line(line)

@@ -54,6 +54,8 @@ class LineState(msgspec.Struct):
         published: what the last published line status said, for materiality.
         period: elements of the present shift; measured_from: the first moment that is counted in any.
         element_since: since when the line's time counts as what it counts as now.
+        cut_off_at: since when the source says that nothing can be known of the line; None: it is connected, or nobody
+            has said otherwise. cut_off_because: its words.
     """
 
     packml: str = "UNKNOWN"
@@ -80,6 +82,8 @@ class LineState(msgspec.Struct):
     period: Period | None = None
     measured_from: float | None = None
     element_since: float | None = None
+    cut_off_at: float | None = None
+    cut_off_because: str = ""
 
     def encode(self) -> bytes:
         """JSON of the state."""
@@ -222,6 +226,22 @@ class Run:
         return max(0.0, self.plan.quantity_pcs - self.progress.good_pcs)
 
 
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """An overtime window as it can be bought.
+
+    Attributes:
+        notice_by: the last moment to buy it; never where it is bought or withdrawn.
+        price: money an hour, None where the window names none.
+    """
+
+    window_id: str
+    start: float
+    end: float
+    notice_by: float
+    price: float | None
+
+
 @dataclass(slots=True, eq=False)
 class Line:
     """A line: what it is, where it stands, what waits for it."""
@@ -233,6 +253,7 @@ class Line:
     event: LineUpserted | None = None
     calendar: WorkCalendar = ALWAYS_OPEN
     overtime: list[OvertimeWindowUpserted] = field(default_factory=list)
+    offers: list[Offer] | None = None  # the same as they can be bought, by start; None = to be worked out
     runs: dict[str, Run] = field(default_factory=dict)
     queue: list[Run] | None = None  # runs in the order the line takes them; None = to be sorted again
     items: list[QueuedRun] | None = None  # the queue as projections read it; None = to be made again

@@ -138,6 +138,7 @@ class Model:
         line.overtime = [window for window in line.overtime if window.window_id != event.window_id]
         line.overtime.append(event)
         line.overtime.sort(key=lambda window: window.window_id)
+        line.offers = None
         self.refresh_line(line)
         return line
 

@@ -1,4 +1,4 @@
-"""Puts commands on their topic and tells of each whether Kafka has it, for callers on an event loop.
+"""Puts records on topics and tells of each whether Kafka has it, for callers on an event loop.
 
 Law: `deliver` returns only behind the broker's own confirmation.
 """
@@ -11,37 +11,42 @@ from typing import Final
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from schemas import ForesiteError, topics
+from schemas import ForesiteError
+from schemas.topics import COMMANDS
 from streams.settings import Settings
+from streams.tracing import OFF, Span, Tracing, header_of
 
 log = structlog.get_logger(__name__)
 
 DELIVERY_TIMEOUT_MS: Final = 10_000
-"""How long a command may wait for its confirmation. Too small: a leader that moves fails it. Too large: whoever sent it
+"""How long a record may wait for its confirmation. Too small: a leader that moves fails it. Too large: whoever sent it
 waits, and sends it again."""
 
 POLL_S: Final = 0.1
 
 
 class NotDelivered(ForesiteError):
-    """Kafka has not confirmed a command; it may have arrived all the same."""
+    """Kafka has not confirmed a record; it may have arrived all the same."""
 
 
-class CommandSender:
-    """An idempotent producer for planner.commands.v1; its confirmations are collected by a thread, from `start` to `stop`.
+class RecordSender:
+    """An idempotent producer; its confirmations are collected by a thread, from `start` to `stop`.
 
     Args:
         settings: where Kafka is.
         logger: of the client.
+        tracing: begins a trace with each command.
     """
 
-    def __init__(self, settings: Settings, logger: logging.Logger | None = None) -> None:
+    def __init__(
+        self, settings: Settings, logger: logging.Logger | None = None, tracing: Tracing = OFF
+    ) -> None:
+        self._tracing = tracing
         self._settings, self._logger = settings, logger
-        self._topic = settings.topic_prefix + topics.COMMANDS
         self._lock = threading.Lock()
         self._producer: Producer | None = None
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="command-sender", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="record-sender", daemon=True)
 
     def start(self) -> None:
         """Begin to collect confirmations."""
@@ -53,12 +58,27 @@ class CommandSender:
         if self._thread.is_alive():
             self._thread.join()
 
-    async def deliver(self, key: str, body: bytes) -> None:
-        """Send a command and wait for Kafka's confirmation.
+    async def deliver(self, topic: str, key: str, body: bytes) -> None:
+        """Send a record and wait for Kafka's confirmation.
+
+        Args:
+            topic: its full name.
+            key: of the record, which decides its partition.
+            body: the bytes.
 
         Raises:
             NotDelivered: there was none.
         """
+        # Events by the thousand come this way too: they are traced from ingest on, by its sample.
+        span = (self._tracing if topic.endswith(COMMANDS) else OFF).span("command")
+        try:
+            await self._deliver(topic, key, body, span)
+        except NotDelivered as error:
+            span.end(str(error))
+            raise
+        span.end()
+
+    async def _deliver(self, topic: str, key: str, body: bytes, span: Span) -> None:
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
 
@@ -73,24 +93,29 @@ class CommandSender:
         def confirmed(error: KafkaError | None, _: object) -> None:
             loop.call_soon_threadsafe(settle, error)
 
+        producer: Producer | None = None
         try:
             with self._lock:
-                self._producer = self._producer or self._new_producer()  # none as long as nobody commands
-                self._producer.produce(
-                    self._topic,
+                producer = self._producer = (
+                    self._producer or self._new_producer()
+                )  # none as long as nobody sends
+                producer.produce(
+                    topic,
                     key=key.encode(),
                     value=body,
+                    headers=[*header_of(span)],
                     on_delivery=confirmed,
                 )
         except BufferError:
             raise NotDelivered("too much waits to be sent") from None
         except KafkaException as error:
-            self._renew()
+            if producer is not None:
+                self._renew(producer)
             raise NotDelivered(error.args[0].str()) from None
         try:
             await done
         except NotDelivered:
-            self._renew()  # an idempotent producer may be unusable after a record that timed out
+            self._renew(producer)  # an idempotent producer may be unusable after a record that timed out
             raise
 
     def _run(self) -> None:
@@ -103,11 +128,13 @@ class CommandSender:
         if self._producer is not None:
             self._producer.flush(DELIVERY_TIMEOUT_MS / 1000.0)
 
-    def _renew(self) -> None:
+    def _renew(self, failed: Producer) -> None:
         with self._lock:
-            before, self._producer = self._producer, None
-        if before is not None:  # what else was under way there is confirmed or fails, in a thread of its own
-            threading.Thread(target=before.flush, args=(DELIVERY_TIMEOUT_MS / 1000.0,), daemon=True).start()
+            if self._producer is not failed:
+                return  # others failed with it, and there is a new one already
+            self._producer = None
+        # What else was under way there is confirmed or fails, in a thread of its own.
+        threading.Thread(target=failed.flush, args=(DELIVERY_TIMEOUT_MS / 1000.0,), daemon=True).start()
 
     def _new_producer(self) -> Producer:
         config = producer_config(self._settings)
@@ -117,11 +144,11 @@ class CommandSender:
 
 
 def producer_config(settings: Settings) -> dict[str, object]:
-    """Of whatever writes commands."""
+    """Of whatever waits for each confirmation."""
     return {
         **settings.client_config(),
         "enable.idempotence": True,
-        "partitioner": "murmur2_random",  # as Java clients: commands on one thing stay in one partition
+        "partitioner": "murmur2_random",  # as Java clients: a key keeps its partition whoever sends
         "message.timeout.ms": DELIVERY_TIMEOUT_MS,
         "linger.ms": 0,
     }

@@ -1,0 +1,1 @@
+"""Readers of foreign systems: thin processes round the pure functions of streams/adapters."""
