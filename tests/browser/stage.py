@@ -136,6 +136,12 @@ class Stage:
         self._producer.produce(self.settings.topic_prefix + topic, key=key, value=value)
         self._producer.flush(20.0)
 
+    def adopt(self, site_id: str, folded: Folded) -> None:
+        """Take over a twin that was folded elsewhere, with all that it has put out."""
+        with self._lock:
+            self._twins[site_id] = folded
+            self._publish(folded.outputs)
+
     def line3(self, until: datetime) -> None:
         """The Line 3 case up to a moment: plant-1."""
         self.fold("plant-1", line3_events(until))
