@@ -207,7 +207,8 @@ def test_a_card_reaches_the_stream_and_a_command_its_next_revision(
             past = client.get("/api/v1/as-of", params={"time": card["document"]["as_of"]})
         assert ["kim"] == [each["actor"] for each in shown["decisions"]]
         assert (200, card["id"]) == (why.status_code, why.json()["subject"])
-        assert [card["id"]] == [each["card_id"] for each in past.json()["cards"]]
+        # Topics are read side by side: what the floor said may have been folded ahead of the order that hangs on it.
+        assert card["id"] in [each["card_id"] for each in past.json()["cards"]]
 
     assert ["a1"] == commands(settings)
 
