@@ -89,6 +89,15 @@ DASHBOARDS: tuple[Dashboard, ...] = (
     )),
     Dashboard("foresite-pipeline", "Foresite: pipeline", "From a record at the broker to a committed card.", (
         Panel("Events read", PER_SECOND, ((_rate("ingest_events_total", "source_topic, outcome"), "{{source_topic}} {{outcome}}"),)),
+        Panel("Messages of machines, and events made of them", PER_SECOND, (
+            (_rate("connect_messages_total", "outcome"), "{{outcome}}"), (_rate("connect_events_total", "kind"), "{{kind}}"))),
+        Panel("Sources lost, values that meant nothing, messages waiting", COUNT, (
+            ("sum(increase(foresite_connect_reconnects_total[1h]))", "lost"),
+            ("sum by (reason) (foresite_connect_ignored)", "{{reason}}"), ("sum(foresite_connect_waiting)", "waiting"))),
+        Panel("Events posted over HTTP", PER_SECOND, (
+            (_rate("gateway_events_total", "source_topic, outcome"), "{{source_topic}} {{outcome}}"),
+            ("sum(foresite_gateway_events_in_flight)", "in flight"))),
+        Panel("Time of Kafka's word on a post", SECONDS, _spread("gateway_delivery_seconds")),
         Panel("Events folded", PER_SECOND, ((_rate("twin_events_applied_total", "kind"), "{{kind}}"),)),
         Panel("Outputs committed", PER_SECOND, ((_rate("twin_outputs_total", "topic"), "{{topic}}"),)),
         Panel("Records behind", COUNT, (("sum by (topic) (foresite_consumer_lag_records)", "{{topic}}"),)),

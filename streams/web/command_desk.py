@@ -131,7 +131,6 @@ class CommandDesk:
         if len(self._sent) > SENT_KEPT:
             self._sent.popitem(last=False)
         await self._delivered(command, sent)
-        fault_point("after_command")
         return "sent"
 
     def _made(self, kind: str, body: Mapping[str, Any], principal: Principal) -> Command:
@@ -211,6 +210,7 @@ class CommandDesk:
                 "Kafka did not confirm it. It may or may not have arrived: send it again under the same command_id, it "
                 "is carried out once",
             ) from None
+        fault_point("after_command")
 
 
 def target_of(command: Command) -> str:

@@ -25,6 +25,10 @@ LINES: Final = 4
 STEP_S: Final = 0.03
 SAY_EVERY_S: Final = 15.0
 
+FEW_REQUESTS: Final = {"FORESITE_SOLVER_REQUESTS_MAX": "4"}
+"""The plant asks faster than two cores answer. With many requests at once the first answer comes after all of them, more
+than a minute after each death, and the solver's lane takes for ever."""
+
 LANES: Final = (("ingest",), ("twin",), ("solver",), ("notify",))
 """Roles die side by side, so a twin's recovery may have to wait for an ingest that is down too; with both in one lane a
 run takes nearly twice as long."""
@@ -57,7 +61,7 @@ def kill_rounds(
         settings = new_settings(broker.bootstrap_servers, f"chaos-{seed}-", "events")
         load = Load(settings, seed, LINES)
         plant = stack.enter_context(
-            Living(settings, load, notify_environment(hook, folder), processes, nursery)
+            Living(settings, load, {**notify_environment(hook, folder), **FEW_REQUESTS}, processes, nursery)
         )
         ticking = new_settings(broker.bootstrap_servers, f"chaos-{seed}-ticking-", "wall")
         clock = stack.enter_context(Living(ticking, Counts(ticking), None, processes, nursery))

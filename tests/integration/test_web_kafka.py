@@ -6,6 +6,7 @@ Every part is the real one: ingest, twin and web as processes, decisions over HT
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -207,7 +208,8 @@ def test_a_card_reaches_the_stream_and_a_command_its_next_revision(
             past = client.get("/api/v1/as-of", params={"time": card["document"]["as_of"]})
         assert ["kim"] == [each["actor"] for each in shown["decisions"]]
         assert (200, card["id"]) == (why.status_code, why.json()["subject"])
-        assert [card["id"]] == [each["card_id"] for each in past.json()["cards"]]
+        # Topics are read side by side: what the floor said may have been folded ahead of the order that hangs on it.
+        assert card["id"] in [each["card_id"] for each in past.json()["cards"]]
 
     assert ["a1"] == commands(settings)
 
@@ -287,7 +289,7 @@ def test_killed_around_its_delivery_a_command_is_carried_out_once(
             wait_until(lambda: client.get("/api/v1/cards").json()["total"] == 1, PATIENCE_S)
             [card] = client.get("/api/v1/cards").json()["items"]
         server.end()
-        server.start(FORESITE_FAULT=f"{point}:1")
+        server.start(FORESITE_FAULT=f"{point}:1:kill:later")
         body = {
             "kind": "card_acknowledge",
             "site_id": card["site_id"],
@@ -295,17 +297,13 @@ def test_killed_around_its_delivery_a_command_is_carried_out_once(
             "expected_revision": card["revision"],
         }
 
-        def is_dead() -> bool:
-            """A broker on a busy machine may be too slow to confirm it: then it is posted again, as by anybody."""
-            try:
-                answer = server.post("kim", "k1", **body)
-            except httpx.TransportError:
-                return True
-            assert answer.status_code in (503, 504), answer.text
-            return False
-
-        wait_until(is_dead, PATIENCE_S)
+        # The first delivery connects, which may take long on a busy machine. This one the twin refuses.
+        unlikely = {**body, "expected_revision": card["revision"] + 100}
+        wait_until(lambda: server.post("kim", "k0", **unlikely).status_code == 202, PATIENCE_S)
         assert server.role is not None
+        server.role.process.send_signal(signal.SIGUSR1)
+        with pytest.raises(httpx.TransportError):
+            pytest.fail(server.post("kim", "k1", **body).text)
         assert -9 == server.role.process.wait(60)
         assert [arrives] == ["k1" in commands(settings)]
         server.end()
