@@ -102,7 +102,9 @@ def test_an_option_is_approved_and_committed_with_keys_alone(plant: Stage, eyes:
 
     page.keyboard.press("c")
     dialog = page.get_by_role("dialog", name="Review before commit")
-    expect(dialog).to_contain_text("Run R2 goes to another line: Line 1 → Line 2, because L2 is free at 10:00")
+    expect(dialog).to_contain_text(
+        "Run R2 goes to another line: Line 1 → Line 2, because L2 is free at 10:00"
+    )
     expect(dialog).to_contain_text("Run R3 starts at another time")
     expect(dialog).to_contain_text(WORSE)
     looked_at(eyes, page, "review")
