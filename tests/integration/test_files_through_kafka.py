@@ -38,7 +38,7 @@ from streams.publish import RecordPublisher
 from streams.settings import Settings
 from streams.watch import Watcher
 
-class Mortal(Publisher):
+class Mortal(RecordPublisher):
     left = {dies_after}
     def send(self, record, outcome):
         super().send(record, outcome)
