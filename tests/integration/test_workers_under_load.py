@@ -152,14 +152,17 @@ def test_a_facts_topic_that_got_more_partitions_is_refused_with_the_way_to_migra
     more = settings.model_copy(update={"facts_partitions": settings.facts_partitions + 1})
     wait_until(lambda: len(admin.list_topics().topics[settings.topic_prefix + FACTS].partitions) == 3, 30.0)
     refusing = {
-        "ingest": Role("ingest", settings),  # the settings as they were
-        "twin": Role("twin", settings),
-        "twin that was told": Role("twin", more),
+        "ingest": ("ingest", settings),  # the settings as they were
+        "twin": ("twin", settings),
+        "twin that was told": ("twin", more),
     }
-    try:
-        for name, role in refusing.items():
+    for name, (
+        command,
+        believed,
+    ) in refusing.items():  # one after the other: each joins the group and leaves it
+        role = Role(command, believed)
+        try:
             assert 1 == role.process.wait(PATIENCE_S), f"{name}: {role.printed}"
             assert "FORESITE_TOPIC_PREFIX" in role.printed, f"{name} does not say what helps: {role.printed}"
-    finally:
-        for role in refusing.values():
+        finally:
             role.end()
