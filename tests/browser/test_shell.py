@@ -56,9 +56,7 @@ def test_times_are_in_the_zone_of_the_site_whatever_the_browsers_is(stage: Stage
     page = eyes.open(stage.url)
 
     expect(page.locator(".as-of")).to_contain_text("as of Thu 08:00:")
-    expect(page.locator(".row", has_text="#4471")).to_contain_text(
-        re.compile("Fri 14:00 in 1 day (6 h|5 h 5[0-9] min)")
-    )
+    expect(page.locator(".row", has_text="#4471")).to_contain_text(re.compile("Fri 14:00 in 1 day [56] h"))
 
 
 def test_what_happens_reaches_the_page(stage: Stage, eyes: Eyes) -> None:
