@@ -122,3 +122,23 @@ export function clean(text) {
 export function splitKey(key) {
   return String(key).split("/").map((part) => part.replaceAll("%2F", "/").replaceAll("%25", "%"));
 }
+
+/** The key of parts, as schemas/keys.py joins them: what stands in the address of a line or an order. */
+export function joinKey(...parts) {
+  return parts.some((part) => /[%/]/.test(part))
+    ? parts.map((part) => part.replaceAll("%", "%25").replaceAll("/", "%2F")).join("/") : parts.join("/");
+}
+
+/** The moment that a clock at a site shows: "2026-11-26T12:00" in a zone -> ISO in UTC; null where it is no time. */
+export function momentIn(zone, local) {
+  const wanted = Date.parse(`${local}Z`);
+  if (Number.isNaN(wanted)) return null;
+  const shown = (at) => {
+    const parts = Object.fromEntries(formatOf(zone, { year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit" })
+      .formatToParts(new Date(at)).map((each) => [each.type, each.value]));
+    return Date.parse(`${parts.year}-${parts.month}-${parts.day}T${parts.hour}:${parts.minute}Z`);
+  };
+  let at = wanted;
+  for (let turn = 0; turn < 2; turn += 1) at += wanted - shown(at); // twice: the first guess may lie beyond a change of the clocks
+  return new Date(at).toISOString();
+}

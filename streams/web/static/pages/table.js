@@ -7,5 +7,7 @@
 export const PAGES = [
   { paths: ["/", "/cards", "/cards/:id"], nav: "Now", key: "n", title: "Now", load: () => import("./now.js") },
   { paths: ["/proposals/:id"], under: "Now", title: "Options", load: () => import("./proposal.js") },
+  { paths: ["/lines"], nav: "Plant", key: "p", title: "Plant", load: () => import("./lines.js") },
+  { paths: ["/lines/:id"], under: "Plant", title: "Line", load: () => import("./line.js") },
   { paths: ["/help"], nav: "Help", key: "h", title: "Help", needsNothing: true, load: () => import("./help.js") },
 ];
