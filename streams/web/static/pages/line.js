@@ -29,7 +29,7 @@ export function Page({ params: { id } }) {
       : html`<${Loading} what="Loading the line" lines=${8} />`}</div>`;
   }
   const name = nameOf("line", line.site_id, line.line_id);
-  return html`<div><h1 tabindex="-1"><${Name} text=${name} /></h1>
+  return html`<div class="entity"><h1 tabindex="-1"><${Name} text=${name} /></h1>
     ${asked.problem && html`<${Failed} problem=${asked.problem} again=${asked.again} />`}
     <${Now} line=${line} name=${name} />
     <div class="beside"><${Progress} line=${line} /><${Cards} line=${line} /></div>

@@ -9,5 +9,7 @@ export const PAGES = [
   { paths: ["/proposals/:id"], under: "Now", title: "Options", load: () => import("./proposal.js") },
   { paths: ["/lines"], nav: "Plant", key: "p", title: "Plant", load: () => import("./lines.js") },
   { paths: ["/lines/:id"], under: "Plant", title: "Line", load: () => import("./line.js") },
+  { paths: ["/orders"], nav: "Orders", key: "o", title: "Orders", load: () => import("./orders.js") },
+  { paths: ["/orders/:id"], under: "Orders", title: "Order", load: () => import("./order.js") },
   { paths: ["/help"], nav: "Help", key: "h", title: "Help", needsNothing: true, load: () => import("./help.js") },
 ];

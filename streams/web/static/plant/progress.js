@@ -5,7 +5,7 @@ import { number, percent, when } from "../format.js";
 import { When } from "../parts.js";
 import { zoneOf } from "../store.js";
 
-const [WIDTH, HEIGHT, LEFT, BOTTOM, TOP] = [560, 220, 60, 30, 16];
+const [WIDTH, HEIGHT, LEFT, BOTTOM, TOP] = [560, 220, 84, 34, 20];
 
 /**
  * Pieces that the planned pace would have made in the planned busy time without setups; null where nothing was made yet.
