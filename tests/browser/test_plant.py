@@ -1,10 +1,19 @@
 """Lines, orders and what is around them: the numbers of Line 3, every state of a list, and hostile names."""
 
+from contextlib import AbstractContextManager
+from datetime import datetime, timedelta
+from typing import Any
+
 import pytest
 from playwright.sync_api import Page, expect
 
+from schemas import topics
+from schemas.keys import join_key
+from tests.browser.conftest import BERLIN
 from tests.browser.looking import THEMES, Eyes, fits
 from tests.browser.stage import Stage
+from tests.notify_plant import NOON
+from tests.web_plant import HOSTILE, WebPlant, edge, line, node, order, proposal, site, web_plant
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -98,7 +107,7 @@ def test_an_order_shows_its_moments_and_its_chain(stage: Stage, eyes: Eyes) -> N
     assert ["Now", "Needed by", "Promised", "Ready", "Ships"] == moments.all_inner_texts()
     expect(page.locator(".moments tr", has_text="Ready")).to_contain_text("Tue 17:11 in 5 days 9 h")
     expect(page.locator(".facts", has_text="P(late)")).to_contain_text(
-        "99.9 % 1 - (1 - 0.999 by pace) × exp(-0.3447 long stops)"
+        "99.9 % 1 - (1 - 0.999 by pace) \u00d7 exp(-0.3447 long stops)"
     )
     looked_at(eyes, page, "order")
 
@@ -131,3 +140,224 @@ def test_a_rush_order_is_quoted_through_the_public_api(stage: Stage, eyes: Eyes)
         "due_at": "2026-11-25T11:00:00.000Z",
     } == {key: value for key, value in body.items() if key != "command_id"}
     expect(page.get_by_role("alert")).to_contain_text("Refused")
+
+
+def test_connections_are_drawn_and_listed_with_since_when_and_by_which_event(
+    stage: Stage, eyes: Eyes
+) -> None:
+    page = eyes.open(f"{stage.url}/orders/plant-1%2F4471")
+    page.get_by_role("link", name="Connections").click()
+    expect(page.locator("h1")).to_have_text("Connections of order #4471")
+
+    rows = page.locator(".connections tbody tr")
+    told = {
+        tuple(" ".join(each.split()) for each in row.locator("th, td").all_inner_texts())
+        for row in rows.all()
+    }
+    assert {
+        ("Customer Northwind", "placed", "Order #4471", "Mon 06:00", "erp/order/4471"),
+        ("Order #4471", "needs 29,750", "Run R-4471", "Mon 06:00", "erp/run/R-4471"),
+        ("Order #4471", "ships on", "Shipment northwind-truck", "Mon 06:00", "erp/order/4471"),
+        ("Run R-4471", "on", "Line Line 3", "Mon 06:00", "erp/run/R-4471"),
+        ("Run R-4472", "on", "Line Line 3", "Mon 06:00", "erp/run/R-4472"),
+        ("Run R-4471", "before", "Run R-4472", "Mon 06:00", "tick/2026-11-16T05:00:00+00:00"),
+    } == told
+    expect(page.locator(".drawing .node")).to_have_count(6)
+    expect(page.locator(".drawing .tie")).to_have_count(6)
+    looked_at(eyes, page, "graph")
+
+    page.get_by_role("button", name="Expand Line 3").click()
+    expect(page.locator(".entities")).to_contain_text("R. Okafor")
+    expect(page.locator(".drawing .node", has_text="person R. Okafor")).to_have_count(1)
+    page.locator(".drawing").get_by_role("link", name="line Line 3").click()
+    expect(page.locator("h1")).to_have_text("Connections of line Line 3")
+    page.get_by_role("link", name="Open the page of Line 3").click()
+    expect(page.locator("h1")).to_have_text("Line 3")
+
+
+def told_plant(**settings: Any) -> AbstractContextManager[WebPlant]:
+    return web_plant(clock="events", **settings)
+
+
+def test_no_line_no_order_and_an_entity_that_is_not_there(eyes: Eyes) -> None:
+    with told_plant() as plant:
+        plant.tell(topics.SITES, "S1", site())
+        page = eyes.open(f"{plant.url}/lines")
+        expect(page.locator(".empty")).to_contain_text("No line is known yet.")
+        looked_at(eyes, page, "no-lines")
+        page.goto(f"{plant.url}/orders")
+        expect(page.locator(".empty")).to_contain_text("No order waits to be shipped.")
+        for address in ("/lines/S1%2FL9", "/orders/S1%2F9", "/graph/line/S1%2FL9", "/graph/nothing/x"):
+            page.goto(plant.url + address)
+            expect(page.get_by_role("alert")).to_contain_text("Try again")
+            expect(page.get_by_role("alert")).to_contain_text("Request")
+            looked_at(eyes, page, f"missing{address.replace('/', '-').replace('%', '-')}")
+
+
+def test_a_list_that_fails_can_be_asked_again(eyes: Eyes) -> None:
+    with told_plant() as plant:
+        plant.tell(topics.SITES, "S1", site())
+        plant.tell(topics.LINES, "S1/L3", line("L3"))
+        context = eyes.context()
+        context.route(
+            "**/api/v1/lines?*",
+            lambda route: route.fulfill(status=503, json={"title": "Busy", "status": 503}),
+        )
+        page = eyes.open(f"{plant.url}/lines", context=context)
+        expect(page.get_by_role("alert")).to_contain_text("Busy")
+        context.unroute("**/api/v1/lines?*")
+        page.get_by_role("button", name="Try again").click()
+        expect(page.locator(".plant tbody tr:has(a)")).to_have_count(1)
+
+
+def test_two_thousand_lines_come_in_parts_and_stay_live(eyes: Eyes) -> None:
+    with told_plant() as plant:
+        plant.tell(topics.SITES, "S1", site())
+        for number in range(2_000):
+            plant.tell(topics.LINES, f"S1/L{number:04}", line(f"L{number:04}"))
+        page = eyes.open(f"{plant.url}/lines")
+        rows = page.locator(".plant tbody tr:has(a)")
+        expect(rows).to_have_count(100)
+        expect(page.locator(".pager")).to_contain_text("1 to 100 of 2,000 lines")
+        looked_at(eyes, page, "2000")
+        page.get_by_role("link", name="Next").click()
+        expect(page.locator(".pager")).to_contain_text("101 to 200 of 2,000 lines")
+        expect(rows.first).to_contain_text("L0100")
+        expect(rows.first).to_contain_text("92 %")
+        plant.tell(topics.LINES, "S1/L0100", line("L0100", attainment=0.5, as_of=NOON + timedelta(minutes=1)))
+        expect(rows.first).to_contain_text("50 %")
+        page.goto(f"{plant.url}/lines?offset=5000")
+        expect(page.locator(".pager")).to_contain_text("none of 2,000 lines")
+        page.get_by_role("link", name="To the first").click()
+        expect(rows).to_have_count(100)
+
+
+def test_ten_thousand_orders_come_in_parts(eyes: Eyes) -> None:
+    with told_plant() as plant:
+        plant.tell(topics.SITES, "S1", site())
+        for number in range(10_000):
+            plant.tell(
+                topics.ORDER_PROJECTIONS, f"S1/{number}", order(f"{number}", p_late=1.0 - number / 10_000)
+            )
+        page = eyes.open(f"{plant.url}/orders?offset=9900")
+        expect(page.locator(".pager")).to_contain_text("9,901 to 10,000 of 10,000 orders")
+        expect(page.locator(".orders tbody tr").last).to_contain_text("#9999")
+        page.locator(".orders tbody tr").last.get_by_role("link").first.click()
+        expect(page.locator("h1")).to_contain_text("#9999")
+
+
+def test_hostile_names_stay_text_and_can_be_opened(eyes: Eyes) -> None:
+    with told_plant() as plant:
+        plant.tell(topics.SITES, "S1", site())
+        plant.tell(topics.LINES, join_key("S1", HOSTILE), line(HOSTILE, run_id=HOSTILE, order_ids=[HOSTILE]))
+        plant.tell(topics.ORDER_PROJECTIONS, join_key("S1", HOSTILE), order(HOSTILE, customer_id=HOSTILE))
+        ends = [node("line", HOSTILE), node("run", HOSTILE), node("order", HOSTILE)]
+        for each in ends:
+            plant.tell(topics.GRAPH, each.node_id, each)
+        for each in (edge(ends[1], "on", ends[0]), edge(ends[2], "needs", ends[1])):
+            plant.tell(topics.GRAPH, each.edge_id, each)
+        page = eyes.open(f"{plant.url}/lines")
+        page.locator(".plant tbody th a").click()
+        expect(page.locator("h1")).to_contain_text("<script>alert(1)</script>")
+        expect(page.locator(".queue tbody tr")).to_have_count(1)
+        looked_at(eyes, page, "line")
+        page.locator(".queue tbody a").click()
+        expect(page.locator("h1")).to_contain_text("#<script>alert(1)</script>")
+        looked_at(eyes, page, "order")
+        page.get_by_role("link", name="Connections").click()
+        expect(page.locator(".connections tbody tr")).to_have_count(2)
+        expect(page.locator(".drawing .node")).to_have_count(3)
+        looked_at(eyes, page, "graph")
+        assert 0 == page.locator("main script").count()
+
+
+def test_a_hundred_and_fifty_nodes_are_drawn_and_the_rest_is_counted(eyes: Eyes) -> None:
+    with told_plant() as plant:
+        plant.tell(topics.SITES, "S1", site())
+        hub = node("line", "L3")
+        plant.tell(topics.GRAPH, hub.node_id, hub)
+        for number in range(400):
+            run = node("run", f"R{number:03}")
+            plant.tell(topics.GRAPH, run.node_id, run)
+            tie = edge(run, "on", hub)
+            plant.tell(topics.GRAPH, tie.edge_id, tie)
+        page = eyes.open(f"{plant.url}/graph/line/S1%2FL3")
+        expect(page.locator(".drawing .node")).to_have_count(150)
+        expect(page.locator("main")).to_contain_text(
+            "150 entities and 149 connections; 251 more are within reach"
+        )
+        looked_at(eyes, page, "150")
+
+
+def test_how_long_a_line_will_stand_is_sent_as_a_command(eyes: Eyes) -> None:
+    with Stage() as own:
+        own.case("line_down", "plant-1", datetime(2026, 11, 23, 11, 0, tzinfo=BERLIN))
+        page = eyes.open(f"{own.url}/lines/plant-1%2FL7")
+        page.get_by_role("button", name="Say how long it will stand").click()
+        report = page.get_by_role("button", name="Report")
+        expect(report).to_have_attribute("aria-disabled", "true")
+        page.get_by_label("Minutes from now (needed)").fill("90")
+        looked_at(eyes, page, "stop")
+        with page.expect_request("**/api/v1/commands") as sent:
+            report.click()
+
+        told = {
+            "kind": "stop_duration_report",
+            "site_id": "plant-1",
+            "line_id": "L7",
+            "expected_duration_min": 90,
+        }
+        body = sent.value.post_data_json
+        assert told == {key: value for key, value in body.items() if key != "command_id"}
+        expect(page.locator(".status")).to_contain_text("Done: stop duration report")
+
+
+def test_a_quote_shows_every_place_and_who_pays_for_it(eyes: Eyes) -> None:
+    with Stage() as own:
+        own.line3(datetime(2026, 11, 19, 8, 0, tzinfo=BERLIN))
+        page = eyes.open(f"{own.url}/orders")
+        page.get_by_role("button", name="Ask for a quote").click()
+        page.get_by_label("Item (its id)").fill("bracket-b")
+        page.get_by_label("Pieces").fill("500")
+        page.get_by_label("Due (Europe/Berlin)").fill("2026-11-25T12:00")
+        with page.expect_request("**/api/v1/quote") as sent:
+            page.get_by_role("button", name="Ask", exact=True).click()
+        asked = sent.value.post_data_json["command_id"]
+        result = own.get(f"/commands/{asked}", wait_s="10")["result"]
+        assert "accepted" == result["outcome"], result
+        place = {
+            "rank": 1,
+            "site_id": "plant-1",
+            "line_id": "L3",
+            "position": 1,
+            "after_run_id": "R-4471",
+            "start_at": "2026-11-25T09:00:00+01:00",
+            "end_at": "2026-11-25T10:30:00+01:00",
+            "ships_at": "2026-11-27T12:00:00+01:00",
+            "slip_h": 0.0,
+            "added_cost": 120.0,
+            "added_setup_min": 30.0,
+            "harmed": ["#4472 for Fabrikam ships 2 h later"],
+        }
+        quote = {
+            "item_id": "bracket-b",
+            "quantity_pcs": 500.0,
+            "due_at": NOON,
+            "positions": [place],
+            "compared": 3,
+        }
+        made = proposal(result["target_id"], site_id="plant-1", quote=quote, trigger="quote")
+        own.put(topics.PROPOSALS, result["target_id"], made)
+
+        expect(page.get_by_text("3 places compared, the cheapest first.")).to_be_visible()
+        assert [
+            "1: Line 3 after R-4471",
+            "Wed 25 Nov 09:00",
+            "Wed 25 Nov 10:30",
+            "Fri 27 Nov 12:00",
+            "0 h",
+            "120 EUR",
+            "30 min",
+            "#4472 for Fabrikam ships 2 h later",
+        ] == cells(page, ".places tbody tr")
+        looked_at(eyes, page, "places")

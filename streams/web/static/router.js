@@ -66,10 +66,15 @@ function decoded(part) {
 
 /** Let links of ours change the page instead of loading it; to be put on the document. */
 export function onClick(event) {
-  const anchor = event.target.closest?.("a[href]");
-  if (!anchor || anchor.target || anchor.hasAttribute("download") || event.defaultPrevented) return;
+  const found = event.target.closest?.("a[href]");
+  const anchor = found instanceof SVGElement ? urlOf(found) : found; // a link in a drawing has an address and no parts of it
+  if (!anchor || anchor.target || found.hasAttribute("download") || event.defaultPrevented) return;
   if (event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
   if (anchor.origin !== location.origin || /^\/(api|static)\//.test(anchor.pathname) || anchor.hash) return;
   event.preventDefault();
   go(anchor.pathname + anchor.search);
+}
+
+function urlOf(element) {
+  return new URL(element.getAttribute("href"), location.href);
 }

@@ -2,7 +2,7 @@
 
 import { html, useEffect, useRef, useState } from "../lib.js";
 import { get } from "../api.js";
-import { clean, money, number, percent, span, title, when, words } from "../format.js";
+import { joinKey, clean, money, number, percent, span, title, when, words } from "../format.js";
 import { Banner, CommandButton, Deadline, Failed, Loading, Money, Name, Severity, When, useAsked } from "../parts.js";
 import { say, send } from "../commands.js";
 import { useKeys } from "../keys.js";
@@ -72,7 +72,7 @@ function Orders({ card }) {
   return html`<section><h3>Orders that it hits</h3><div class="scroll" tabindex="0" role="region" aria-label="Orders that it hits"><table>
     <thead><tr><th scope="col">Order</th><th scope="col">Promised</th><th scope="col">Ships</th><th scope="col">Late by</th><th scope="col">Room to the truck</th><th scope="col">P(late)</th><th scope="col">Penalty</th></tr></thead>
     <tbody>${card.affected.map((order) => html`<tr key=${`${order.site_id}/${order.order_id}`}>
-      <th scope="row"><a href=${link("orders", `${order.site_id}/${order.order_id}`)}>#<${Name} text=${order.order_id} /></a> <${Name} text=${order.customer_name} /></th>
+      <th scope="row"><a href=${link("orders", joinKey(order.site_id, order.order_id))}>#<${Name} text=${order.order_id} /></a> <${Name} text=${order.customer_name} /></th>
       <td>${when(order.promised_at, zone, now)}</td><td>${when(order.ships_at, zone, now)}</td>
       <td>${order.slip_s > 0 ? `${number(order.slip_days)} d` : "in time"}</td>
       <td>${order.slack_s == null ? "unknown" : order.slack_s < 0 ? `${span(order.slack_s)} short` : span(order.slack_s)}</td>

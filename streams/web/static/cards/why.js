@@ -2,7 +2,7 @@
 
 import { html, useState } from "../lib.js";
 import { get } from "../api.js";
-import { percent, plural, splitKey, when, words } from "../format.js";
+import { joinKey, percent, plural, splitKey, when, words } from "../format.js";
 import { Failed, Loading, Name, When, useAsked } from "../parts.js";
 import { link } from "../router.js";
 import { nameOf, nowOf, zoneOf } from "../store.js";
@@ -43,11 +43,11 @@ function Node({ id, card }) {
   const [kind, site, ...rest] = splitKey(id);
   const name = rest.at(-1) ?? site;
   const worst = card.affected[0];
-  if (kind === "order") return html`<a href=${link("orders", `${site}/${name}`)}>#<${Name} text=${name} /></a>`;
+  if (kind === "order") return html`<a href=${link("orders", joinKey(site, name))}>#<${Name} text=${name} /></a>`;
   if (kind === "shipment" && worst) return html`<span>truck ${when(worst.on_time_slot_at, zoneOf(card.site_id), nowOf(card.site_id))}</span>`;
-  if (kind === "line") return html`<a href=${link("lines", `${site}/${name}`)}><${Name} text=${nameOf(kind, site, name)} /></a>`;
-  if (kind === "customer" && worst?.customer_id === name) return html`<${Name} text=${worst.customer_name} />`;
-  return html`<${Name} text=${nameOf(kind, site, name)} />`;
+  if (kind === "line") return html`<a href=${link("lines", joinKey(site, name))}><${Name} text=${nameOf(kind, site, name)} /></a>`;
+  if (kind === "customer" && worst?.customer_id === name) return html`<a href=${link("graph", kind, joinKey(site, name))}><${Name} text=${worst.customer_name} /></a>`;
+  return html`<a href=${link("graph", kind, joinKey(site, name))}><${Name} text=${nameOf(kind, site, name)} /></a>`;
 }
 
 /** The same numbers worked out step by step, as `foresite why` gives them: the server folds the facts again, on demand. */

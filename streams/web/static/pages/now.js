@@ -5,7 +5,7 @@ import { get } from "../api.js";
 import { CardList } from "../cards/list.js";
 import { FILTERS, LIVE, TABS, byUrgency, choices, isOnTab, passes } from "../cards/ranking.js";
 import { Empty, Failed, Name, Clock, lazy, useAsked } from "../parts.js";
-import { span, title, plural } from "../format.js";
+import { joinKey, span, title, plural } from "../format.js";
 import { useKeys } from "../keys.js";
 import { go, link, withQuery } from "../router.js";
 import { documents, me, nameOf, nowOf, sites, zoneOf } from "../store.js";
@@ -93,6 +93,6 @@ function Tightest() {
   const orders = [...documents.order.value.values()].map((each) => each.document).filter((order) => order.slack_s != null);
   if (!orders.length) return html`<p>No order is projected yet.</p>`;
   const tightest = orders.reduce((one, other) => (other.slack_s < one.slack_s ? other : one));
-  return html`<p>Tightest: <a href=${link("orders", `${tightest.site_id}/${tightest.order_id}`)}>#<${Name} text=${tightest.order_id} /></a>${" "}
+  return html`<p>Tightest: <a href=${link("orders", joinKey(tightest.site_id, tightest.order_id))}>#<${Name} text=${tightest.order_id} /></a>${" "}
     <${Name} text=${nameOf("customer", tightest.site_id, tightest.customer_id)} />, slack ${tightest.slack_s < 0 ? "used up" : span(tightest.slack_s)}.</p>`;
 }

@@ -11,5 +11,6 @@ export const PAGES = [
   { paths: ["/lines/:id"], under: "Plant", title: "Line", load: () => import("./line.js") },
   { paths: ["/orders"], nav: "Orders", key: "o", title: "Orders", load: () => import("./orders.js") },
   { paths: ["/orders/:id"], under: "Orders", title: "Order", load: () => import("./order.js") },
+  { paths: ["/graph/:type/:id"], under: "Plant", title: "Connections", load: () => import("./graph.js") },
   { paths: ["/help"], nav: "Help", key: "h", title: "Help", needsNothing: true, load: () => import("./help.js") },
 ];

@@ -2,7 +2,7 @@
 
 import { html, useRef } from "../lib.js";
 import { get } from "../api.js";
-import { joinKey } from "../format.js";
+import { joinKey, number } from "../format.js";
 import { useAsked } from "../parts.js";
 import { withQuery } from "../router.js";
 import { documents } from "../store.js";
@@ -34,9 +34,8 @@ export function useListed(kind, query) {
 export function Pager({ listed, what }) {
   const { items, total, offset, isComplete } = listed;
   const link = (to) => withQuery({ offset: to > 0 ? String(to) : null });
-  const count = new Intl.NumberFormat("en").format(total);
   return html`<nav class="pager" aria-label=${`Parts of the ${what}`}>
-    <span>${items.length ? `${offset + 1} to ${offset + items.length} of ${count}` : `none of ${count}`} ${what}</span>
+    <span>${items.length ? `${number(offset + 1)} to ${number(offset + items.length)} of ${number(total)}` : `none of ${number(total)}`} ${what}</span>
     ${offset > 0 && html`<a href=${link(offset - PAGE_SIZE)} rel="prev">Previous</a>`}
     ${offset + items.length < total && items.length > 0 && html`<a href=${link(offset + PAGE_SIZE)} rel="next">Next</a>`}
     ${offset > 0 && !items.length && html`<a href=${link(0)}>To the first</a>`}

@@ -22,17 +22,17 @@ export function Moments({ order }) {
       <td><${When} at=${at} site=${order.site_id} far=${label !== "Now"} /></td></tr>`)}</tbody></table>`;
 }
 
-/** Each mark has its words on a row of their own, so that none lie upon each other. */
+/** Each mark has its words on a row of their own, on the side where there is room, so that none lie upon each other. */
 function Axis({ found, zone, now }) {
   if (found.length < 2) return null;
   const [first, last] = [found[0].ms, found.at(-1).ms];
   const x = (ms) => EDGE + ((WIDTH - 2 * EDGE) * (ms - first)) / Math.max(1, last - first);
   const bottom = found.length * ROW + 12;
+  const left = found.filter((each) => x(each.ms) <= WIDTH / 2);
+  const rows = [...left, ...found.filter((each) => !left.includes(each)).reverse()]; // no mark then runs through the words of another
   return html`<svg class="drawing axis-of" viewBox="0 0 ${WIDTH} ${bottom + 8}" role="img" aria-label="When what happens to the order; the table below says the same">
     <path class="axis" d="M${EDGE} ${bottom}H${WIDTH - EDGE}" />
-    ${found.map(({ label, at, ms }, index) => {
-      const isRight = x(ms) > WIDTH / 2;
-      return html`<g key=${label}><path class=${label === "Promised" ? "mark" : "axis"} d="M${x(ms)} ${index * ROW + 8}V${bottom + 4}" />
-        <text x=${x(ms) + (isRight ? -5 : 5)} y=${index * ROW + 18} text-anchor=${isRight ? "end" : "start"}>${label} ${when(at, zone, now)}</text></g>`;
-    })}</svg>`;
+    ${rows.map(({ label, ms }, index) => html`<path key=${label} class=${label === "Promised" ? "mark" : "axis"} d="M${x(ms)} ${index * ROW + 8}V${bottom + 4}" />`)}
+    ${rows.map(({ label, at, ms }, index) => html`<text key=${label} x=${x(ms) + (left[index] ? 5 : -5)} y=${index * ROW + 18} text-anchor=${left[index] ? "start" : "end"}>${label} ${when(at, zone, now)}</text>`)}
+  </svg>`;
 }

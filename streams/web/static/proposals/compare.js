@@ -1,7 +1,7 @@
 /** Options beside each other: figures with their difference to going on as planned, and what one option changes. */
 
 import { html } from "../lib.js";
-import { money as withCurrency, number, title, words } from "../format.js";
+import { joinKey, money as withCurrency, number, title, words } from "../format.js";
 import { Name, When } from "../parts.js";
 import { link } from "../router.js";
 import { nameOf } from "../store.js";
@@ -90,7 +90,7 @@ export function OrderTable({ option, currency }) {
   return html`<div class="scroll" role="region" aria-label="Orders before and after" tabindex="0"><table>
     <thead><tr>${["Order", "Ships as planned", "Ships then", "Slip", "Penalty"].map((each) => html`<th scope="col" key=${each}>${each}</th>`)}</tr></thead>
     <tbody>${option.per_order.map((each) => html`<tr key=${`${each.site_id}/${each.order_id}`}>
-      <th scope="row"><a href=${link("orders", `${each.site_id}/${each.order_id}`)}>#<${Name} text=${each.order_id} /></a> <${Name} text=${each.customer_name} /></th>
+      <th scope="row"><a href=${link("orders", joinKey(each.site_id, each.order_id))}>#<${Name} text=${each.order_id} /></a> <${Name} text=${each.customer_name} /></th>
       <td><${When} at=${each.ships_before} site=${each.site_id} far=${false} /></td><td><${When} at=${each.ships_after} site=${each.site_id} far=${false} /></td>
       <td class="number">${hours(each.slip_h_before)} → ${hours(each.slip_h_after)}</td>
       <td class="number">${money(each.penalty_before, currency)} → ${money(each.penalty_after, currency)}</td></tr>`)}</tbody></table></div>`;
