@@ -37,6 +37,11 @@ export function when(iso, zone, now) {
   return formatOf(zone, options).format(at).replaceAll(",", "");
 }
 
+/** A moment in a zone by options of Intl.DateTimeFormat, without commas. */
+export function inZone(iso, zone, options) {
+  return formatOf(zone, options).format(new Date(iso)).replaceAll(",", "");
+}
+
 /** Time of day to the second, with weekday: "Thu 10:42:07". */
 export function clock(iso, zone) {
   if (!iso) return UNKNOWN;
