@@ -123,6 +123,13 @@ export function clean(text) {
   return String(text ?? "").replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, " ").trim();
 }
 
+/** A key of parts, as the topics join them: ("S1", "L3") -> "S1/L3". */
+export function joinKey(...parts) {
+  const joined = parts.join("/");
+  if (!joined.includes("%") && joined.split("/").length === parts.length) return joined;
+  return parts.map((part) => part.replaceAll("%", "%25").replaceAll("/", "%2F")).join("/");
+}
+
 /** The parts of a key as the topics join them: "line/S1/L3" -> ["line", "S1", "L3"]; "%2F" inside a part is a slash. */
 export function splitKey(key) {
   return String(key).split("/").map((part) => part.replaceAll("%2F", "/").replaceAll("%25", "%"));

@@ -7,5 +7,6 @@
 export const PAGES = [
   { paths: ["/", "/cards", "/cards/:id"], nav: "Now", key: "n", title: "Now", load: () => import("./now.js") },
   { paths: ["/proposals/:id"], under: "Now", title: "Options", load: () => import("./proposal.js") },
+  { paths: ["/plan"], nav: "Plan", key: "t", title: "Plan", load: () => import("./plan.js") },
   { paths: ["/help"], nav: "Help", key: "h", title: "Help", needsNothing: true, load: () => import("./help.js") },
 ];
