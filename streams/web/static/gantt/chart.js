@@ -8,7 +8,7 @@
  * One bar is in the order of Tab; arrow keys go from bar to bar, Home and End to the ends of a row.
  */
 
-import { Fragment, html, useEffect, useId, useLayoutEffect, useMemo, useRef, useState } from "../lib.js";
+import { Fragment, html, useId, useLayoutEffect, useMemo, useRef, useState } from "../lib.js";
 import { clean } from "../format.js";
 import { Name } from "../parts.js";
 import { nowOf, zoneOf } from "../store.js";
@@ -76,8 +76,9 @@ export function Gantt({ label, site, rows, bars, links = [], marks = [], span = 
     zoom(factor == null ? null : Math.min(CLOSEST_PX_PER_H, scale.perMs * HOUR_MS * factor));
   };
   const move = (event) => {
-    const id = event.target.closest?.("[data-bar]")?.dataset.bar;
-    if (id == null) return;
+    const at = event.target.closest?.("[data-bar]")?.dataset.bar;
+    if (at == null) return;
+    const id = focusOn.current ?? at; // keys may come faster than they are drawn
     if ((event.key === "Enter" || event.key === " ") && onPick) {
       event.preventDefault();
       onPick(id);
@@ -93,7 +94,7 @@ export function Gantt({ label, site, rows, bars, links = [], marks = [], span = 
     focusOn.current = next.bar.id;
   };
   const focusOn = useRef(null); // a bar that gets focus as soon as it is drawn
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (focusOn.current == null) return;
     const element = [...body.current.querySelectorAll("[data-bar]")].find((each) => each.dataset.bar === focusOn.current);
     if (element) {
@@ -133,7 +134,7 @@ export function Gantt({ label, site, rows, bars, links = [], marks = [], span = 
               class=${row.isTarget ? "gantt-row target" : (index + shown[0].top) % 2 ? "gantt-row odd" : "gantt-row"} />`)}
             ${ticksOf(scale, left, right, zone).map((tick) => html`<line key=${tick.x} x1=${tick.x} x2=${tick.x} y1=${top} y2=${top + high} class=${tick.isDay ? "gantt-tick day" : "gantt-tick"} />`)}
             ${links.map((link) => html`<${Connector} key=${`${link.from} ${link.to}`} from=${layout.byId.get(link.from)} to=${layout.byId.get(link.to)} scale=${scale} seen=${seen} />`)}
-            ${drawn.map((place) => html`<${Bar} key=${place.bar.id} place=${place} scale=${scale} hatch=${hatch} isTabStop=${place.bar.id === tabStop} isPicked=${place.bar.id === picked}
+            ${drawn.map((place) => html`<${Bar} key=${place.bar.id} place=${place} scale=${scale} edge=${seen.edge} hatch=${hatch} isTabStop=${place.bar.id === tabStop} isPicked=${place.bar.id === picked}
               onPick=${onPick} onFocus=${(id) => { activate(id); onFocus?.(id); }} />`)}
             ${drag.ghost && html`<rect class="gantt-ghost" rx="2" ...${drag.ghost} height=${BAR_PX} />`}
             <${MarkLines} marks=${marks} site=${site} scale=${scale} top=${top} high=${high} /></svg>
@@ -148,9 +149,9 @@ function rangeOf(layout, span) {
   const from = Math.min(first, fitFrom);
   const last = places.reduce((most, each) => (each.to - from > LONGEST_MS ? most : Math.max(most, each.to)), from + HOUR_MS);
   const fitTo = span ? Math.max(Date.parse(span.to), fitFrom + HOUR_MS) : last;
-  const air = (fitTo - fitFrom) * 0.02; // so that nothing sticks to the edge
+  const air = (fitTo - fitFrom) * 0.02; // so that nothing sticks to the edge; more on the right, where names of marks go
   return {
-    from: from - air, to: Math.max(last, Math.min(fitTo, from + LONGEST_MS)) + air, fitFrom: fitFrom - air, fitTo: Math.min(fitTo, from + LONGEST_MS) + air,
+    from: from - air, to: Math.max(last, Math.min(fitTo, from + LONGEST_MS)) + 4 * air, fitFrom: fitFrom - air, fitTo: Math.min(fitTo, from + LONGEST_MS) + 4 * air,
     beyond: places.filter((each) => !each.bar.isWas && each.from - from > LONGEST_MS).length,
   };
 }

@@ -61,6 +61,7 @@ export function neighbour(layout, id, key) {
   if (key === "ArrowLeft") return mine[index - 1] ?? null;
   if (key === "Home") return mine[0];
   if (key === "End") return mine.at(-1);
+  if (key !== "ArrowDown" && key !== "ArrowUp") return null;
   const step = key === "ArrowDown" ? 1 : -1;
   for (let row = here.row + step; row >= 0 && row < layout.rows.length; row += step) {
     const there = inRow(row);

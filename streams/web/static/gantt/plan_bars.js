@@ -95,11 +95,13 @@ export function barsOf({ plan, moves = [], choices = new Map(), locks = new Map(
   return { bars: [...bars, ...outlines], links: moves.filter((each) => each.before && each.after).map(({ key }) => ({ from: `was ${key}`, to: key })) };
 }
 
-/** What a chart shows at first: some air around the moves, and now. */
+/** What a chart shows at first: the moves, now, and the marks that are not far from them. */
 export function spanOf(moves, now, marks = []) {
   const times = moves.flatMap(({ after, before }) => [after, before].filter(Boolean)).flatMap((run) => [Date.parse(run.start_at), Date.parse(run.end_at)]);
   if (!times.length) return null;
-  const all = [...times, Date.parse(now), ...marks.map((mark) => Date.parse(mark.at))].filter((at) => !Number.isNaN(at));
+  const all = [...times, Date.parse(now)].filter((at) => !Number.isNaN(at));
+  const far = Math.max(...all) + (Math.max(...all) - Math.min(...all)) / 2;
+  all.push(...marks.map((mark) => Date.parse(mark.at)).filter((at) => at < far));
   return { from: new Date(Math.min(...all)).toISOString(), to: new Date(Math.max(...all)).toISOString() };
 }
 

@@ -7,11 +7,12 @@ export const LABELS_PX = 150; // width of the rows' names, as in gantt.css
 
 /**
  * Watch a scrolling element.
- * @returns {{box, seen, watch}} box: its ref; seen: {left, right, top, bottom, width} of the plot, in steps of ROOM_PX / 2
+ * @returns {{box, seen, watch}} box: its ref; seen: {left, right, top, bottom, width} of the plot and `edge`, where words of a
+ *     bar begin that comes from further left; all in steps of ROOM_PX / 2, so that not every pixel draws anew
  */
 export function useView() {
   const box = useRef(null);
-  const [seen, see] = useState({ left: 0, right: 2_000, top: 0, bottom: 1_500, width: 0 });
+  const [seen, see] = useState({ left: 0, right: 2_000, top: 0, bottom: 1_500, width: 0, edge: 0 });
   const watch = () => {
     const element = box.current;
     if (!element) return;
@@ -20,6 +21,7 @@ export function useView() {
     const top = step(element.scrollTop) - ROOM_PX;
     const next = {
       left, top, right: left + step(element.clientWidth) + 3 * ROOM_PX, bottom: top + step(element.clientHeight) + 3 * ROOM_PX,
+      edge: left + (element.scrollLeft > 0 ? 1.5 * ROOM_PX : ROOM_PX),
       width: Math.max(element.clientWidth - LABELS_PX, 0),
     };
     see((before) => (Object.keys(next).every((name) => before[name] === next[name]) ? before : next));

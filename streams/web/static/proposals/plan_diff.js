@@ -38,12 +38,12 @@ export function PlanDiff({ option, before, against, proposal, locks, picked, onP
     const canMove = (run) => Boolean(onDrop) && choices.has(runKey(run));
     return { rows, hidden: all.size - rows.length, ...barsOf({ plan: option.plan, moves, choices, locks, site, now, canMove }) };
   }, [option, moves, isAll, picked, locks, choices, Boolean(onDrop), names.value]);
+  const ofOrders = useMemo(() => marksOf(option.per_order.map((each) => joinKey(each.site_id, each.order_id)), option), [option]);
   const marks = useMemo(() => {
     const run = option.plan.find((each) => runKey(each) === (focused ?? picked));
-    const worst = option.per_order.map((each) => joinKey(each.site_id, each.order_id));
-    return marksOf(run?.order_ids?.length ? run.order_ids : worst, option);
-  }, [option, focused, picked, names.value]);
-  const span = useMemo(() => spanOf(moves, now, marksOf([], option)), [moves, now]);
+    return run?.order_ids?.length ? marksOf(run.order_ids, option) : ofOrders;
+  }, [option, focused, picked, ofOrders]);
+  const span = useMemo(() => spanOf(moves, now, ofOrders), [moves, now, ofOrders]);
   const looks = ["plain", "changed", "was", option.plan.some((run) => run.setup_s > 0) && "setup", "fixed", locks.size > 0 && "locked"].filter(Boolean);
   return html`<div class="gantt-switch"><label class="choice"><input type="checkbox" checked=${isAll} onChange=${(event) => showAll(event.target.checked)} />
       All lines</label>${!isAll && shown.hidden > 0 && html` <span class="quiet">${plural(shown.hidden, "line")} without changes hidden</span>`}</div>
@@ -58,10 +58,10 @@ function MovesTable({ moves, locks, against, site, now, onPick, choices }) {
   if (!moves.length) return html`<p>Every run stays where and when it is.</p>`;
   return html`<div class="scroll" role="region" aria-label="Changes of the plan" tabindex="0"><table class="moves">
     <caption>${plural(moves.length, "run")} against ${against === "committed now" ? "the committed plan" : against}</caption>
-    <thead><tr><th scope="col">Run</th><th scope="col">From</th><th scope="col">To</th><th scope="col">Why</th>${onPick && html`<th scope="col">Adjust</th>`}</tr></thead>
+    <thead><tr><th scope="col">Run</th><th scope="col">From</th><th scope="col">To</th><th scope="col">Why</th></tr></thead>
     <tbody>${moves.map(({ key, after, before, why }) => html`<tr key=${key}>
-      <th scope="row"><${Name} text=${runName(after ?? before)} />${locks.has(key) && html` <span class="tag">your change</span>`}</th>
+      <th scope="row"><${Name} text=${runName(after ?? before)} />${locks.has(key) && html` <span class="tag">your change</span>`}
+        ${onPick && choices.has(key) && html` <button type="button" aria-label=${`Adjust ${runName(after ?? before)}`} onClick=${() => onPick(key)}>Adjust</button>`}</th>
       <td><${Name} text=${before ? placeOf(before, site, now) : "new"} /></td><td><${Name} text=${after ? placeOf(after, site, now) : "taken out of the plan"} /></td>
-      <td><${Name} text=${why || FOLLOWS} long /></td>
-      ${onPick && html`<td>${choices.has(key) && html`<button type="button" aria-label=${`Adjust ${runName(after ?? before)}`} onClick=${() => onPick(key)}>Adjust</button>`}</td>`}</tr>`)}</tbody></table></div>`;
+      <td><${Name} text=${why || FOLLOWS} long /></td></tr>`)}</tbody></table></div>`;
 }
