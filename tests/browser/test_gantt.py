@@ -305,3 +305,78 @@ def test_two_who_decide_at_once_the_slower_one_keeps_the_locks_and_sees_what_cha
     page.get_by_role("button", name="Solve again under 1 lock, on revision").click()
     expect(page.get_by_text("Options under your changes are being worked out.")).to_be_visible()
     assert "adjusted" == plant.state["state"]
+
+
+def test_a_review_before_commit_that_was_overtaken_says_so_and_sends_nothing(
+    plant: Asked, eyes: Eyes
+) -> None:
+    page = eyes.open(f"{plant.stage.url}/proposals/P1")
+    expect(page.locator(".options")).to_be_visible()
+    page.keyboard.press("a")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Review before commit")).to_be_visible()
+    page.keyboard.press("c")
+    dialog = page.get_by_role("dialog", name="Review before commit")
+    expect(dialog).to_contain_text(BECAUSE)
+    said = plant.command("proposal_adjust", locks=[], expected_revision=plant.state["revision"])
+    said.raise_for_status()
+
+    expect(dialog).to_contain_text("Not possible: it is adjusted now.")
+    expect(dialog.get_by_role("button", name="Commit")).to_have_attribute("aria-disabled", "true")
+    page.keyboard.press("Enter")
+    expect(dialog).to_be_visible()
+    again = plant.asked_again()
+    plant.offer(proposal(again, again.first_revision, going_on(), moved("B")))
+    expect(dialog).to_contain_text("Not possible: it is adjusted now.")
+    assert [] == plant.folded.on(topics.PLAN_CHANGES)
+
+
+def test_a_run_is_not_dragged_where_it_cannot_be_made_nor_out_of_what_is_frozen(
+    plant: Asked, eyes: Eyes
+) -> None:
+    page = eyes.open(f"{plant.stage.url}/proposals/P1")
+    page.get_by_label("All lines").check()
+    bar(page, "R4").click()  # frozen: it keeps its line
+    expect(page.get_by_label("Line", exact=True).locator("option")).to_have_text(
+        ["no lock: where it is best", "Line 3 (where it is)"]
+    )
+    expect(page.get_by_label("Adjust", exact=True)).to_contain_text("It is frozen: starts within 2 h.")
+    bar(page, "R1").click()
+    expect(page.locator(".status")).to_have_text("It has begun: it stays where it is")
+    expect(page.get_by_label("Run", exact=True)).to_have_value("S1/R4")
+    bar(page, "R2").scroll_into_view_if_needed()
+    box = bar(page, "R2").locator(".gantt-solid").bounding_box()
+    other = bar(page, "R4").locator(".gantt-solid").bounding_box()
+    assert box is not None
+    assert other is not None
+    page.mouse.move(box["x"] + 20, box["y"] + 13)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 20, other["y"] + 13, steps=5)
+    page.mouse.up()
+    expect(page.locator(".status")).to_have_text("It cannot be made on Line 3")
+    expect(page.get_by_label("Adjust", exact=True).locator("li")).to_have_count(0)
+
+
+@pytest.mark.parametrize(
+    ("zone", "local", "moment"),
+    [
+        ("Europe/Berlin", "2026-11-20T14:00", "2026-11-20T13:00:00.000Z"),
+        ("Europe/Berlin", "2026-07-20T14:00", "2026-07-20T12:00:00.000Z"),
+        ("America/New_York", "2026-03-08T03:30", "2026-03-08T07:30:00.000Z"),  # an hour after clocks went on
+        ("Asia/Kathmandu", "2026-01-01T00:10", "2025-12-31T18:25:00.000Z"),
+        ("Europe/Berlin", "2026-10-25T02:30", "2026-10-25T00:30:00.000Z"),  # comes twice: the first one
+        ("UTC", "nonsense", None),
+    ],
+)
+def test_a_date_field_speaks_in_the_zone_of_the_site(
+    plant: Asked, eyes: Eyes, zone: str, local: str, moment: str | None
+) -> None:
+    page = eyes.open(f"{plant.stage.url}/help")
+    found = page.evaluate(
+        "async ([zone, local]) => { const base = document.querySelector('script[src]').src.replace('app.js', '');"
+        " const { isoOf, localOf } = await import(base + 'gantt/moments.js'); const iso = isoOf(local, zone);"
+        " return [iso, iso && localOf(iso, zone)]; }",
+        [zone, local],
+    )
+
+    assert [moment, moment and local] == found

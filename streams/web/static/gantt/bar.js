@@ -19,7 +19,7 @@ export function Bar({ place, scale, edge, hatch, isTabStop, isPicked, onPick, on
   const setup = bar.setupFrom ? x - scale.x(place.from) : 0;
   const look = ["gantt-bar", bar.isChanged ? "changed" : "", bar.isFixed ? "fixed" : "", isPicked ? "picked" : "", bar.canMove ? "movable" : ""].join(" ").trim();
   const words = width - (bar.isLocked ? LOCK_PX : 0);
-  const inset = Math.max(bar.isFixed ? 8 : 5, Math.min(edge - x, words - ROOM_PX)); // words of a bar that begins out of sight
+  const inset = Math.max(bar.isFixed ? 8 : 5, Math.min(edge - x + 5, words - ROOM_PX)); // words of a bar that begins out of sight
   return html`<g class=${look} data-bar=${bar.id} role=${onPick ? "button" : "img"} tabindex=${isTabStop ? "0" : "-1"} aria-label=${clean(bar.about)}
       aria-pressed=${onPick ? (isPicked ? "true" : "false") : undefined} onClick=${onPick && (() => onPick(bar.id))} onFocus=${() => onFocus(bar.id)}>
     <title>${clean(bar.about)}</title>

@@ -9,7 +9,7 @@
  */
 
 import { Fragment, html, useId, useLayoutEffect, useMemo, useRef, useState } from "../lib.js";
-import { clean } from "../format.js";
+import { clean, plural } from "../format.js";
 import { Name } from "../parts.js";
 import { nowOf, zoneOf } from "../store.js";
 import { Bar } from "./bar.js";
@@ -106,7 +106,7 @@ export function Gantt({ label, site, rows, bars, links = [], marks = [], span = 
   const left = Math.max(0, seen.left);
   const right = Math.min(scale.width, seen.right);
   const drawn = shown.flatMap((row) => row.places.filter((each) => each.bar.id === tabStop
-    || (scale.x(each.to) >= left && scale.x(each.from) <= right)));
+    || (scale.x(each.to) >= left && scale.x(each.from) <= right && each.from < scale.to)));
   if (layout.byId.has(tabStop) && !drawn.some((each) => each.bar.id === tabStop)) drawn.push(layout.byId.get(tabStop));
   const top = Math.max(0, seen.top);
   const high = Math.max(1, Math.min(layout.height, seen.bottom) - top);
@@ -115,7 +115,7 @@ export function Gantt({ label, site, rows, bars, links = [], marks = [], span = 
     <div class="gantt-tools" role="group" aria-label="Scale"><button type="button" onClick=${() => closer(ZOOM)}>Closer</button>
       <button type="button" onClick=${() => closer(1 / ZOOM)}>Wider</button><button type="button" onClick=${() => closer(null)}>Fit</button>
       <span id=${hint} class="quiet">Arrow keys go from bar to bar${onPick ? ", Enter picks one" : ""}.</span></div>
-    ${range.beyond > 0 && html`<p class="quiet">${range.beyond} of the bars lie beyond what can be drawn: see the list.</p>`}
+    ${range.beyond > 0 && html`<p class="quiet">${plural(range.beyond, "bar")} beyond what can be drawn: see the list.</p>`}
     <div class="gantt-view" ref=${box} role="region" aria-label=${label} tabindex=${firstBar ? undefined : "0"} onScroll=${watch}>
       <div class="gantt-sheet" style=${{ width: `${scale.width + LABELS_PX}px` }}>
         <div class="gantt-head" style=${{ height: `${head}px` }}><div class="gantt-corner"></div>

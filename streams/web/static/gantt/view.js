@@ -3,16 +3,18 @@
 import { useEffect, useLayoutEffect, useRef, useState } from "../lib.js";
 
 const ROOM_PX = 400; // drawn beyond what is seen, so that a little scrolling shows no holes
+const REST_MS = 120; // without a scroll event: it rests
 export const LABELS_PX = 150; // width of the rows' names, as in gantt.css
 
 /**
  * Watch a scrolling element.
- * @returns {{box, seen, watch}} box: its ref; seen: {left, right, top, bottom, width} of the plot and `edge`, where words of a
- *     bar begin that comes from further left; all in steps of ROOM_PX / 2, so that not every pixel draws anew
+ * @returns {{box, seen, watch}} box: its ref; seen: {left, right, top, bottom, width} of the plot, in steps
+ *     of ROOM_PX / 2, so that not every pixel draws anew; edge: its left edge to the pixel, once scrolling rests
  */
 export function useView() {
   const box = useRef(null);
   const [seen, see] = useState({ left: 0, right: 2_000, top: 0, bottom: 1_500, width: 0, edge: 0 });
+  const rest = useRef(null);
   const watch = () => {
     const element = box.current;
     if (!element) return;
@@ -21,16 +23,18 @@ export function useView() {
     const top = step(element.scrollTop) - ROOM_PX;
     const next = {
       left, top, right: left + step(element.clientWidth) + 3 * ROOM_PX, bottom: top + step(element.clientHeight) + 3 * ROOM_PX,
-      edge: left + (element.scrollLeft > 0 ? 1.5 * ROOM_PX : ROOM_PX),
       width: Math.max(element.clientWidth - LABELS_PX, 0),
     };
-    see((before) => (Object.keys(next).every((name) => before[name] === next[name]) ? before : next));
+    const take = (part) => see((before) => (Object.keys(part).every((name) => before[name] === part[name]) ? before : { ...before, ...part }));
+    take(next);
+    clearTimeout(rest.current);
+    rest.current = setTimeout(() => take({ edge: Math.round(element.scrollLeft) }), REST_MS);
   };
   useLayoutEffect(watch, []);
   useEffect(() => {
     const observer = new ResizeObserver(watch);
     observer.observe(box.current);
-    return () => observer.disconnect();
+    return () => { observer.disconnect(); clearTimeout(rest.current); };
   }, []);
   return { box, seen, watch };
 }

@@ -64,8 +64,9 @@ function Choice({ proposal, plan }) {
   const [picked, pick] = useState(null);
   const [deciding, decide] = useState(null);
   const options = isAll ? sorted : sorted.slice(0, SHOWN);
-  const chosen = sorted.find((each) => each.option_id === (picked ?? plan?.option_id ?? recommended)) ?? sorted[0];
-  const approved = sorted.find((each) => each.option_id === plan?.option_id);
+  const optionOf = (optionId) => sorted.find((each) => each.option_id === optionId);
+  const approved = optionOf(plan?.option_id);
+  const chosen = optionOf(picked) ?? approved ?? optionOf(recommended) ?? sorted[0]; // what was picked may be gone from newer options
   const moves = plan ? MOVES[plan.state] : [];
   const isSolving = plan?.state === "adjusted" && plan.proposal_revision == null;
   const adjusting = useAdjusting({ proposal, plan });
