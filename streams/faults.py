@@ -7,6 +7,7 @@ Unset, which is always so in production, a point costs one comparison.
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -69,6 +70,9 @@ POINTS_OF_ROLE = {
 }
 """Every point, by the role that passes it."""
 
+ARMED = b"fault_armed\n"
+"""What a process says on stderr when a SIGUSR1 has reached it."""
+
 FLUSH_WAIT_S = 0.05
 """How long a point lingers before it strikes, so that what was produced so far has reached the broker."""
 
@@ -90,6 +94,9 @@ class _Fault:
 
     def _arm(self, _number: int, _frame: object) -> None:
         self.is_armed = True
+        os.write(
+            sys.stderr.fileno(), ARMED
+        )  # a signal waits for the main thread, and that one perhaps for a client
 
     def pass_through(self, point: str) -> None:
         """Die here if this is the planned place and time."""

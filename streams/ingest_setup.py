@@ -7,6 +7,7 @@ import structlog
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import ConfigResource
+from confluent_kafka.admin._metadata import ClusterMetadata
 from confluent_kafka.admin._resource import ResourceType
 
 from schemas import ForesiteError, UsageError
@@ -15,7 +16,7 @@ from streams.kafka_logger import kafka_logger
 from streams.kafka_refusals import LastTrouble, refuse_hidden
 from streams.partition_reader import reader
 from streams.site_binding import ingested_topics
-from streams.topic_identity import check_topic_ids
+from streams.topic_identity import OUT_OF_REACH, check_topic_ids
 
 log = structlog.get_logger(__name__)
 
@@ -97,7 +98,6 @@ def check_topics(settings: IngestSettings) -> int:
     """
     trouble = LastTrouble()
     client: dict[str, Any] = {**settings.client_config(), "error_cb": trouble.note, "logger": kafka_logger()}
-    prefix = settings.topic_prefix
     try:
         admin = AdminClient(client)
     except KafkaException as error:  # certificates that cannot be used
@@ -107,7 +107,18 @@ def check_topics(settings: IngestSettings) -> int:
     except KafkaException as error:
         admin.poll(0.0)  # lets the client say why
         raise KafkaUnreachable(trouble.why(error)) from None
-    known = cluster.topics
+    try:
+        return _checked(settings, admin, cluster)
+    except KafkaException as error:
+        if error.args[0].code() not in OUT_OF_REACH:
+            raise
+        admin.poll(0.0)
+        raise KafkaUnreachable(trouble.why(error)) from None
+
+
+def _checked(settings: IngestSettings, admin: AdminClient, cluster: ClusterMetadata) -> int:
+    """The same, of a cluster that has answered."""
+    prefix, known = settings.topic_prefix, cluster.topics
     needed = (*ingested_topics(settings.site_topics), DEAD_LETTERS, FACTS)
     missing = [prefix + topic for topic in needed if prefix + topic not in known]
     if missing:

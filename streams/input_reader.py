@@ -7,11 +7,13 @@ where the group has never committed one, and if what should come next is gone we
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from operator import itemgetter
 
 import structlog
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from schemas import ForesiteError
+from schemas.topics import MACHINE_EVENTS
 from streams.admin import Health
 from streams.gapless_writer import SourcePartition
 from streams.input_progress import InputProgress
@@ -57,6 +59,23 @@ _NOT_OURS_ANY_MORE = frozenset(
     }
 )
 """A commit that fails of these is no loss: the new owner reads what we had not committed, and the twin trims."""
+
+
+def earliest_first(records: Sequence[Message]) -> list[Message]:
+    """Records of several topics as they were written, by Kafka's timestamps; the order within a partition stays.
+
+    One answer of a broker names its topics in any order. Whoever waits until a plan has arrived, and tells then what a
+    machine does with it, is understood in that order where both come in one answer. What was written in the same
+    millisecond is taken to be a plan first.
+    """
+    latest: dict[tuple[str | None, int | None], int] = {}
+    keyed: list[tuple[int, bool, Message]] = []
+    for record in records:
+        topic = record.topic() or ""
+        where = (topic, record.partition())
+        at = latest[where] = max(record.timestamp()[1], latest.get(where, 0))
+        keyed.append((at, topic.endswith(MACHINE_EVENTS), record))
+    return [record for _, _, record in sorted(keyed, key=itemgetter(0, 1))]
 
 
 class MemberFenced(ForesiteError):
@@ -130,7 +149,7 @@ class InputReader:
         )
 
     def read(self) -> list[Message]:
-        """The next records, in order within each partition. May be none.
+        """The next records, in order within each partition, and of several topics as they were written. May be none.
 
         Raises:
             InputGone: what should come next is gone.
@@ -156,7 +175,7 @@ class InputReader:
         self._reference_first.reach_end(self._consumer, ended)
         if self._complaints:
             self._take_back({f"input {topic}" for topic, _ in (*last, *ended)})
-        return usable
+        return earliest_first(usable) if len({topic for topic, _ in last}) > 1 else usable
 
     def _is_next(
         self, where: SourcePartition, message: Message, last: Mapping[SourcePartition, Message]

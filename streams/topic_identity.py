@@ -31,6 +31,17 @@ _NO_COORDINATOR = frozenset(
 )
 
 
+OUT_OF_REACH = _NO_COORDINATOR | {
+    KafkaError._TIMED_OUT,
+    KafkaError._TRANSPORT,
+    KafkaError._ALL_BROKERS_DOWN,
+    KafkaError._WAIT_COORD,
+    KafkaError.REQUEST_TIMED_OUT,
+    KafkaError.BROKER_NOT_AVAILABLE,
+}
+"""Codes of a broker that went away between two questions: it is waited for."""
+
+
 class InputGone(ForesiteError):
     """Records that were not read yet are no longer in an input topic, or the topic is another one."""
 

@@ -30,6 +30,7 @@ from mode import CrashingSupervisor
 from streams.batch import FactsRecord
 from streams.faust_security import faust_credentials
 from streams.fold import FoldKind
+from streams.group_membership import FencedInstanceId, Places, next_step
 from streams.kafka_refusals import RIGHTS
 from streams.settings import Settings
 from streams.shard import Shard
@@ -66,6 +67,14 @@ REFUSED_WAIT_S = 1.0
 REFUSAL_LASTS_S = 5.0
 """So long without another refusal, and we are let in again. Must be above REFUSED_WAIT_S and a fetch."""
 
+GROUP_WAIT_S = 5.0
+"""How long the reading thread may take to say whether the group takes us. Too small: a busy one is not asked; too
+large: what else is looked at each second is old."""
+
+GIVE_WAY_S = 15.0
+"""So long a worker that ends for a rival does not ask for its place again. Must be above the time after which a stop that
+failed is forced."""
+
 SEEK_WAIT_S = 0.05
 """Between two looks whether the start of a partition is set."""
 
@@ -96,6 +105,11 @@ class _ReaderThread(faust_aiokafka.AIOKafkaConsumerThread):
             app.refused_by(error)
             await asyncio.sleep(REFUSED_WAIT_S)
             return {}
+        except KafkaError as error:
+            app = self.app
+            assert isinstance(app, TwinApp)
+            app.shut_out_by(error)
+            raise
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         consumer = self._ensure_consumer()
@@ -106,6 +120,24 @@ class _ReaderThread(faust_aiokafka.AIOKafkaConsumerThread):
             log.warning("group_offsets_not_committed", error=repr(error))
             return False
         return True
+
+    async def raise_trouble(self) -> None:
+        """Raise what ended or stopped the client's talk with the group's coordinator, and let the talk go on.
+
+        The client waits with it for the next read, and Faust reads nothing before it was assigned a partition.
+
+        Raises:
+            KafkaError: the group does not take us.
+        """
+        coordinator = self._ensure_consumer()._coordinator
+        if coordinator is not None:
+            coordinator.check_errors()
+
+    @property
+    def is_thrown_out(self) -> bool:
+        """Whether the group has taken our member id back. Read from another thread: one reference."""
+        coordinator = self._ensure_consumer()._coordinator
+        return coordinator is not None and not coordinator.member_id
 
     async def confirm(self, tp: TP, offset: int) -> bool:
         """Whether the group's coordinator, asked now, counts this worker as the partition's owner."""
@@ -135,6 +167,23 @@ class _ManifestConsumer(faust_aiokafka.Consumer):
             await self.seek_wait({tp: position})
             self._committed_offset[tp] = position or None
 
+    async def raise_trouble(self) -> None:
+        """Raise what keeps this worker out of its group, where the client has not been asked for it.
+
+        Raises:
+            KafkaError: the group does not take us.
+        """
+        thread = self._thread
+        if isinstance(thread, _ReaderThread):
+            await thread.call_thread(thread.raise_trouble)
+
+    @property
+    def is_thrown_out(self) -> bool:
+        """Whether the group has said that it does not know this member."""
+        thread = self._thread
+        assert isinstance(thread, _ReaderThread)
+        return thread.is_thrown_out
+
     async def is_owner(self, tp: TP, offset: int) -> bool:
         """Whether the group still counts this worker as the owner, shown by committing an offset in its name."""
         thread = self._thread
@@ -159,6 +208,7 @@ class TwinApp(faust.App):
     shards: ShardKeeper
     facts_topic: str
     _refused: tuple[float, str] | None = None
+    _places: Places
 
     def refused_by(self, error: KafkaError) -> None:
         """Kafka does not let us read; said in the log when it begins."""
@@ -173,6 +223,40 @@ class TwinApp(faust.App):
         if self._refused is None or time.monotonic() - self._refused[0] > REFUSAL_LASTS_S:
             return None
         return self._refused[1]
+
+    async def give_way(self) -> None:
+        """End, where a rival under our own name takes our place in the group again and again.
+
+        Before the group is asked for a place again: whoever asks throws the other one out.
+        """
+        consumer = cast(_ManifestConsumer, self.consumer)
+        is_static = self.conf.consumer_group_instance_id is not None
+        if is_static and consumer.is_thrown_out and self._places.lose(time.monotonic()):
+            error = FencedInstanceId()
+            self.shut_out_by(error)
+            await self.crash(error)
+            await asyncio.sleep(GIVE_WAY_S)
+
+    def shut_out_by(self, error: KafkaError) -> None:
+        """The group will not have us; says in the log what helps."""
+        name = self.conf.consumer_group_instance_id
+        log.critical("group_refuses", group=self.conf.id, error=str(error), next=next_step(error, name))
+
+    async def ask_group(self) -> None:
+        """See whether the group takes this worker; where it never will, end.
+
+        A right that is missing may be given, so that is told and asked again.
+        """
+        try:
+            async with asyncio.timeout(GROUP_WAIT_S):
+                await cast(_ManifestConsumer, self.consumer).raise_trouble()
+        except (ConsumerNotStarted, TimeoutError):  # not there yet, or busy with something else
+            return
+        except (TopicAuthorizationFailedError, GroupAuthorizationFailedError) as error:
+            self.refused_by(error)
+        except KafkaError as error:
+            self.shut_out_by(error)
+            await self.crash(error)
 
     def end_of(self, partition: int) -> int | None:
         """Where the facts of a partition end, as its last fetch said; None while that is unknown."""
@@ -210,6 +294,7 @@ def build_app(
         autodiscover=False,
     )
     app.facts_topic = topics.facts
+    app._places = Places()
     app.transport = _ManifestTransport(app.conf.broker_consumer, app)
 
     loop = asyncio.get_running_loop()
@@ -280,8 +365,10 @@ def _connect(app: TwinApp, facts_topic: str, tracing: Tracing) -> None:
 
     async def release(*_: Any, **__: Any) -> None:
         await app.shards.release()
+        await app.give_way()
 
     async def take_over(*_: Any, **__: Any) -> None:
+        app._places.take()
         gc.disable()  # nothing that is being loaded is garbage, and looking for it again and again costs a sixth
         try:
             await app.shards.take_over(tp.partition for tp in app.consumer.assignment())

@@ -127,6 +127,7 @@ async def _watch_shards(app: TwinApp, health: Health, metrics: ShardMetrics) -> 
     """Say each second whether all partitions given to this worker are folded, and how many records wait."""
     health.started()
     while True:
+        await app.ask_group()
         if app.refusal is None:
             health.ready(REFUSED)
         else:

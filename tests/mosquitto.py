@@ -50,6 +50,7 @@ class Mosquitto:
                     f"persistence_location {folder}/",
                     "autosave_interval 1",
                     "max_queued_messages 0",
+                    "max_inflight_messages 10",  # so that what waits is acknowledged in several turns, never in one
                     "user root",
                 ]
             )

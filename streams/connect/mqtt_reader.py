@@ -85,6 +85,7 @@ class MqttReader:
         self._pending: deque[_Pending] = deque()
         self._number = 0
         self._connection = 0
+        self._subscription: int | None = None
         self._state_ms = 0
         self._refused = ""
         self._client = self._new_client()
@@ -142,6 +143,7 @@ class MqttReader:
         if urlsplit(settings.mqtt).scheme == "mqtts":
             client.tls_set_context(_tls(settings))
         client.on_connect = self._on_connect
+        client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
         return client
 
@@ -168,10 +170,19 @@ class MqttReader:
                     f"{self._settings.mqtt} refuses us ({reason}): see FORESITE_MQTT_USER and its password"
                 )
             return
-        client.subscribe([(topic, 1) for topic in self._subscribe])
         if self._host_id is not None:
             client.subscribe(self._state_topic, 1)
             client.publish(self._state_topic, self._state(is_online=True), qos=1, retain=True)
+        _, self._subscription = client.subscribe([(topic, 1) for topic in self._subscribe])
+
+    def _on_subscribe(self, _client: Any, _data: Any, mid: int, reasons: Any, _properties: Any) -> None:
+        """From here on the broker keeps messages for us; before its answer it may know nothing of us."""
+        if mid != self._subscription:
+            return
+        denied = [topic for topic, reason in zip(self._subscribe, reasons, strict=False) if reason.is_failure]
+        if denied:
+            self._refused = f"{self._settings.mqtt} does not let us read {', '.join(denied)}: give FORESITE_MQTT_USER the right"
+            return
         self._health.ready("mqtt")
         log.info("mqtt_connected", broker=self._settings.mqtt, topics=self._subscribe)
 

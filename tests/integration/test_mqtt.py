@@ -27,6 +27,7 @@ from tests.sparkplug_plant import births, metric, payload, topic
 
 pytestmark = [pytest.mark.slow, pytest.mark.kafka, pytest.mark.timeout(300)]
 
+DYNAMIC_SECURITY = "/usr/lib/x86_64-linux-gnu/mosquitto_dynamic_security.so"  # comes with Debian's mosquitto
 MAPS = Path(ROOT) / "examples" / "machines"
 COUNTS = "plant/P1/counts"
 
@@ -184,6 +185,29 @@ def test_a_broker_that_cannot_prove_who_it_is_is_not_talked_to(settings: Setting
             settings, url, MAPS / "json.yaml", *options, FORESITE_MQTT_CA_FILE=str(authority.certificate)
         ) as known:
             connected(known)
+    finally:
+        broker.close()
+
+
+def test_a_broker_that_does_not_let_us_read_is_named_and_ends_the_reader(
+    settings: Settings, tmp_path: Path
+) -> None:
+    """It takes the connection and keeps nothing for us: to wait would be a silent stop."""
+    rights = tmp_path / "rights.json"
+    rights.write_text(json.dumps({"defaultACLAccess": {"subscribe": False}}))
+    lines = [
+        "listener {port} 127.0.0.1",
+        "allow_anonymous true",
+        f"plugin {DYNAMIC_SECURITY}",
+        f"plugin_opt_config_file {rights}",
+    ]
+    broker = Mosquitto(tmp_path, lines)
+    broker.start()
+    try:
+        with reader(settings, url_of(broker), MAPS / "json.yaml", "--topic", "plant/#") as refused:
+            assert 2 == refused.process.wait(60), refused.printed
+            assert "does not let us read plant/#" in refused.printed
+            assert "mqtt_connected" not in refused.printed
     finally:
         broker.close()
 

@@ -152,17 +152,41 @@ def test_a_facts_topic_that_got_more_partitions_is_refused_with_the_way_to_migra
     more = settings.model_copy(update={"facts_partitions": settings.facts_partitions + 1})
     wait_until(lambda: len(admin.list_topics().topics[settings.topic_prefix + FACTS].partitions) == 3, 30.0)
     refusing = {
-        "ingest": ("ingest", settings),  # the settings as they were
-        "twin": ("twin", settings),
-        "twin that was told": ("twin", more),
+        "ingest": Role("ingest", settings),  # the settings as they were
+        "twin": Role("twin", settings),
+        "twin that was told": Role("twin", more, FORESITE_INSTANCE_ID="test-twin-told"),
     }
-    for name, (
-        command,
-        believed,
-    ) in refusing.items():  # one after the other: each joins the group and leaves it
-        role = Role(command, believed)
-        try:
+    try:
+        for name, role in refusing.items():
             assert 1 == role.process.wait(PATIENCE_S), f"{name}: {role.printed}"
             assert "FORESITE_TOPIC_PREFIX" in role.printed, f"{name} does not say what helps: {role.printed}"
-        finally:
+    finally:
+        for role in refusing.values():
+            role.end()
+
+
+def test_of_two_twins_that_begin_under_one_name_one_ends_and_says_so(settings: Settings) -> None:
+    """Kafka gives the place to the younger one; the other one is never given a partition, and must not wait for ever."""
+    pair = [Role("twin", settings), Role("twin", settings)]
+    try:
+        wait_until(
+            lambda: any(role.process.poll() is not None for role in pair),
+            PATIENCE_S,
+            lambda: "\n".join(role.printed[-3000:] for role in pair),
+        )
+        [ended] = [role for role in pair if role.process.poll() is not None]
+        [lives] = [role for role in pair if role is not ended]
+        assert 1 == ended.process.returncode, ended.printed
+        assert (
+            "another worker runs under the name test-twin: give each worker a FORESITE_INSTANCE_ID"
+            in ended.printed
+        )
+        wait_until(
+            lambda: lives.printed.rpartition("shards_assigned")[2].count("shard_taken_over") == 2,
+            PATIENCE_S,
+            lambda: lives.printed[-3000:],
+        )
+        assert lives.process.poll() is None
+    finally:
+        for role in pair:
             role.end()
