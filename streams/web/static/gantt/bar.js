@@ -13,16 +13,17 @@ const LETTERS_MAX = 80;
 /** The bar of a place. */
 export function Bar({ place, scale, edge, hatch, isTabStop, isPicked, onPick, onFocus }) {
   const { bar, top } = place;
+  const about = clean(typeof bar.about === "function" ? bar.about() : bar.about);
   const x = scale.x(place.start);
   const width = Math.max(LEAST_PX, scale.x(place.to) - x);
-  if (bar.isWas) return html`<rect class="gantt-was" rx="2" x=${x} y=${top} width=${width} height=${WAS_PX}><title>${clean(bar.about)}</title></rect>`;
+  if (bar.isWas) return html`<rect class="gantt-was" rx="2" x=${x} y=${top} width=${width} height=${WAS_PX}><title>${about}</title></rect>`;
   const setup = bar.setupFrom ? x - scale.x(place.from) : 0;
   const look = ["gantt-bar", bar.isChanged ? "changed" : "", bar.isFixed ? "fixed" : "", isPicked ? "picked" : "", bar.canMove ? "movable" : ""].join(" ").trim();
   const words = width - (bar.isLocked ? LOCK_PX : 0);
   const inset = Math.max(bar.isFixed ? 8 : 5, Math.min(edge - x + 5, words - ROOM_PX)); // words of a bar that begins out of sight
-  return html`<g class=${look} data-bar=${bar.id} role=${onPick ? "button" : "img"} tabindex=${isTabStop ? "0" : "-1"} aria-label=${clean(bar.about)}
+  return html`<g class=${look} data-bar=${bar.id} role=${onPick ? "button" : "img"} tabindex=${isTabStop ? "0" : "-1"} aria-label=${about}
       aria-pressed=${onPick ? (isPicked ? "true" : "false") : undefined} onClick=${onPick && (() => onPick(bar.id))} onFocus=${() => onFocus(bar.id)}>
-    <title>${clean(bar.about)}</title>
+    <title>${about}</title>
     ${setup > 0 && html`<rect class="gantt-setup" x=${x - setup} y=${top + 4} width=${setup} height=${BAR_PX - 8} fill=${`url(#${hatch})`} />`}
     <rect class="gantt-solid" rx="2" x=${x} y=${top} width=${width} height=${BAR_PX} />
     ${bar.isFixed && html`<rect class="gantt-edge" x=${x} y=${top} width=${Math.min(4, width)} height=${BAR_PX} />`}

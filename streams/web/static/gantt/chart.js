@@ -31,10 +31,10 @@ const CLOSEST_PX_PER_H = 240;
  * @param {string} about.site whose zone the axis is in, and whose now is marked
  * @param {{id: string, name: string, note?: string, isTarget?: boolean}[]} about.rows from top to bottom; isTarget: a
  *     picked bar may go there
- * @param {{id: string, row: string, from: string, to: string, name: string, about: string, setupFrom?: string,
+ * @param {{id: string, row: string, from: string, to: string, name: string, about: string|(() => string), setupFrom?: string,
  *     isWas?: boolean, isChanged?: boolean, isFixed?: boolean, isLocked?: boolean, canMove?: boolean}[]} about.bars
  *     from, to: moments as ISO text; name: the words in it; about: what a screen reader says, name first and then a
- *     sentence; setupFrom: where its hatched setup begins; isWas: a dashed outline of where it was; isFixed: dark edge; canMove: it can be dragged
+ *     sentence, asked for when it is drawn; setupFrom: where its hatched setup begins; isWas: a dashed outline of where it was; isFixed: dark edge; canMove: it can be dragged
  * @param {{from: string, to: string}[]} [about.links] thin connectors, by ids of bars
  * @param {{at: string, name: string, kind: "promise"|"truck"|"other"}[]} [about.marks] vertical lines; now comes by itself
  * @param {{from: string, to: string}} [about.span] what is shown at first; else all of it
@@ -59,6 +59,8 @@ export function Gantt({ label, site, rows, bars, links = [], marks = [], span = 
   const zone = zoneOf(site);
   const firstBar = layout.rows.flatMap((row) => row.places).find((each) => !each.bar.isWas)?.bar.id;
   const tabStop = layout.byId.has(active) ? active : layout.byId.has(picked) ? picked : firstBar;
+  const left = Math.max(0, seen.left);
+  const right = Math.min(scale.width, seen.right);
   const shown = rowsBetween(layout, seen.top, seen.bottom);
   const drag = useDrag({ body, scale, layout, onDrop });
   const anchor = useRef(null); // the moment in the middle, while the scale changes
@@ -93,6 +95,20 @@ export function Gantt({ label, site, rows, bars, links = [], marks = [], span = 
     watch();
     focusOn.current = next.bar.id;
   };
+  const asked = useRef(null); // what bars call: always the newest, so that bars need not be drawn anew for it
+  asked.current = { onPick, focus: (id) => { activate(id); onFocus?.(id); } };
+  const made = useRef(new WeakMap());
+  const ticks = useMemo(() => ticksOf(scale, left, right, zone), [scale, left, right, zone]);
+  const barAt = (place) => { // the same vnode as before where nothing about it changed: it is not even compared
+    const edge = scale.x(place.start) < seen.edge ? seen.edge : 0;
+    const about = [scale, edge, place.bar.id === tabStop, place.bar.id === picked, Boolean(onPick)];
+    const before = made.current.get(place);
+    if (before?.about.every((each, index) => each === about[index])) return before.vnode;
+    const vnode = html`<${Bar} key=${place.bar.id} place=${place} scale=${scale} edge=${edge} hatch=${hatch} isTabStop=${about[2]} isPicked=${about[3]}
+      onPick=${onPick && ((id) => asked.current.onPick?.(id))} onFocus=${(id) => asked.current.focus(id)} />`;
+    made.current.set(place, { about, vnode });
+    return vnode;
+  };
   const focusOn = useRef(null); // a bar that gets focus as soon as it is drawn
   useLayoutEffect(() => {
     if (focusOn.current == null) return;
@@ -103,8 +119,6 @@ export function Gantt({ label, site, rows, bars, links = [], marks = [], span = 
     }
   });
   const head = TICKS_PX + MARK_PX * Math.min(3, marks.length + 1);
-  const left = Math.max(0, seen.left);
-  const right = Math.min(scale.width, seen.right);
   const drawn = shown.flatMap((row) => row.places.filter((each) => each.bar.id === tabStop
     || (scale.x(each.to) >= left && scale.x(each.from) <= right && each.from < scale.to)));
   if (layout.byId.has(tabStop) && !drawn.some((each) => each.bar.id === tabStop)) drawn.push(layout.byId.get(tabStop));
@@ -120,7 +134,7 @@ export function Gantt({ label, site, rows, bars, links = [], marks = [], span = 
       <div class="gantt-sheet" style=${{ width: `${scale.width + LABELS_PX}px` }}>
         <div class="gantt-head" style=${{ height: `${head}px` }}><div class="gantt-corner"></div>
           <svg class="gantt-axis" aria-hidden="true" style=${{ left: `${left + LABELS_PX}px` }} width=${wide} height=${head} viewBox=${`${left} 0 ${wide} ${head}`}>
-            ${ticksOf(scale, left, right, zone).map((tick) => html`<${Fragment} key=${tick.x}><line x1=${tick.x} x2=${tick.x} y1="4" y2=${head} class="gantt-tick" />
+            ${ticks.map((tick) => html`<${Fragment} key=${tick.x}><line x1=${tick.x} x2=${tick.x} y1="4" y2=${head} class="gantt-tick" />
               <text x=${tick.x + 4} y="17" class=${tick.isDay ? "day" : ""}>${tick.text}</text><//>`)}
             <${MarkNames} marks=${marks} site=${site} scale=${scale} /></svg></div>
         <div class="gantt-body" ref=${body} style=${{ height: `${layout.height}px` }}>
@@ -132,10 +146,9 @@ export function Gantt({ label, site, rows, bars, links = [], marks = [], span = 
               <rect width="6" height="6" class="hatch-ground" /><line x1="0" y1="0" x2="0" y2="6" class="hatch-line" /></pattern></defs>
             ${shown.map(({ row, top: y, height }, index) => html`<rect key=${row.id} x=${left} y=${y} width=${wide} height=${height}
               class=${row.isTarget ? "gantt-row target" : (index + shown[0].top) % 2 ? "gantt-row odd" : "gantt-row"} />`)}
-            ${ticksOf(scale, left, right, zone).map((tick) => html`<line key=${tick.x} x1=${tick.x} x2=${tick.x} y1=${top} y2=${top + high} class=${tick.isDay ? "gantt-tick day" : "gantt-tick"} />`)}
+            ${ticks.map((tick) => html`<line key=${tick.x} x1=${tick.x} x2=${tick.x} y1=${top} y2=${top + high} class=${tick.isDay ? "gantt-tick day" : "gantt-tick"} />`)}
             ${links.map((link) => html`<${Connector} key=${`${link.from} ${link.to}`} from=${layout.byId.get(link.from)} to=${layout.byId.get(link.to)} scale=${scale} seen=${seen} />`)}
-            ${drawn.map((place) => html`<${Bar} key=${place.bar.id} place=${place} scale=${scale} edge=${seen.edge} hatch=${hatch} isTabStop=${place.bar.id === tabStop} isPicked=${place.bar.id === picked}
-              onPick=${onPick} onFocus=${(id) => { activate(id); onFocus?.(id); }} />`)}
+            ${drawn.map(barAt)}
             ${drag.ghost && html`<rect class="gantt-ghost" rx="2" ...${drag.ghost} height=${BAR_PX} />`}
             <${MarkLines} marks=${marks} site=${site} scale=${scale} top=${top} high=${high} /></svg>
         </div></div></div></div>`;

@@ -83,14 +83,14 @@ export function barsOf({ plan, moves = [], choices = new Map(), locks = new Map(
     return {
       id: key, row: lineKey(run), from: run.start_at, to: run.end_at, name, setupFrom: setup,
       isChanged: moved.has(key), isFixed: status === "started" || status === "frozen", isLocked: locks.has(key), canMove: canMove(run),
-      about: [`${name}: ${placeOf(run, site, now)}`, setup && `setup of ${span(run.setup_s)} before it`,
+      about: () => [`${name}: ${placeOf(run, site, now)}`, setup && `setup of ${span(run.setup_s)} before it`,
         moved.has(key) && (before ? `was on ${placeOf(before, site, now)}` : "new"), status === "started" && "started", status === "frozen" && "frozen",
         locks.has(key) && "locked by a planner"].filter(Boolean).join(", "),
     };
   });
   const outlines = moves.filter((each) => each.before).map(({ key, before }) => ({
     id: `was ${key}`, row: lineKey(before), from: before.start_at, to: before.end_at, name: "", isWas: true,
-    about: `${runName(before)} was on ${placeOf(before, site, now)}`,
+    about: () => `${runName(before)} was on ${placeOf(before, site, now)}`,
   }));
   return { bars: [...bars, ...outlines], links: moves.filter((each) => each.before && each.after).map(({ key }) => ({ from: `was ${key}`, to: key })) };
 }

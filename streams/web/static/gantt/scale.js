@@ -38,8 +38,9 @@ export function ticksOf(scale, left, right, zone) {
   const first = Math.floor(scale.at(left) / (15 * MINUTE)) * 15 * MINUTE;
   const skew = minuteOfDay(first, zone) % (pace / MINUTE); // zones that are half an hour off
   for (let at = first - skew * MINUTE; at <= scale.at(right); at += pace) {
-    if (at < scale.from || !isRound(at, step, zone)) continue;
-    const isDay = minuteOfDay(at, zone) === 0;
+    const minute = minuteOfDay(at, zone);
+    if (at < scale.from || !isRound(at, minute, step)) continue;
+    const isDay = minute === 0;
     found.push({ x: scale.x(at), text: inZone(at, zone, isDay ? { weekday: "short", day: "numeric", month: "short" } : { hour: "2-digit", minute: "2-digit" }), isDay });
   }
   return found;
@@ -50,7 +51,7 @@ function minuteOfDay(at, zone) {
   return hour * 60 + minute;
 }
 
-function isRound(at, step, zone) {
-  if (minuteOfDay(at, zone) % Math.min(step / MINUTE, 1440)) return false;
+function isRound(at, minute, step) {
+  if (minute % Math.min(step / MINUTE, 1440)) return false;
   return step <= DAY || Math.floor(at / DAY + 0.5) % (step / DAY) === 0;
 }

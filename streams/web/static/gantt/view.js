@@ -22,7 +22,7 @@ export function useView() {
     const left = step(element.scrollLeft) - ROOM_PX;
     const top = step(element.scrollTop) - ROOM_PX;
     const next = {
-      left, top, right: left + step(element.clientWidth) + 3 * ROOM_PX, bottom: top + step(element.clientHeight) + 3 * ROOM_PX,
+      left, top, right: left + step(element.clientWidth) + 2.5 * ROOM_PX, bottom: top + step(element.clientHeight) + 2.5 * ROOM_PX,
       width: Math.max(element.clientWidth - LABELS_PX, 0),
     };
     const take = (part) => see((before) => (Object.keys(part).every((name) => before[name] === part[name]) ? before : { ...before, ...part }));

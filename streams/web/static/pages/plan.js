@@ -76,12 +76,12 @@ function About({ plan, frozen, started, pending }) {
 /** Filters stand in the address, so that they can be kept, passed on and printed. */
 function Filters({ plan, query, wanted, shown }) {
   const lines = [...new Set(plan.runs.map(lineKey))].map((key) => [key, lineName(key, plan.site_id)]).sort(([, one], [, other]) => one.localeCompare(other, undefined, { numeric: true }));
-  const orders = [...new Set(plan.runs.flatMap((run) => run.order_ids ?? []))].map((key) => [key, `#${splitKey(key)[1]}`]).sort(([, one], [, other]) => one.localeCompare(other, undefined, { numeric: true }));
-  const field = (name, label, options) => html`<span class="filter-in"><label for=${`plan-${name}`}>${label}</label>${" "}
-    <select id=${`plan-${name}`} value=${wanted[name] ?? ""} onChange=${(event) => go(withQuery({ [name]: event.target.value }), { replace: true })}>
-      <option value="">all</option>${options.map(([value, text]) => html`<option key=${value} value=${value}>${text.slice(0, 80)}</option>`)}
-      ${wanted[name] && !options.some(([value]) => value === wanted[name]) && html`<option value=${wanted[name]}>${wanted[name].slice(0, 80)}</option>`}</select></span>`;
-  return html`<form class="plan-filters no-print" onSubmit=${(event) => event.preventDefault()}>${field("line", "Line", lines)}${field("order", "Order", orders)}
+  const set = (name) => (event) => go(withQuery({ [name]: event.target.value.trim() }), { replace: true });
+  return html`<form class="plan-filters no-print" onSubmit=${(event) => event.preventDefault()}>
+      <span><label for="plan-line">Line</label>${" "}<select id="plan-line" value=${wanted.line ?? ""} onChange=${set("line")}>
+        <option value="">all</option>${lines.map(([value, text]) => html`<option key=${value} value=${value}>${text.slice(0, 80)}</option>`)}
+        ${wanted.line && !lines.some(([value]) => value === wanted.line) && html`<option value=${wanted.line}>${wanted.line.slice(0, 80)}</option>`}</select></span>
+      <span><label for="plan-order">Order</label>${" "}<input id="plan-order" type="search" maxlength="400" placeholder="its number" value=${wanted.order ?? ""} onChange=${set("order")} /></span>
       ${FILTERS.some((name) => query.get(name)) && html`<a href=${withQuery({ line: null, order: null })}>Clear filters</a>`}
       <button type="button" onClick=${() => print()}>Print</button></form>
     <p role="status">${shown === plan.runs.length ? "" : `${number(shown)} of ${plural(plan.runs.length, "run")}: ${FILTERS.filter((name) => wanted[name]).map((name) => `${name} ${name === "line" ? lineName(lines.find(([key]) => key === wanted.line || splitKey(key)[1] === wanted.line)?.[0] ?? wanted.line, plan.site_id) : `#${splitKey(wanted.order).at(-1)}`}`).join(", ")}`}</p>`;

@@ -2,7 +2,7 @@
 
 import { html, useMemo, useState } from "../lib.js";
 import { number, plural, span, splitKey, when } from "../format.js";
-import { lineKey, lineName, runKey } from "../gantt/plan_bars.js";
+import { lineKey, rowsOf, runKey } from "../gantt/plan_bars.js";
 import { Name } from "../parts.js";
 import { link } from "../router.js";
 import { documents, nameOf, names, zoneOf } from "../store.js";
@@ -14,8 +14,10 @@ const STATUS = { started: "begun", frozen: "frozen", firm: "firm: its line stays
 /** @param {{plan: object, runs: object[]}} about */
 export function PlanList({ plan, runs }) {
   const [isAll, showAll] = useState(false);
-  const sorted = useMemo(() => [...runs].map((run) => ({ run, line: lineName(lineKey(run), plan.site_id) }))
-    .sort((one, other) => one.line.localeCompare(other.line, undefined, { numeric: true }) || one.run.position - other.run.position), [runs, names.value]);
+  const sorted = useMemo(() => {
+    const places = new Map(rowsOf(new Set(runs.map(lineKey)), plan.site_id).map((row, place) => [row.id, { line: row.name, place }]));
+    return runs.map((run) => ({ run, ...places.get(lineKey(run)) })).sort((one, other) => one.place - other.place || one.run.position - other.run.position);
+  }, [runs, names.value]);
   const rows = isAll ? sorted : sorted.slice(0, SHOWN);
   const table = useMemo(() => html`<div class="scroll" role="region" aria-label="Planned runs" tabindex="0"><table class="plan-list">
     <caption>${plural(sorted.length, "run")}, line by line in the order in which they are to be made</caption>
