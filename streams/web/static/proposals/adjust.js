@@ -128,7 +128,7 @@ export function AdjustForm({ adjusting, proposal, plan, option }) {
       <p><label for="adjust-line">Line</label> <select id="adjust-line" ref=${fields.line} value=${line} onChange=${(event) => setLine(event.target.value)}>
         <option value="">no lock: where it is best</option>
         ${choice && mayGo(choice, run).map((key) => html`<option key=${key} value=${splitKey(key)[1]}>${lineName(key, site).slice(0, 80)}${run && lineKey(run) === key ? " (where it is)" : ""}</option>`)}</select></p>
-      <p><label for="adjust-from">Not before</label> <input id="adjust-from" type="datetime-local" value=${from} onInput=${(event) => setFrom(event.target.value)} />
+      <p><label for="adjust-earliest">Not before</label> <input id="adjust-earliest" type="datetime-local" value=${from} onInput=${(event) => setFrom(event.target.value)} />
         <span class="quiet"> ${zone}</span></p>
       <p><button type="submit">Lock it so</button></p>
     </form>
