@@ -8,12 +8,15 @@ import httpx
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from schemas import ReplanRequested, RunChange, topics
+from schemas import ReplanRequested, RunChange, RunChoice, join_key, topics
 from tests.browser.looking import THEMES, Eyes, fits
 from tests.browser.stage import Stage
 from tests.folding import Folded, at, event, order, run
 from tests.proposing import AS_IT_IS, AT_TEN, ask, kpis, option, planned, proposal, reroute, two_lines
 from tests.running import wait_until
+from tests.web_plant import HOSTILE, node, plan_state, site, web_plant
+from tests.web_plant import order as order_of
+from tests.web_plant import proposal as bare_proposal
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -252,6 +255,10 @@ def test_a_run_is_adjusted_with_keys_alone_and_the_new_options_stand_beside_the_
     page.keyboard.press("e")
     page.get_by_role("button", name="Take off the lock of R2").click()
     page.get_by_role("button", name="Solve again under 0 locks").click()
+    expect(page.get_by_label("Adjust", exact=True)).to_have_count(0)
+    expect(
+        beside.get_by_label("Hold the plan below against revision 1")
+    ).to_be_focused()  # as before the form
     wait_until(lambda: 2 == len(plant.folded.on(topics.REPLAN_REQUESTS)), 20.0)
     [free] = [each for each in plant.asked_again().problem.runs if each.run_id == "R2"]
     assert (None, None, 2) == (free.locked_line_id, free.not_before, len(free.eligible))
@@ -380,3 +387,44 @@ def test_a_date_field_speaks_in_the_zone_of_the_site(
     )
 
     assert [moment, moment and local] == found
+
+
+RTL = "\u202egnihtyna\u202c שלום עולם"
+LONG = "Überlang" * 25
+"""As long as an id may be."""
+
+
+@pytest.mark.parametrize("name", [HOSTILE[:200], RTL, LONG], ids=["markup", "rtl", "long"])
+def test_hostile_names_are_text_in_bars_forms_and_locks(eyes: Eyes, name: str) -> None:
+    """As another system may call its lines, runs and orders; the proposal is of no plant of ours."""
+    key = join_key("S1", name)
+    run_on = [
+        planned(name, line_id, at(0, "10:00"), order_ids=[key]).model_copy(update={"end_at": at(0, "18:00")})
+        for line_id in ("L1", name)
+    ]
+    choice = RunChoice(
+        site_id="S1", run_id=name, status="firm", because=name, lines=["S1/L1", key], locked_line_id=name
+    )
+    moving = RunChange(site_id="S1", run_id=name, field="line_id", before="L1", after=name, because=name)
+    options = [
+        option("hold", "hold", run_on[:1], kpis=kpis(cost=2.0), against_hold={}),
+        option(name, "reroute", run_on[1:], title=name, changes=[moving], sacrifices=[name]),
+    ]
+    with web_plant(clock="events") as plant:
+        plant.tell(topics.SITES, "S1", site())
+        plant.tell(topics.GRAPH, f"line/{key}", node("line", name))
+        plant.tell(topics.ORDER_PROJECTIONS, key, order_of(name, customer_id=name))
+        plant.tell(topics.PLANS, "P1", plan_state("P1", say=name))
+        made = bare_proposal(
+            "P1",
+            options=[each.model_dump(mode="json") for each in options],
+            choices=[choice.model_dump(mode="json")],
+        )
+        plant.tell(topics.PROPOSALS, "P1", made)
+        page = eyes.open(f"{plant.url}/proposals/P1")
+        expect(page.locator(".moves tbody tr")).to_have_count(1)
+        page.keyboard.press("e")
+        expect(page.get_by_label("Adjust", exact=True).locator("li")).to_have_count(1)
+        expect(page.get_by_label("Line", exact=True)).to_have_value(name)
+        expect(page.locator("main script, main img, main iframe")).to_have_count(0)
+        looked_at(eyes, page, "hostile")

@@ -1,6 +1,6 @@
 /** Plan: the committed plan of a site as a chart and as a list, and which changes ERP and MES have not answered. */
 
-import { html, useMemo } from "../lib.js";
+import { html, useMemo, useState } from "../lib.js";
 import { get } from "../api.js";
 import { number, plural, splitKey, when } from "../format.js";
 import { lineKey, lineName } from "../gantt/plan_bars.js";
@@ -12,6 +12,7 @@ import { go, withQuery } from "../router.js";
 import { documents, nameOf, sites, zoneOf } from "../store.js";
 
 const FILTERS = ["line", "order"];
+const DRAWN_MS = 300; // until all rows are there that are to be on paper
 
 /** The page. */
 export function Page({ query }) {
@@ -46,12 +47,17 @@ function pendingOf(told, site) {
 function Committed({ plan, pending, query }) {
   const wanted = Object.fromEntries(FILTERS.map((name) => [name, query.get(name)]));
   const runs = useMemo(() => filtered(plan, wanted), [plan, wanted.line, wanted.order]);
+  const [isAll, showAll] = useState(false);
+  const onPaper = () => {
+    showAll(true);
+    setTimeout(() => print(), DRAWN_MS);
+  };
   const frozen = plan.runs.filter((run) => run.status === "frozen");
   const started = plan.runs.filter((run) => run.status === "started").length;
   return html`<${About} plan=${plan} frozen=${frozen} started=${started} pending=${pending} />
     <${Pending} plans=${pending} />
-    <${Filters} plan=${plan} query=${query} wanted=${wanted} shown=${runs.length} />
-    ${runs.length ? html`<${PlanChart} plan=${plan} runs=${runs} /><${PlanList} key=${JSON.stringify(wanted)} plan=${plan} runs=${runs} />`
+    <${Filters} plan=${plan} query=${query} wanted=${wanted} shown=${runs.length} onPaper=${onPaper} />
+    ${runs.length ? html`<${PlanChart} plan=${plan} runs=${runs} /><${PlanList} plan=${plan} runs=${runs} isAll=${isAll} showAll=${showAll} />`
       : html`<${Empty}>${plan.runs.length ? html`<p>No run passes these filters. <a href=${withQuery({ line: null, order: null })}>Clear filters</a></p>` : html`<p class="calm">Nothing is planned.</p>`}</>`}`;
 }
 
@@ -74,7 +80,7 @@ function About({ plan, frozen, started, pending }) {
 }
 
 /** Filters stand in the address, so that they can be kept, passed on and printed. */
-function Filters({ plan, query, wanted, shown }) {
+function Filters({ plan, query, wanted, shown, onPaper }) {
   const lines = [...new Set(plan.runs.map(lineKey))].map((key) => [key, lineName(key, plan.site_id)]).sort(([, one], [, other]) => one.localeCompare(other, undefined, { numeric: true }));
   const set = (name) => (event) => go(withQuery({ [name]: event.target.value.trim() }), { replace: true });
   return html`<form class="plan-filters no-print" onSubmit=${(event) => event.preventDefault()}>
@@ -83,6 +89,6 @@ function Filters({ plan, query, wanted, shown }) {
         ${wanted.line && !lines.some(([value]) => value === wanted.line) && html`<option value=${wanted.line}>${wanted.line.slice(0, 80)}</option>`}</select></span>
       <span><label for="plan-order">Order</label>${" "}<input id="plan-order" type="search" maxlength="400" placeholder="its number" value=${wanted.order ?? ""} onChange=${set("order")} /></span>
       ${FILTERS.some((name) => query.get(name)) && html`<a href=${withQuery({ line: null, order: null })}>Clear filters</a>`}
-      <button type="button" onClick=${() => print()}>Print</button></form>
+      <button type="button" onClick=${onPaper}>Print</button></form>
     <p role="status">${shown === plan.runs.length ? "" : `${number(shown)} of ${plural(plan.runs.length, "run")}: ${FILTERS.filter((name) => wanted[name]).map((name) => `${name} ${name === "line" ? lineName(lines.find(([key]) => key === wanted.line || splitKey(key)[1] === wanted.line)?.[0] ?? wanted.line, plan.site_id) : `#${splitKey(wanted.order).at(-1)}`}`).join(", ")}`}</p>`;
 }

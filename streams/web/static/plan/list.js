@@ -1,6 +1,6 @@
 /** The committed plan as a list, line by line in the order of each queue. */
 
-import { html, useMemo, useState } from "../lib.js";
+import { html, useMemo } from "../lib.js";
 import { number, plural, span, splitKey, when } from "../format.js";
 import { lineKey, rowsOf, runKey } from "../gantt/plan_bars.js";
 import { Name } from "../parts.js";
@@ -11,16 +11,15 @@ const SHOWN = 200; // rows at first; all of thousands would make the page slow t
 
 const STATUS = { started: "begun", frozen: "frozen", firm: "firm: its line stays", free: "may be moved" };
 
-/** @param {{plan: object, runs: object[]}} about */
-export function PlanList({ plan, runs }) {
-  const [isAll, showAll] = useState(false);
+/** @param {{plan: object, runs: object[], isAll: boolean, showAll: (is: boolean) => void}} about isAll: also those beyond the first */
+export function PlanList({ plan, runs, isAll, showAll }) {
   const sorted = useMemo(() => {
     const places = new Map(rowsOf(new Set(runs.map(lineKey)), plan.site_id).map((row, place) => [row.id, { line: row.name, place }]));
     return runs.map((run) => ({ run, ...places.get(lineKey(run)) })).sort((one, other) => one.place - other.place || one.run.position - other.run.position);
   }, [runs, names.value]);
   const rows = isAll ? sorted : sorted.slice(0, SHOWN);
   const table = useMemo(() => html`<div class="scroll" role="region" aria-label="Planned runs" tabindex="0"><table class="plan-list">
-    <caption>${plural(sorted.length, "run")}, line by line in the order in which they are to be made</caption>
+    <caption>${rows.length < sorted.length ? `The first ${rows.length} of ` : ""}${plural(sorted.length, "run")}, line by line in the order in which they are to be made</caption>
     <thead><tr>${["Line", "Run", "For", "Setup", "Starts", "Ends", "Pieces", "May it move?"].map((each) => html`<th scope="col" key=${each}>${each}</th>`)}</tr></thead>
     <tbody>${rows.map(({ run, line }) => html`<tr key=${runKey(run)}><td><a href=${link("lines", lineKey(run))}><${Name} text=${line} /></a></td>
       <th scope="row"><${Name} text=${run.run_id} /></th><td>${(run.order_ids ?? []).map((key) => html`<${OrderLink} key=${key} id=${key} />`)}</td>

@@ -3,7 +3,7 @@
  * are all locks that are to hold; those of an earlier adjustment are among them until they are taken off.
  */
 
-import { html, useLayoutEffect, useRef, useState } from "../lib.js";
+import { html, useLayoutEffect, useMemo, useRef, useState } from "../lib.js";
 import { Problem } from "../api.js";
 import { dismissSent, say, send } from "../commands.js";
 import { joinKey, plural, splitKey, when, words } from "../format.js";
@@ -39,7 +39,6 @@ export function useAdjusting({ proposal, plan }) {
   };
   return {
     ...now, choice,
-    isChanged: asText(now.locks) !== asText(locksOf(proposal)),
     open: () => change({ ...opened, picked: opened.picked ?? [...choices.current.map.keys()][0] ?? null, focus: { on: "run" } }),
     pick: (key) => (choice(key) ? change({ ...opened, picked: key, focus: { on: "line" } }) : say("It has begun: it stays where it is")),
     turnTo: (key) => change({ ...opened, picked: key }),
@@ -62,8 +61,6 @@ export function useAdjusting({ proposal, plan }) {
   };
 }
 
-const asText = (locks) => JSON.stringify([...locks].sort());
-
 /** Lines that a run may be locked to: a frozen one keeps its own. */
 function mayGo(choice, run) {
   return choice.status === "frozen" ? choice.lines.slice(0, 1) : choice.lines.length || !run ? choice.lines : [lineKey(run)];
@@ -74,7 +71,8 @@ export function AdjustForm({ adjusting, proposal, plan, option }) {
   const { picked, locks } = adjusting;
   const site = proposal.site_id;
   const zone = zoneOf(site);
-  const run = option.plan.find((each) => runKey(each) === picked) ?? null;
+  const planned = useMemo(() => new Map(option.plan.map((each) => [runKey(each), each])), [option]);
+  const run = planned.get(picked) ?? null;
   const choice = picked == null ? null : adjusting.choice(picked);
   const [line, setLine] = useState("");
   const [from, setFrom] = useState("");
@@ -87,10 +85,19 @@ export function AdjustForm({ adjusting, proposal, plan, option }) {
     setLine(lock?.line_id ?? "");
     setFrom(lock?.not_before ? localOf(lock.not_before, zone) : "");
   }, [picked, lock]);
+  useLayoutEffect(() => { // focus goes back where it came from, as from a dialog
+    const before = document.activeElement;
+    return () => {
+      const to = before?.isConnected && before !== document.body ? before : document.querySelector("main h1");
+      to?.focus({ preventScroll: true });
+    };
+  }, []);
   useLayoutEffect(() => { // what was picked in the chart goes on here
     fields[adjusting.focus.on]?.current?.focus();
     section.current?.scrollIntoView({ block: "nearest" });
   }, [adjusting.focus]);
+  const runs = useMemo(() => proposal.choices.map((each) => html`<option key=${runKey(each)} value=${runKey(each)}>
+    ${(planned.has(runKey(each)) ? runName(planned.get(runKey(each))) : each.run_id).slice(0, 80)}</option>`), [proposal, planned]);
   const isConflict = problem?.type === "stale_revision";
   const why = !MOVES[plan.state].includes("proposal_adjust") ? `it is ${words(plan.state)} now` : "";
   const add = (event) => {
@@ -121,10 +128,7 @@ export function AdjustForm({ adjusting, proposal, plan, option }) {
   return html`<section class="adjust" ref=${section} aria-label="Adjust"><h3>Adjust</h3>
     <form onSubmit=${add}>
       <p><label for="adjust-run">Run</label> <select id="adjust-run" ref=${fields.run} value=${picked ?? ""} onChange=${(event) => adjusting.turnTo(event.target.value)}>
-        ${proposal.choices.map((each) => {
-          const planned = option.plan.find((one) => runKey(one) === runKey(each));
-          return html`<option key=${runKey(each)} value=${runKey(each)}>${(planned ? runName(planned) : each.run_id).slice(0, 80)}</option>`;
-        })}</select></p>
+        ${runs}</select></p>
       <p><label for="adjust-line">Line</label> <select id="adjust-line" ref=${fields.line} value=${line} onChange=${(event) => setLine(event.target.value)}>
         <option value="">no lock: where it is best</option>
         ${choice && mayGo(choice, run).map((key) => html`<option key=${key} value=${splitKey(key)[1]}>${lineName(key, site).slice(0, 80)}${run && lineKey(run) === key ? " (where it is)" : ""}</option>`)}</select></p>
@@ -134,7 +138,7 @@ export function AdjustForm({ adjusting, proposal, plan, option }) {
     </form>
     <p class="quiet">${run ? `Now: ${placeOf(run, site, proposal.event_time)}.` : "It has no place yet."}
       ${choice?.because && html` It is ${choice.status}: <${Name} text=${choice.because} />.`}</p>
-    ${locks.size ? html`<h4>Locks</h4><ul>${[...locks].map(([key, each]) => html`<li key=${key}><${Name} text=${lockWords(key, each, option, site, zone, proposal.event_time)} />${" "}
+    ${locks.size ? html`<h4>Locks</h4><ul>${[...locks].map(([key, each]) => html`<li key=${key}><${Name} text=${lockWords(key, each, planned, site, zone, proposal.event_time)} />${" "}
         <button type="button" class="plain" aria-label=${`Take off the lock of ${each.run_id}`} onClick=${() => adjusting.set(key, null)}>Take off</button></li>`)}</ul>`
       : html`<p>No locks: the solver may move what it likes.</p>`}
     ${isConflict ? html`<${Changed} before=${adjusting.seen} after=${plan} />` : problem && html`<${Failed} problem=${problem} still="Your locks are kept." />`}
@@ -144,8 +148,8 @@ export function AdjustForm({ adjusting, proposal, plan, option }) {
       <button type="button" onClick=${give}>Cancel</button></div></section>`;
 }
 
-function lockWords(key, lock, option, site, zone, now) {
-  const run = option.plan.find((each) => runKey(each) === key);
+function lockWords(key, lock, planned, site, zone, now) {
+  const run = planned.get(key);
   const name = run ? runName(run) : lock.run_id;
   const [of] = splitKey(key);
   return [name, lock.line_id != null && `on ${lineName(joinKey(of, lock.line_id), site)}`,
