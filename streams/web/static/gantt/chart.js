@@ -193,8 +193,9 @@ function MarkNames({ marks, site, scale }) {
     .sort((one, other) => one.x - other.x).map((mark, index) => {
       let line = ends.findIndex((end) => end <= mark.x);
       if (line < 0) line = ends.length < 3 ? ends.length : 0;
+      const isLast = mark.x + mark.text.length * LETTER_PX + 12 > scale.width; // no room behind it: before it
       ends[line] = mark.x + mark.text.length * LETTER_PX + 12;
       return html`<${Fragment} key=${index}><line class=${`gantt-mark ${mark.kind}`} x1=${mark.x} x2=${mark.x} y1=${TICKS_PX + line * MARK_PX} y2="200" />
-        <text class=${`gantt-mark-name ${mark.kind}`} x=${mark.x + 4} y=${TICKS_PX + 12 + line * MARK_PX}>${mark.text}</text><//>`;
+        <text class=${`gantt-mark-name ${mark.kind}`} x=${isLast ? mark.x - 4 : mark.x + 4} text-anchor=${isLast ? "end" : "start"} y=${TICKS_PX + 12 + line * MARK_PX}>${mark.text}</text><//>`;
     });
 }

@@ -1,6 +1,6 @@
 /** Plans as rows and bars of a chart: what a run is called, where it goes, and what one plan does to another. Pure but for names. */
 
-import { joinKey, span, splitKey, when } from "../format.js";
+import { clean, joinKey, span, splitKey, when } from "../format.js";
 import { documents, nameOf, zoneOf } from "../store.js";
 
 const NOTICED_MS = 60_000; // a start that moves by less is no change to anybody, as for the solver
@@ -12,17 +12,17 @@ export const lineKey = (run) => joinKey(run.line_site_id ?? run.site_id, run.lin
 /** What people call a line, with its site where that is another one. */
 export function lineName(key, site) {
   const [of, id] = splitKey(key);
-  const name = nameOf("line", of, id);
-  return of === site ? name : `${name} (${nameOf("site", of, of)})`;
+  const name = clean(nameOf("line", of, id));
+  return of === site ? name : `${name} (${clean(nameOf("site", of, of))})`;
 }
 
 /** A planned run and what it is for: "R-4471 #4471 Northwind". */
 export function runName(run) {
   const [first, ...others] = run.order_ids ?? [];
-  if (!first) return run.run_id;
+  if (!first) return clean(run.run_id);
   const customer = documents.order.peek().get(first)?.document.customer_id;
   const [site, order] = splitKey(first);
-  return `${run.run_id} #${order}${customer ? ` ${nameOf("customer", site, customer)}` : ""}${others.length ? ` and ${others.length} more` : ""}`;
+  return `${clean(run.run_id)} #${clean(order)}${customer ? ` ${clean(nameOf("customer", site, customer))}` : ""}${others.length ? ` and ${others.length} more` : ""}`;
 }
 
 /** Where and when a run is: "Line 1, Mon 14:30 to Tue 06:30". */

@@ -2,7 +2,7 @@
 
 import { html, useMemo, useState } from "../lib.js";
 import { get } from "../api.js";
-import { number, plural, splitKey, when } from "../format.js";
+import { clean, number, plural, splitKey, when } from "../format.js";
 import { lineKey, lineName } from "../gantt/plan_bars.js";
 import { Clock, Empty, Failed, Loading, Name, useAsked } from "../parts.js";
 import { PlanChart } from "../plan/chart.js";
@@ -25,7 +25,7 @@ export function Page({ query }) {
   const pending = pendingOf(asked.value?.pending ?? [], site);
   return html`<div class="plan"><h1 tabindex="-1">Plan${sites.value.length > 1 && site != null && html` of <${Name} text=${nameOf("site", site, site)} />`}</h1>
     ${sites.value.length > 1 && html`<p class="no-print"><label for="plan-site">Site</label> <select id="plan-site" value=${site ?? ""} onChange=${(event) => go(withQuery({ site: event.target.value, line: null, order: null }))}>
-      ${sites.value.map((each) => html`<option key=${each} value=${each}>${nameOf("site", each, each).slice(0, 80)}</option>`)}</select></p>`}
+      ${sites.value.map((each) => html`<option key=${each} value=${each}>${clean(nameOf("site", each, each)).slice(0, 80)}</option>`)}</select></p>`}
     ${asked.problem && html`<${Failed} problem=${asked.problem} again=${asked.again} still=${plan ? "The plan below is as it was last told." : "The other pages still work."} />`}
     ${plan ? html`<${Committed} plan=${plan} pending=${pending} query=${query} />`
       : asked.isLoading ? html`<${Loading} what="Loading the plan" lines=${8} />`
@@ -86,7 +86,7 @@ function Filters({ plan, query, wanted, shown, onPaper }) {
   return html`<form class="plan-filters no-print" onSubmit=${(event) => event.preventDefault()}>
       <span><label for="plan-line">Line</label>${" "}<select id="plan-line" value=${wanted.line ?? ""} onChange=${set("line")}>
         <option value="">all</option>${lines.map(([value, text]) => html`<option key=${value} value=${value}>${text.slice(0, 80)}</option>`)}
-        ${wanted.line && !lines.some(([value]) => value === wanted.line) && html`<option value=${wanted.line}>${wanted.line.slice(0, 80)}</option>`}</select></span>
+        ${wanted.line && !lines.some(([value]) => value === wanted.line) && html`<option value=${wanted.line}>${clean(wanted.line).slice(0, 80)}</option>`}</select></span>
       <span><label for="plan-order">Order</label>${" "}<input id="plan-order" type="search" maxlength="400" placeholder="its number" value=${wanted.order ?? ""} onChange=${set("order")} /></span>
       ${FILTERS.some((name) => query.get(name)) && html`<a href=${withQuery({ line: null, order: null })}>Clear filters</a>`}
       <button type="button" onClick=${onPaper}>Print</button></form>

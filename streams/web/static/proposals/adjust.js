@@ -6,7 +6,7 @@
 import { html, useLayoutEffect, useMemo, useRef, useState } from "../lib.js";
 import { Problem } from "../api.js";
 import { dismissSent, say, send } from "../commands.js";
-import { joinKey, plural, splitKey, when, words } from "../format.js";
+import { clean, joinKey, plural, splitKey, when, words } from "../format.js";
 import { isoOf, localOf } from "../gantt/moments.js";
 import { lineKey, lineName, placeOf, runKey, runName } from "../gantt/plan_bars.js";
 import { CommandButton, Failed, Name } from "../parts.js";
@@ -97,7 +97,7 @@ export function AdjustForm({ adjusting, proposal, plan, option }) {
     section.current?.scrollIntoView({ block: "nearest" });
   }, [adjusting.focus]);
   const runs = useMemo(() => proposal.choices.map((each) => html`<option key=${runKey(each)} value=${runKey(each)}>
-    ${(planned.has(runKey(each)) ? runName(planned.get(runKey(each))) : each.run_id).slice(0, 80)}</option>`), [proposal, planned]);
+    ${(planned.has(runKey(each)) ? runName(planned.get(runKey(each))) : clean(each.run_id)).slice(0, 80)}</option>`), [proposal, planned]);
   const isConflict = problem?.type === "stale_revision";
   const why = !MOVES[plan.state].includes("proposal_adjust") ? `it is ${words(plan.state)} now` : "";
   const add = (event) => {
@@ -150,7 +150,7 @@ export function AdjustForm({ adjusting, proposal, plan, option }) {
 
 function lockWords(key, lock, planned, site, zone, now) {
   const run = planned.get(key);
-  const name = run ? runName(run) : lock.run_id;
+  const name = run ? runName(run) : clean(lock.run_id);
   const [of] = splitKey(key);
   return [name, lock.line_id != null && `on ${lineName(joinKey(of, lock.line_id), site)}`,
     lock.not_before && `not before ${when(lock.not_before, zone, now)}`].filter(Boolean).join(", ");
