@@ -66,6 +66,7 @@ class ViewReader:
         self._stop = threading.Event()
         self._prefix = settings.topic_prefix
         self._behind: set[tuple[str, int]] = set()
+        self._has_begun = False
         self._denied_at = 0.0
         self.turns = 0
         self.failed: BaseException | None = None
@@ -86,13 +87,14 @@ class ViewReader:
     @property
     def is_caught_up(self) -> bool:
         """Whether every topic has been read to the end that it had at the start."""
-        return not self._behind and self.turns > 0
+        return self._has_begun and not self._behind
 
     def _run(self) -> None:
         try:
             consumer = follower(
                 self._settings, FOLLOWED, self._begin_at, on_error=self._on_error, logger=kafka_logger()
             )
+            self._has_begun = True  # not before the last topic: those that were asked first may be empty
             try:
                 self._read(consumer)
             finally:

@@ -185,6 +185,7 @@ def test_a_card_reaches_the_stream_and_a_command_its_next_revision(
         with server.client("vic") as client:
             place = client.get("/api/v1/snapshot").json()["cursor"]
             with client.stream("GET", "/api/v1/stream", params={"after": place}) as stream:
+                assert 200 == stream.status_code, stream.read()
                 changes = events(stream.iter_lines())
                 assert "heartbeat" == next(changes)[0]
                 published(settings, FIRST_CARD)
