@@ -8,6 +8,8 @@ from collections import deque
 
 from aiokafka.errors import BrokerResponseError, KafkaError, kafka_errors
 
+from streams.kafka_refusals import NAME_TAKEN
+
 
 class FencedInstanceId(BrokerResponseError):  # type: ignore[misc]  # aiokafka is not typed
     """Another member joined the group under our static name."""
@@ -23,10 +25,7 @@ kafka_errors.setdefault(FencedInstanceId.errno, FencedInstanceId)
 def next_step(error: KafkaError, instance_id: str | None) -> str:
     """What helps a worker that its group does not take."""
     if FencedInstanceId.__name__ in str(error):
-        return (
-            f"another worker runs under the name {instance_id}: give each worker a FORESITE_INSTANCE_ID of its own, "
-            "or end the other one"
-        )
+        return f"{instance_id}: {NAME_TAKEN}"
     return "start this worker again; where it is refused again, look for the group in the broker's log"
 
 

@@ -18,7 +18,7 @@ from streams.admin import Health
 from streams.gapless_writer import SourcePartition
 from streams.input_progress import InputProgress
 from streams.kafka_logger import kafka_logger
-from streams.kafka_refusals import explained
+from streams.kafka_refusals import explained, is_final
 from streams.metrics import Metrics
 from streams.reference_first import ReferenceFirst
 from streams.topic_identity import InputGone
@@ -194,8 +194,8 @@ class InputReader:
         self._metrics.kafka_errors.labels(reason=error.name()).inc()
         if code in _POSITION_GONE:
             raise InputGone(self._what_helps(where, error))
-        if error.fatal() or code == KafkaError._FATAL:
-            raise MemberFenced(error.str()) if self._is_static else KafkaException(error)
+        if is_final(error):
+            raise MemberFenced(explained(error)) if self._is_static else KafkaException(error)
         if code in _UNREADABLE:
             if offset is None or offset < 0 or self._unreadable.get(where, -1) >= offset:
                 raise KafkaException(error)  # the client does not get past it

@@ -38,6 +38,9 @@ _SIGN_IN = (
     "those that the brokers know"
 )
 
+NAME_TAKEN = "another worker runs under this name: give each worker a FORESITE_INSTANCE_ID of its own, or end the other one"
+"""What helps a static member of a group that was thrown out by somebody with its name."""
+
 _ADVICE: dict[int, str] = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED: RIGHTS,
     KafkaError.GROUP_AUTHORIZATION_FAILED: RIGHTS,
@@ -73,13 +76,20 @@ _TLS_ADVICE: tuple[tuple[str, str], ...] = (
 _TLS_ANY = "see that FORESITE_KAFKA names a TLS listener and security.protocol in FORESITE_KAFKA_CONFIG is its protocol"
 
 
+def is_final(error: KafkaError) -> bool:
+    """Whether a client can never go on after this, however long it is asked to."""
+    return bool(error.fatal()) or error.code() == KafkaError._FATAL
+
+
 def advice(error: KafkaError) -> str | None:
-    """What to do about an error; None where it is none of rights, signing in or TLS."""
+    """What to do about an error; None where it is none of rights, signing in, TLS or a name."""
     text = error.str()
     if (
         error.code() == KafkaError._SSL or "SSL routines" in text
     ):  # a certificate of ours is refused behind the handshake
         return next((helps for part, helps in _TLS_ADVICE if part in text), _TLS_ANY)
+    if error.code() == KafkaError.FENCED_INSTANCE_ID or "group.instance.id" in text:
+        return NAME_TAKEN
     return _ADVICE.get(error.code())
 
 
@@ -120,21 +130,37 @@ def refuse_hidden(client: Looks, names: Iterable[str]) -> None:
             raise KafkaException(error)
 
 
+class ClientEnded(ForesiteError):
+    """A Kafka client that can never go on; the message says why and what helps."""
+
+
 class LastTrouble:
     """What a client that cannot connect last complained of; its `note` is an error_cb."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.error: KafkaError | None = None
         """The last complaint that tells what to do, or the last one at all."""
+        self._final: KafkaError | None = None
         self._clock = clock
         self._told_at: dict[str, float] = {}
 
     def note(self, error: KafkaError) -> None:
         """Remember what tells more than that no broker can be reached, best of all what helps."""
+        if is_final(error):
+            self._final = error
         if error.code() == KafkaError._ALL_BROKERS_DOWN:
             return
         if advice(error) is not None or self.error is None or advice(self.error) is None:
             self.error = error
+
+    def raise_final(self) -> None:
+        """Raise what has ended the client; not in its own callback, where an exception loses its words.
+
+        Raises:
+            ClientEnded: it can never go on.
+        """
+        if self._final is not None:
+            raise ClientEnded(explained(self._final))
 
     def is_news(self, error: KafkaError) -> bool:
         """Whether to log it: each kind of complaint now and then, however often the client repeats it."""

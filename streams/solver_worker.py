@@ -17,7 +17,7 @@ from schemas.topics import REPLAN_REQUESTS
 from streams.admin import Health
 from streams.faults import fault_point
 from streams.kafka_logger import kafka_logger
-from streams.kafka_refusals import DENIED, LastTrouble, explained, refuse_hidden
+from streams.kafka_refusals import DENIED, LastTrouble, explained, is_final, refuse_hidden
 from streams.kafka_refusals import REASON as REFUSED
 from streams.metrics import Metrics
 from streams.settings import Settings
@@ -122,7 +122,7 @@ class SolverWorker:
         Raises:
             EngineFailed: a bug of ours; the message has the position of the request.
             ProposalNotSent: Kafka did not take a proposal. Start again: its request is solved again.
-            KafkaException: the client cannot go on.
+            ClientEnded, KafkaException: the client cannot go on.
         """
         self._health.not_ready("assignment", "no partitions of the requests yet")
         self._health.started()
@@ -133,6 +133,7 @@ class SolverWorker:
             while not self._stop.is_set():
                 self._health.beat()
                 self._read()
+                self._trouble.raise_final()
                 self._work()
                 self._outbox.take_reports()
                 self._commit()
@@ -223,8 +224,9 @@ class SolverWorker:
 
     def _broken(self, error: KafkaError) -> None:
         self._metrics.kafka_errors.labels(reason=error.name()).inc()
-        if error.fatal():
-            raise KafkaException(error)
+        if is_final(error):
+            self._trouble.note(error)
+            return
         if self._trouble.is_news(error):
             log.warning("kafka_error", error=explained(error))
         if error.code() in DENIED:

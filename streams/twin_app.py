@@ -129,9 +129,12 @@ class _ReaderThread(faust_aiokafka.AIOKafkaConsumerThread):
         Raises:
             KafkaError: the group does not take us.
         """
-        coordinator = self._ensure_consumer()._coordinator
-        if coordinator is not None:
-            coordinator.check_errors()
+        consumer = self._ensure_consumer()
+        if consumer._coordinator is not None:
+            consumer._coordinator.check_errors()
+        hidden = consumer._client.cluster.unauthorized_topics
+        if hidden:  # then the group gives no partition to read, and no read tells
+            raise TopicAuthorizationFailedError(hidden)
 
     @property
     def is_thrown_out(self) -> bool:

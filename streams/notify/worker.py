@@ -17,7 +17,7 @@ from schemas.topics import CARDS, DELIVERIES, SITES
 from streams.admin import Health
 from streams.faults import fault_point
 from streams.kafka_logger import kafka_logger
-from streams.kafka_refusals import DENIED, LastTrouble, explained, refuse_hidden
+from streams.kafka_refusals import DENIED, LastTrouble, explained, is_final, refuse_hidden
 from streams.kafka_refusals import REASON as REFUSED
 from streams.metrics import Metrics
 from streams.notify.cards_topic import Cluster, published_at, read_card, read_status, wait_for_topics
@@ -121,7 +121,7 @@ class NotifyWorker:
             UsageError: the topics are not as they must be.
             CardUnreadable: the twin is newer.
             NoteFailed: Kafka did not take what was to be noted. Start again: nothing is lost.
-            KafkaException: the client cannot go on.
+            ClientEnded, KafkaException: the client cannot go on.
         """
         try:
             found = self._wait_for(self._cards_topic, self._deliveries_topic)
@@ -162,6 +162,7 @@ class NotifyWorker:
         for message in self._consumer.consume(READ_CARDS_MAX, READ_WAIT_S):  # 1 read
             self._take(message)
             fault_point("after_cards")
+        self._trouble.raise_final()
         self._hear_sites()
         if self._desk.take_attempts():  # 2 take what was tried
             fault_point("after_send")
@@ -217,8 +218,9 @@ class NotifyWorker:
         }
 
     def _broken(self, error: KafkaError) -> None:
-        if error.fatal():
-            raise KafkaException(error)
+        if is_final(error):
+            self._trouble.note(error)
+            return
         if self._trouble.is_news(error):
             log.warning("kafka_error", error=explained(error))
         self._metrics.kafka_errors.labels(error.name()).inc()

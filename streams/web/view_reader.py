@@ -11,7 +11,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from schemas import topics
 from streams.admin import Health
 from streams.kafka_logger import kafka_logger
-from streams.kafka_refusals import DENIED, advice, explained
+from streams.kafka_refusals import DENIED, advice, explained, is_final
 from streams.kafka_refusals import REASON as REFUSED
 from streams.metrics import Metrics
 from streams.partition_reader import watermarks
@@ -156,7 +156,7 @@ class ViewReader:
                 self._health.ready("kafka")
             else:
                 self._on_error(error)
-                if error.fatal():
+                if is_final(error):
                     raise KafkaException(error)
             return None
         assert offset is not None

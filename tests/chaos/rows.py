@@ -66,6 +66,9 @@ ROWS: Final[dict[str, tuple[str, ...]]] = {
     "late by an hour, by a month": (
         f"{_AGAIN}::test_what_comes_an_hour_or_a_month_late_is_in_its_place_or_rejected_by_name",
     ),
+    "two workers under one name": (
+        f"{_WORKERS}::test_of_two_workers_that_begin_under_one_name_one_ends_and_says_so",
+    ),
     "a batch of facts refused; a zombie ingest; two that tick": (
         f"{_INGEST}::test_a_refused_batch_stops_ingest_and_leaves_no_hole",
         f"{_INGEST}::test_a_zombie_that_wakes_up_loses_and_doubles_nothing",

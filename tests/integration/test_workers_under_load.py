@@ -1,9 +1,13 @@
 """A whole installation under load while its workers come, go, sleep and wake: every event once, state equal."""
 
 import os
+import re
 import signal
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 
 import orjson
 import pytest
@@ -165,9 +169,14 @@ def test_a_facts_topic_that_got_more_partitions_is_refused_with_the_way_to_migra
             role.end()
 
 
-def test_of_two_twins_that_begin_under_one_name_one_ends_and_says_so(settings: Settings) -> None:
-    """Kafka gives the place to the younger one; the other one is never given a partition, and must not wait for ever."""
-    pair = [Role("twin", settings), Role("twin", settings)]
+@pytest.mark.parametrize("name", ["ingest", "twin", "solver", "notify"])
+def test_of_two_workers_that_begin_under_one_name_one_ends_and_says_so(
+    settings: Settings, name: str, tmp_path: Path
+) -> None:
+    """Kafka takes the place from one of them, which must not wait for ever, nor take it back again and again."""
+    with receiver() as hook:
+        environment = notify_environment(hook, tmp_path)
+    pair = [Role(name, settings, **environment), Role(name, settings, **environment)]
     try:
         wait_until(
             lambda: any(role.process.poll() is not None for role in pair),
@@ -177,16 +186,21 @@ def test_of_two_twins_that_begin_under_one_name_one_ends_and_says_so(settings: S
         [ended] = [role for role in pair if role.process.poll() is not None]
         [lives] = [role for role in pair if role is not ended]
         assert 1 == ended.process.returncode, ended.printed
-        assert (
-            "another worker runs under the name test-twin: give each worker a FORESITE_INSTANCE_ID"
-            in ended.printed
-        )
-        wait_until(
-            lambda: lives.printed.rpartition("shards_assigned")[2].count("shard_taken_over") == 2,
-            PATIENCE_S,
-            lambda: lives.printed[-3000:],
-        )
+        assert "another worker runs under this name: give each worker a FORESITE_INSTANCE_ID" in ended.printed
+        wait_until(lambda: is_ready(lives), PATIENCE_S, lambda: lives.printed[-3000:])
+        time.sleep(7.0)  # two heartbeats
+        assert is_ready(lives)
         assert lives.process.poll() is None
     finally:
         for role in pair:
             role.end()
+
+
+def is_ready(role: Role) -> bool:
+    """Whether it has what it needs: its partitions among others."""
+    [url] = re.findall(r'"admin_listening".*"url": "([^"]+)"', role.printed)
+    try:
+        with urllib.request.urlopen(f"{url}/readyz", timeout=10) as answer:
+            return int(answer.status) == 200
+    except urllib.error.URLError:
+        return False

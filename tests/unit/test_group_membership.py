@@ -30,5 +30,7 @@ def test_who_has_no_place_yet_has_lost_none() -> None:
 def test_the_broker_s_word_for_a_taken_name_is_known_and_says_what_helps() -> None:
     assert for_code(82) is FencedInstanceId
     told = KafkaError(repr(FencedInstanceId()))  # as aiokafka hands it on
-    assert next_step(told, "twin-0").startswith("another worker runs under the name twin-0: give each worker")
+    assert next_step(told, "twin-0").startswith(
+        "twin-0: another worker runs under this name: give each worker"
+    )
     assert next_step(KafkaError("out of luck"), None).startswith("start this worker again")

@@ -9,7 +9,7 @@
  */
 
 import { Fragment, html, useId, useLayoutEffect, useMemo, useRef, useState } from "../lib.js";
-import { clean, plural } from "../format.js";
+import { clean, plural, when } from "../format.js";
 import { Name } from "../parts.js";
 import { nowOf, zoneOf } from "../store.js";
 import { Bar } from "./bar.js";
@@ -179,23 +179,31 @@ function Connector({ from, to, scale, seen }) {
 }
 
 const withNow = (marks, site) => (nowOf(site) ? [{ at: nowOf(site), name: "now", kind: "now" }, ...marks] : marks);
+const isBeyond = (mark, scale) => Date.parse(mark.at) < scale.from || Date.parse(mark.at) > scale.to;
 
 /** The vertical marks; a part of its own, because now moves on while the bars stay. */
 function MarkLines({ marks, site, scale, top, high }) {
-  return withNow(marks, site).map((mark, index) => html`<line key=${index} class=${`gantt-mark ${mark.kind}`} x1=${scale.x(Date.parse(mark.at))} x2=${scale.x(Date.parse(mark.at))}
+  return withNow(marks, site).filter((mark) => !isBeyond(mark, scale)).map((mark, index) => html`<line key=${index} class=${`gantt-mark ${mark.kind}`} x1=${scale.x(Date.parse(mark.at))} x2=${scale.x(Date.parse(mark.at))}
     y1=${top} y2=${top + high} />`);
 }
 
-/** Their names in the head, on the first line where there is room. */
+/** Their names in the head, on the first line where there is room; of those beyond the chart, the time and which way. */
 function MarkNames({ marks, site, scale }) {
   const ends = [];
-  return withNow(marks, site).map((mark) => ({ ...mark, x: scale.x(Date.parse(mark.at)), text: clean(mark.name).slice(0, 40) }))
+  return withNow(marks, site).map((mark) => ({ ...mark, x: scale.x(Date.parse(mark.at)), text: wordsOf(mark, scale, site) }))
     .sort((one, other) => one.x - other.x).map((mark, index) => {
       let line = ends.findIndex((end) => end <= mark.x);
       if (line < 0) line = ends.length < 3 ? ends.length : 0;
       const isLast = mark.x + mark.text.length * LETTER_PX + 12 > scale.width; // no room behind it: before it
       ends[line] = mark.x + mark.text.length * LETTER_PX + 12;
-      return html`<${Fragment} key=${index}><line class=${`gantt-mark ${mark.kind}`} x1=${mark.x} x2=${mark.x} y1=${TICKS_PX + line * MARK_PX} y2="200" />
+      return html`<${Fragment} key=${index}>${!isBeyond(mark, scale) && html`<line class=${`gantt-mark ${mark.kind}`} x1=${mark.x} x2=${mark.x} y1=${TICKS_PX + line * MARK_PX} y2="200" />`}
         <text class=${`gantt-mark-name ${mark.kind}`} x=${isLast ? mark.x - 4 : mark.x + 4} text-anchor=${isLast ? "end" : "start"} y=${TICKS_PX + 12 + line * MARK_PX}>${mark.text}</text><//>`;
     });
+}
+
+function wordsOf(mark, scale, site) {
+  const name = clean(mark.name).slice(0, 40);
+  if (!isBeyond(mark, scale)) return name;
+  const words = `${name} ${when(mark.at, zoneOf(site), nowOf(site))}`;
+  return Date.parse(mark.at) > scale.to ? `${words} →` : `← ${words}`;
 }
