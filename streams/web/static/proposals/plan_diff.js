@@ -63,7 +63,7 @@ function MovesTable({ moves, locks, against, site, now, onPick, choices }) {
   const [isAll, showAll] = useState(false);
   if (!moves.length) return html`<p>Every run stays where and when it is.</p>`;
   return html`<div class="scroll" role="region" aria-label="Changes of the plan" tabindex="0"><table class="moves">
-    <caption>${plural(moves.length, "run")} against ${against === "committed now" ? "the committed plan" : against}</caption>
+    <caption>${plural(moves.length, "run")} against ${against === "committed now" ? "the committed plan" : "the plan from before your change"}</caption>
     <thead><tr><th scope="col">Run</th><th scope="col">From</th><th scope="col">To</th><th scope="col">Why</th></tr></thead>
     <tbody>${(isAll ? moves : moves.slice(0, SHOWN)).map(({ key, after, before, why }) => html`<tr key=${key}>
       <th scope="row"><${Name} text=${runName(after ?? before)} />${locks.has(key) && html` <span class="tag">your change</span>`}
