@@ -149,6 +149,7 @@ from schemas.plans import (
     QuotePosition,
     ReplanRequested,
     RunChange,
+    RunChoice,
     Trigger,
 )
 from schemas.plant_model import (
@@ -184,6 +185,7 @@ from schemas.scheduling import (
     SchedulingRun,
     SetupMatrix,
     SetupTime,
+    Unlocked,
 )
 from schemas.topics import (
     INGESTED_TOPICS,
@@ -330,6 +332,7 @@ __all__ = [
     "RunAborted",
     "RunCancelled",
     "RunChange",
+    "RunChoice",
     "RunCompleted",
     "RunEvent",
     "RunHeld",
@@ -365,6 +368,7 @@ __all__ = [
     "Topic",
     "TransferLaneUpserted",
     "Trigger",
+    "Unlocked",
     "UsageError",
     "WeeklySlot",
     "WeeklySpan",

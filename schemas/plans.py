@@ -33,6 +33,7 @@ class PlannedRun(OutputModel):
             never after start_at.
         status: how far it may be moved.
         of_run_id: the run that it is split from.
+        setup_s: working time of the setup right before it, in seconds; order_ids: that it is for, as site_id/order_id.
     """
 
     site_id: str
@@ -46,6 +47,26 @@ class PlannedRun(OutputModel):
     quantity_pcs: float
     status: Freedom
     of_run_id: str | None = None
+    setup_s: float = 0.0
+    order_ids: list[str] = Field(default_factory=list)
+
+
+class RunChoice(OutputModel):
+    """What a planner may do with a run that has not begun: the locks of `proposal_adjust` are held to it.
+
+    Attributes:
+        status: how far it may be moved without a lock, and because of what not further. A frozen run keeps its line.
+        lines: that can make it, as site_id/line_id; its own, where it is planned, first.
+        locked_line_id, not_before: the lock under which the options were made.
+    """
+
+    site_id: str
+    run_id: str
+    status: Freedom
+    because: str = ""
+    lines: list[str]
+    locked_line_id: str | None = None
+    not_before: datetime | None = None
 
 
 class ReplanRequested(OutputModel):
@@ -221,6 +242,7 @@ class Proposal(Event):
         stage: hold, repair, polish; is_final: no better revision follows.
         options: hold first, then by the goal.
         plan_revision: of the committed plan that it starts from.
+        choices: what a planner may do with each run that has not begun.
         seed, moves: that reproduce it.
         solve_ms: time from the request to this revision, for people; no decision rests on it.
         error: why there is no option, in words.
@@ -239,6 +261,7 @@ class Proposal(Event):
     plan_revision: int
     goal: Goal = "service"
     options: list[PlanOption]
+    choices: list[RunChoice] = Field(default_factory=list)
     quote: Quote | None = None
     seed: int
     moves: int

@@ -128,6 +128,14 @@ class PeggedTo(OutputModel):
     quantity_pcs: float
 
 
+class Unlocked(OutputModel):
+    """What a run would be without its lock: a planner may take that off again."""
+
+    freedom: Freedom
+    because: str = ""
+    eligible: list[EligibleLine]
+
+
 class SchedulingRun(OutputModel):
     """A run to be placed.
 
@@ -141,6 +149,7 @@ class SchedulingRun(OutputModel):
         setup_s: setup before it whatever came before; None: the matrix decides.
         next_piece_at: begun runs: when it makes its next piece.
         release_at: not before this, for material; not_before: a planner's lock.
+        locked_line_id: line that a planner's lock pins it to; unlocked: what it is without the lock, None where it has none.
         fed_by: runs of the problem that must end first, as (site_id, run_id); fed_at: latest end of those outside it.
         moves: times that it was moved by committed proposals in this shift.
     """
@@ -162,6 +171,8 @@ class SchedulingRun(OutputModel):
     next_piece_at: float | None = None
     release_at: float | None = None
     not_before: float | None = None
+    locked_line_id: str | None = None
+    unlocked: Unlocked | None = None
     eligible: list[EligibleLine]
     gates: list[MaterialGate] = Field(default_factory=list)
     fed_by: list[tuple[str, str]] = Field(default_factory=list)

@@ -21,6 +21,7 @@ from solvers.conditional import conditional
 from solvers.evaluator import evaluate
 from solvers.goals import weights_of
 from solvers.inserting import first_plan
+from solvers.options import choices_of
 from solvers.problem import Problem, ProblemInvalid, hold_plan
 from solvers.quote import quote
 from solvers.repairing import repaired
@@ -186,6 +187,7 @@ class _Answer:
             plan_revision=request.plan_revision,
             goal=request.problem.goal,
             options=options,
+            choices=choices_of(request.problem),
             quote=found,
             seed=request.problem.seed,
             moves=moves,

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from math import inf
 
+from schemas.keys import join_key
 from schemas.plans import (
     OptionLabel,
     OrderEffect,
@@ -11,7 +12,9 @@ from schemas.plans import (
     PlannedRun,
     PlanOption,
     RunChange,
+    RunChoice,
 )
+from schemas.scheduling import SchedulingProblem
 from solvers.evaluator import Evaluated
 from solvers.line_walk import pieces_of
 from solvers.option_words import Words
@@ -96,6 +99,7 @@ def planned_runs(found: Evaluated) -> list[PlannedRun]:
     for index, sequence in enumerate(plan.sequences):
         line = problem.lines[index]
         told = planned_starts_of(found, index)
+        setups = found.lines[index].setup_s
         for position, key in enumerate(sequence):
             split = plan.splits.get(key)
             run = problem.run_of(key, plan)
@@ -113,9 +117,35 @@ def planned_runs(found: Evaluated) -> list[PlannedRun]:
                     quantity_pcs=run.quantity_pcs - taken if split is None else split.quantity_pcs,
                     status=run.freedom if split is None else "free",
                     of_run_id=None if split is None else split.of[1],
+                    setup_s=setups[position],
+                    order_ids=sorted({join_key(peg.site_id, peg.order_id) for peg in run.pegs}),
                 )
             )
     return runs
+
+
+def choices_of(problem: SchedulingProblem) -> list[RunChoice]:
+    """What a planner may do with each run that has not begun."""
+    choices = []
+    for run in problem.runs:
+        alone = run.unlocked or run
+        if alone.freedom == "started":
+            continue
+        lines = sorted(
+            alone.eligible, key=lambda each: (each.site_id, each.line_id) != (run.site_id, run.line_id)
+        )
+        choices.append(
+            RunChoice(
+                site_id=run.site_id,
+                run_id=run.run_id,
+                status=alone.freedom,
+                because=alone.because,
+                lines=[join_key(each.site_id, each.line_id) for each in lines],
+                locked_line_id=run.locked_line_id,
+                not_before=None if run.not_before is None else _utc(run.not_before),
+            )
+        )
+    return choices
 
 
 def overtime_bought(found: Evaluated) -> list[OvertimeBought]:

@@ -23,6 +23,7 @@ from schemas import (
     RunChange,
     topics,
 )
+from solvers.options import choices_of
 from tests.folding import Folded, at, event, order, run, small_plant
 from twin.decisions.plan_book import revision_of
 from twin.replan.problems import build_problem
@@ -109,9 +110,9 @@ def planned(run_id: str, line_id: str, start: datetime, hours: float = 8.0, **fi
 
 
 AS_IT_IS = (
-    planned("R1", "L1", at(0, "06:00"), status="started"),
-    planned("R2", "L1", at(0, "14:30"), position=1),
-    planned("R3", "L1", at(1, "07:00"), 4.0, position=2),
+    planned("R1", "L1", at(0, "06:00"), status="started", order_ids=["S1/1"]),
+    planned("R2", "L1", at(0, "14:30"), position=1, order_ids=["S1/2"]),
+    planned("R3", "L1", at(1, "07:00"), 4.0, position=2, order_ids=["S1/3"]),
 )
 """The plan of the plant above."""
 
@@ -152,8 +153,8 @@ def reroute(option_id: str = "A", start: datetime = AT_TEN, **fields: Any) -> Pl
     """R2 goes to L2 at Mon 10:00, R3 follows R1 at 14:30."""
     plan = [
         AS_IT_IS[0],
-        planned("R2", "L2", start),
-        planned("R3", "L1", at(0, "14:30"), 4.0, position=1),
+        planned("R2", "L2", start, order_ids=["S1/2"]),
+        planned("R3", "L1", at(0, "14:30"), 4.0, position=1, order_ids=["S1/3"]),
     ]
     changes = [
         RunChange(
@@ -206,6 +207,7 @@ def proposal(request: ReplanRequested, revision: int, *options: PlanOption, **fi
         "card_ids": request.card_ids,
         "plan_revision": request.plan_revision,
         "options": list(options),
+        "choices": choices_of(request.problem),
         "seed": 1,
         "moves": 1000,
         "solve_ms": 12.0,

@@ -4,7 +4,7 @@ The plant is in tests/proposing.py, as for test_proposals.py.
 """
 
 from schemas import topics
-from tests.folding import Folded, at, event, run
+from tests.folding import Folded, at, event, order, run
 from tests.proposing import (
     AS_IT_IS,
     answer,
@@ -48,6 +48,7 @@ def test_a_commit_sends_what_moves_and_its_answers_move_the_projections() -> Non
     plan = state(folded, "committed/S1")
     assert before + 2 == plan.revision
     assert [("R1", "L1"), ("R2", "L2"), ("R3", "L1")] == [(each.run_id, each.line_id) for each in plan.runs]
+    assert [["S1/1"], ["S1/2"], ["S1/3"]] == [each.order_ids for each in plan.runs]
     assert {} == folded.twin.model.plan_book.proposals
 
 
@@ -375,3 +376,18 @@ def test_a_giving_site_that_has_begun_meanwhile_is_told_as_made_twice() -> None:
         ("rejected", "it is setup on L1: what took it over is made twice"),
     ) == (state(folded).state, (state(folded).changes[1].outcome, state(folded).changes[1].reason))
     assert "R2" in folded.twin.model.lines["S1", "L1"].runs
+
+
+def test_the_committed_plan_says_what_each_run_is_for_and_the_setup_before_it() -> None:
+    more = [
+        order("4", at(2, "12:00"), quantity=400.0, item_id="blue"),
+        run("R4", "L1", at(1, "11:30"), at(1, "15:30"), quantity=400.0, pegs=["4"], item_id="blue"),
+    ]
+    plan = state(two_lines(*more), "committed/S1")
+
+    assert [
+        ("R1", 0.0, ["S1/1"]),
+        ("R2", 0.0, ["S1/2"]),
+        ("R3", 0.0, ["S1/3"]),
+        ("R4", 1800.0, ["S1/4"]),
+    ] == [(each.run_id, each.setup_s, each.order_ids) for each in plan.runs]

@@ -204,6 +204,10 @@ def test_setups_are_saved_by_another_sequence() -> None:
         hold.kpis.changeovers, hold.kpis.changeover_min, hold.kpis.changeover_cost
     )  # fmt: skip
     assert {"L1": ["R1", "R3", "R2", "R4"]} == places(best)
+    setups = {"R1": 0.0, "R2": 1800.0, "R3": 3600.0, "R4": 1800.0}
+    assert setups == {each.run_id: each.setup_s for each in hold.plan}
+    assert {**setups, "R3": 0.0, "R4": 0.0} == {each.run_id: each.setup_s for each in best.plan}
+    assert [["S1/O1"], ["S1/O3"], ["S1/O2"], ["S1/O4"]] == [each.order_ids for each in best.plan]
     assert (1, 30.0, 50.0, 1) == (
         best.kpis.changeovers, best.kpis.changeover_min, best.kpis.changeover_cost, best.kpis.moved_orders
     )  # fmt: skip

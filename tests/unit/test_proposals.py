@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from schemas import CardKind, topics
-from tests.folding import Folded, absorb, at, count, event, run, wire
+from solvers.options import choices_of
+from tests.folding import Folded, absorb, at, count, event, order, run, wire
 from tests.proposing import (
     AS_IT_IS,
     answer,
@@ -283,6 +284,75 @@ def test_an_adjustment_asks_again_under_the_locks_for_the_same_proposal() -> Non
     assert 1 == folded.twin.counters["duplicate", "proposal"]
     folded.tell(proposal(again, 103, hold(), reroute("new", start=at(0, "12:00"))))
     assert "accepted" == command(folded, "proposal_approve", at(0, "08:02"), option_id="new").outcome
+
+
+def test_a_lock_is_changed_or_taken_off_by_the_next_adjustment() -> None:
+    """Locks were held against what earlier locks had left: a run that was pinned to a line could go to no other again."""
+    folded = two_lines()
+    request = ask(folded)
+    folded.tell(proposal(request, 3, hold(), reroute()))
+    first = [
+        {"run_id": "R2", "line_id": "L2", "not_before": at(0, "12:00")},
+        {"run_id": "R3", "line_id": "L1"},
+    ]
+    command(folded, "proposal_adjust", at(0, "08:01"), locks=first)
+    again = folded.on(topics.REPLAN_REQUESTS)[-1]
+    locked = {each.run_id: each for each in choices_of(again.problem)}
+    other = command(
+        folded,
+        "proposal_adjust",
+        at(0, "08:02"),
+        locks=[{"run_id": "R2", "line_id": "L1"}, {"run_id": "R3", "line_id": "L2"}],
+    )
+    freed = command(folded, "proposal_adjust", at(0, "08:03"), locks=[])
+    runs = {each.run_id: each for each in folded.on(topics.REPLAN_REQUESTS)[-1].problem.runs}
+
+    assert ["R2", "R3"] == list(locked)
+    assert ("free", ["S1/L1", "S1/L2"], "L2", at(0, "12:00")) == (
+        locked["R2"].status,
+        locked["R2"].lines,
+        locked["R2"].locked_line_id,
+        locked["R2"].not_before,
+    )
+    assert ("free", ["S1/L1", "S1/L2"], "L1", None) == (
+        locked["R3"].status,
+        locked["R3"].lines,
+        locked["R3"].locked_line_id,
+        locked["R3"].not_before,
+    )
+    assert ("accepted", "accepted") == (other.outcome, freed.outcome), (other.message, freed.message)
+    assert {"R2": ("free", None, 2), "R3": ("free", None, 2)} == {
+        name: (run.freedom, run.not_before, len(run.eligible)) for name, run in runs.items() if name != "R1"
+    }
+
+
+def test_a_lock_on_an_order_that_nobody_has_planned_is_taken_off_like_any_other() -> None:
+    """Order 7 comes: its run F-7 is no run of the plan yet, and is carried along from request to request."""
+    folded = two_lines()
+    folded.tell(order("7", at(2, "12:00"), when=at(0, "08:00")))
+    for minute in ("08:01", "08:02"):
+        folded.tick(at(0, minute))
+    request = folded.on(topics.REPLAN_REQUESTS)[-1]
+    proposal_id = request.proposal_id
+    folded.tell(proposal(request, request.first_revision, hold(), reroute()))
+    lock = {"run_id": "F-7", "line_id": "L2", "not_before": at(0, "12:00")}
+    locked = command(folded, "proposal_adjust", at(0, "08:02"), proposal_id, locks=[lock])
+    [pinned] = [each for each in folded.on(topics.REPLAN_REQUESTS)[-1].problem.runs if each.run_id == "F-7"]
+    freed = command(folded, "proposal_adjust", at(0, "08:03"), proposal_id, locks=[])
+    [free] = [each for each in folded.on(topics.REPLAN_REQUESTS)[-1].problem.runs if each.run_id == "F-7"]
+
+    assert ("accepted", "accepted") == (locked.outcome, freed.outcome), (locked.message, freed.message)
+    assert (["L2"], at(0, "12:00").timestamp(), "L2") == (
+        [each.line_id for each in pinned.eligible],
+        pinned.not_before,
+        pinned.locked_line_id,
+    )
+    assert (["L1", "L2"], None, None, None) == (
+        sorted(each.line_id for each in free.eligible),
+        free.not_before,
+        free.locked_line_id,
+        free.unlocked,
+    )
 
 
 def test_hold_approved_leaves_nothing_to_commit_and_says_so() -> None:

@@ -4,7 +4,7 @@ A change is another line, start or quantity of a planned run, a run more or less
 more. What the floor does is no change of the plan, and neither is the same plan said again.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from schemas import (
@@ -15,12 +15,14 @@ from schemas import (
     PlanState,
     RunCancelled,
     RunPlanned,
+    join_key,
     topics,
 )
 from twin.decisions.plan_book import SitePlan
 from twin.decisions.plan_moves import moves_in_shift
 from twin.decisions.planned import planned_as
 from twin.decisions.proposals import Proposals
+from twin.forecast.lookahead import setup_s
 from twin.replan.problem_runs import LATEST_S, freeness_of
 from twin.session import Session
 from twin.state.entities import Line, Run, SiteKey
@@ -97,10 +99,10 @@ class CommittedPlan:
         plan_id = f"committed/{site_id}"
         output_id = f"{self._session.cause}>{topics.PLANS}>{plan_id}/{plan.revision}"
         runs = [
-            _planned_run(model, line, run, position, now)
+            run
             for (site, _), line in sorted(model.lines.items())
             if site == site_id
-            for position, run in enumerate(line.queued())
+            for run in _planned_runs(model, line, now)
         ]
         left_out = len(runs) - MOST_RUNS
         runs = sorted(runs, key=lambda run: (run.planned_start_at, run.run_id))[:MOST_RUNS]
@@ -125,7 +127,19 @@ def _bought(model: Model, event: OvertimeWindowUpserted) -> Bought:
     return None
 
 
-def _planned_run(model: Model, line: Line, run: Run, position: int, now: float) -> PlannedRun:
+def _planned_runs(model: Model, line: Line, now: float) -> Iterator[PlannedRun]:
+    family = line.state.family
+    for position, run in enumerate(line.queued()):
+        has_begun = run.progress.state is not RunState.PLANNED
+        yield _planned_run(
+            model, line, run, position, now, 0.0 if has_begun else setup_s(line, model, run, family)
+        )
+        family = model.family_of(run) or family
+
+
+def _planned_run(
+    model: Model, line: Line, run: Run, position: int, now: float, setup_work_s: float
+) -> PlannedRun:
     projected = line.projected.get(run.run_id)
     rules = model.plant.rules(run.site_id)
     start, end = run.planned_start, run.planned_end
@@ -143,4 +157,6 @@ def _planned_run(model: Model, line: Line, run: Run, position: int, now: float) 
         end_at=utc(end),
         quantity_pcs=run.plan.quantity_pcs,
         status=freeness_of(line, run, rules, now, moves_in_shift(model, run, now)).freedom,
+        setup_s=setup_work_s,
+        order_ids=sorted(join_key(*key) for key in run.order_keys),
     )

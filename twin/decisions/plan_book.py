@@ -42,6 +42,7 @@ class BasisRun(msgspec.Struct, frozen=True):
         freedom: how far it might be moved, as in schemas/scheduling.py.
         eligible: lines that can make it, as (site_id, line_id).
         pegs: orders that it is for, as (site_id, order_id, pieces).
+        unlocked: of a run under a planner's lock, freedom and eligible lines without it; None: it has no lock.
     """
 
     site_id: str
@@ -53,6 +54,7 @@ class BasisRun(msgspec.Struct, frozen=True):
     freedom: str
     eligible: list[tuple[str, str]]
     pegs: list[tuple[str, str, float]]
+    unlocked: tuple[str, list[tuple[str, str]]] | None = None
 
 
 class Basis(msgspec.Struct):

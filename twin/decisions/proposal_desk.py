@@ -17,6 +17,7 @@ from schemas import (
     ProposalState,
     ReplanRequested,
     SchedulingRun,
+    Unlocked,
     split_key,
 )
 from twin.decisions import plan_words
@@ -28,6 +29,7 @@ from twin.decisions.proposal_life import PROPOSAL_MOVES
 from twin.decisions.proposals import Proposals
 from twin.decisions.write_back import WriteBack
 from twin.refusal import Refused
+from twin.replan.problem_runs import pinned_to
 from twin.replan.replan_book import Asked, Note
 from twin.replan.replan_requests import STAGES_APART, build_request
 from twin.replan.replanning import Replanning
@@ -266,17 +268,18 @@ class ProposalDesk:
                     "empty_lock", f"the lock of {lock.run_id} names neither a line nor a time", life.revision
                 )
             known = self._session.model.runs.get(key)
-            if run.freedom == "started" or (known is not None and known.progress.state.value != "planned"):
+            freedom, eligible = run.unlocked or (run.freedom, run.eligible)  # earlier locks hold no more
+            if freedom == "started" or (known is not None and known.progress.state.value != "planned"):
                 raise Refused(
                     "run_begun", f"run {lock.run_id} has begun: it stays where it is", life.revision
                 )
             if lock.line_id is not None and lock.line_id != run.line_id:
-                if lock.line_id not in {line_id for _, line_id in run.eligible}:
-                    lines = ", ".join(line_id for _, line_id in run.eligible)
+                if lock.line_id not in {line_id for _, line_id in eligible}:
+                    lines = ", ".join(line_id for _, line_id in eligible)
                     message = f"run {lock.run_id} cannot be made on {lock.line_id}; it can on {lines}"
                     raise Refused("not_eligible", message, life.revision)
-                if run.freedom in FIXED:
-                    message = f"run {lock.run_id} is {run.freedom}: it stays on {run.line_id}"
+                if freedom in FIXED:
+                    message = f"run {lock.run_id} is {freedom}: it stays on {run.line_id}"
                     raise Refused("run_frozen", message, life.revision)
             locks[key] = lock
         return locks
@@ -285,17 +288,29 @@ class ProposalDesk:
         """Runs that nobody has planned yet, under their locks."""
         runs = []
         for text in basis.added:
-            run = SchedulingRun.model_validate_json(text)
+            run = _without_lock(SchedulingRun.model_validate_json(text))
             lock = locks.get((run.site_id, run.run_id))
             if (run.site_id, run.run_id) in self._session.model.runs:
                 continue
-            if lock is not None and lock.line_id is not None:
-                pinned = [each for each in run.eligible if each.line_id == lock.line_id]
-                run = run.model_copy(update={"eligible": pinned})
-            if lock is not None and lock.not_before is not None:
-                run = run.model_copy(update={"not_before": lock.not_before.timestamp()})
+            if lock is not None:
+                alone = Unlocked(freedom=run.freedom, because=run.because, eligible=run.eligible)
+                locked = {
+                    "eligible": pinned_to(lock, run.eligible),
+                    "not_before": None if lock.not_before is None else lock.not_before.timestamp(),
+                    "locked_line_id": lock.line_id,
+                    "unlocked": alone,
+                }
+                run = run.model_copy(update=locked)
             runs.append(run)
         return runs
+
+
+def _without_lock(run: SchedulingRun) -> SchedulingRun:
+    """A run as it is without the lock of an earlier adjustment."""
+    if run.unlocked is None:
+        return run
+    free = {"not_before": None, "locked_line_id": None, "unlocked": None, "eligible": run.unlocked.eligible}
+    return run.model_copy(update=free)
 
 
 def _line_key(text: str) -> SiteKey:

@@ -13,6 +13,7 @@ from schemas import (
     Proposal,
     ProposalState,
     ReplanRequested,
+    SchedulingRun,
     join_key,
     topics,
 )
@@ -325,6 +326,12 @@ def _state(life: ProposalLife) -> ProposalState:
     return life.state  # type: ignore[return-value]  # a document holds what the tables have
 
 
+def _unlocked(run: SchedulingRun) -> tuple[str, list[tuple[str, str]]] | None:
+    if run.unlocked is None:
+        return None
+    return run.unlocked.freedom, [(each.site_id, each.line_id) for each in run.unlocked.eligible]
+
+
 def _basis_of(request: ReplanRequested) -> Basis:
     return Basis(
         request_id=request.request_id,
@@ -346,6 +353,7 @@ def _basis_of(request: ReplanRequested) -> Basis:
                 freedom=run.freedom,
                 eligible=[(each.site_id, each.line_id) for each in run.eligible],
                 pegs=[(peg.site_id, peg.order_id, peg.quantity_pcs) for peg in run.pegs],
+                unlocked=_unlocked(run),
             )
             for run in request.problem.runs
         ],

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 
-from schemas import Freedom, Lock, MaterialGate, PeggedTo, Rules, SchedulingRun
+from schemas import EligibleLine, Freedom, Lock, MaterialGate, PeggedTo, Rules, SchedulingRun, Unlocked
 from twin.decisions.plan_moves import moves_in_shift
 from twin.forecast.eligibility import eligible_lines
 from twin.forecast.lookahead import Reading
@@ -57,9 +57,11 @@ def scheduling_runs(
         moves = moves_in_shift(model, run, read.minute)
         free = freeness_of(line, run, rules, read.minute, moves, lock)
         eligible = eligible_lines(model, run, among)
-        if lock is not None and lock.line_id is not None and free.freedom != "started":
-            pinned = [each for each in eligible if each.line_id == lock.line_id]
-            eligible = pinned or eligible
+        unlocked = None
+        if lock is not None and free.freedom != "started":
+            alone = freeness_of(line, run, rules, read.minute, moves)
+            unlocked = Unlocked(freedom=alone.freedom, because=alone.because, eligible=eligible)
+            eligible = pinned_to(lock, eligible)
         fed_by, fed_at = _feeders(model, key, inside)
         plan = run.plan
         runs.append(
@@ -81,6 +83,8 @@ def scheduling_runs(
                 next_piece_at=_next_piece_at(line, item, read),
                 release_at=None if plan.release_at is None else plan.release_at.timestamp(),
                 not_before=None if lock is None or lock.not_before is None else lock.not_before.timestamp(),
+                locked_line_id=None if lock is None or unlocked is None else lock.line_id,
+                unlocked=unlocked,
                 eligible=eligible,
                 gates=[material_gate(gate) for gate in gates.get(run.run_id, ())],
                 fed_by=fed_by,
@@ -90,6 +94,12 @@ def scheduling_runs(
             )
         )
     return runs
+
+
+def pinned_to(lock: Lock, eligible: list[EligibleLine]) -> list[EligibleLine]:
+    """The lines that a lock leaves."""
+    pinned = [each for each in eligible if each.line_id == lock.line_id]
+    return pinned or eligible
 
 
 def freeness_of(

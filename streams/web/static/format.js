@@ -37,6 +37,11 @@ export function when(iso, zone, now) {
   return formatOf(zone, options).format(at).replaceAll(",", "");
 }
 
+/** A moment in a zone by options of Intl.DateTimeFormat, without commas. */
+export function inZone(iso, zone, options) {
+  return formatOf(zone, options).format(new Date(iso)).replaceAll(",", "");
+}
+
 /** Time of day to the second, with weekday: "Thu 10:42:07". */
 export function clock(iso, zone) {
   if (!iso) return UNKNOWN;
@@ -116,6 +121,13 @@ export function title(name) {
 export function clean(text) {
   // eslint-disable-next-line no-control-regex
   return String(text ?? "").replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, " ").trim();
+}
+
+/** A key of parts, as the topics join them: ("S1", "L3") -> "S1/L3". */
+export function joinKey(...parts) {
+  const joined = parts.join("/");
+  if (!joined.includes("%") && joined.split("/").length === parts.length) return joined;
+  return parts.map((part) => part.replaceAll("%", "%25").replaceAll("/", "%2F")).join("/");
 }
 
 /** The parts of a key as the topics join them: "line/S1/L3" -> ["line", "S1", "L3"]; "%2F" inside a part is a slash. */

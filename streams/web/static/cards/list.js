@@ -55,7 +55,7 @@ export function CardList({ cards, selected, query, children }) {
   const row = (card) => html`<${CardRow} key=${card.card_id} card=${card} isSelected=${card.card_id === selected}
     isMarked=${marked.has(card.card_id)} onMark=${() => mark(toggled(marked, card.card_id))} onFocus=${() => focus(card.card_id)} />`;
   return html`<div class="list" ref=${list} onMouseEnter=${() => touch(true)} onMouseLeave=${() => touch(isInside(list.current))}
-      onFocusIn=${() => touch(true)} onFocusOut=${(event) => touch(list.current.contains(event.relatedTarget) || list.current.matches(":hover"))}>
+      onFocusIn=${() => touch(true)} onFocusOut=${(event) => list.current && touch(list.current.contains(event.relatedTarget) || list.current.matches(":hover"))}>
     <div class="list-bar" hidden=${!shown.length && !changed}>
       <span class="quiet">${plural(shown.length, "card")}${marked.size > 0 && `, ${acting.length} marked`}</span>
       <button type="button" aria-pressed=${isHeld ? "true" : "false"} onClick=${() => hold(!isHeld)}>Hold this order</button>

@@ -7,9 +7,9 @@ import { CARD_KINDS } from "../cards/kinds.js";
 
 const KEYS = [
   ["j, k", "next, previous card"], ["Enter", "open"], ["x", "mark, to act on several at once"], ["a", "acknowledge"],
-  ["s", "snooze"], ["h", "hand over"], ["d", "dismiss"], ["o", "options"], ["1 to 9", "choose an option"], ["e", "adjust"],
+  ["s", "snooze"], ["h", "hand over"], ["d", "dismiss"], ["o", "options"], ["1 to 9", "choose an option"], ["e", "among options: adjust one"], ["arrows, Home, End", "in a chart: from bar to bar; Enter picks one"],
   ["c", "review before commit"], ["a, r", "among options: approve, reject"], ["/", "search"], [".", "apply the new order"],
-  ["g then n, p, o, l, d, h", "go to Now, Plant, Orders, Ledger, Data, Help"], ["?", "help"], ["Esc", "back"],
+  ["g then n, p, o, t, l, d, h", "go to Now, Plant, Orders, Plan, Ledger, Data, Help"], ["?", "help"], ["Esc", "back"],
 ];
 
 /** The page. */

@@ -12,5 +12,6 @@ export const PAGES = [
   { paths: ["/orders"], nav: "Orders", key: "o", title: "Orders", load: () => import("./orders.js") },
   { paths: ["/orders/:id"], under: "Orders", title: "Order", load: () => import("./order.js") },
   { paths: ["/graph/:type/:id"], under: "Plant", title: "Connections", load: () => import("./graph.js") },
+  { paths: ["/plan"], nav: "Plan", key: "t", title: "Plan", load: () => import("./plan.js") },
   { paths: ["/help"], nav: "Help", key: "h", title: "Help", needsNothing: true, load: () => import("./help.js") },
 ];

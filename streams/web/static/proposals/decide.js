@@ -11,9 +11,9 @@ import { ChangeWords, sacrificeOf } from "./compare.js";
 /** State -> moves that it has here; the twin's own table, held to it by a test. */
 export const MOVES = {
   draft: ["proposal_reject"],
-  proposed: ["proposal_approve", "proposal_reject"],
-  adjusted: ["proposal_approve", "proposal_reject"],
-  approved: ["proposal_approve", "proposal_reject", "proposal_commit"],
+  proposed: ["proposal_approve", "proposal_adjust", "proposal_reject"],
+  adjusted: ["proposal_approve", "proposal_adjust", "proposal_reject"],
+  approved: ["proposal_approve", "proposal_adjust", "proposal_reject", "proposal_commit"],
   committing: ["proposal_commit"],
   partially_committed: ["proposal_commit"],
   commit_failed: ["proposal_commit"],
@@ -23,7 +23,7 @@ export const MOVES = {
   superseded: [],
 };
 
-export const LABELS = { proposal_approve: "Approve", proposal_reject: "Reject", proposal_commit: "Commit" };
+export const LABELS = { proposal_approve: "Approve", proposal_reject: "Reject", proposal_commit: "Commit", proposal_adjust: "Adjust" };
 
 const FIELDS = [
   ["state", (plan) => words(plan.state)], ["what happened", (plan) => plan.say], ["option", (plan) => plan.option_id ?? "none"],
@@ -87,7 +87,7 @@ function Review({ option, base, currency, isCommit }) {
 }
 
 /** Field by field what changed since somebody looked. */
-function Changed({ before, after }) {
+export function Changed({ before, after }) {
   const changed = FIELDS.filter(([, of]) => of(before) !== of(after));
   return html`<div class="failed" role="alert"><p><strong>It has changed since you looked.</strong> What you typed is kept.</p>
     <table><caption>Revision ${before.revision} → ${after.revision}</caption>
