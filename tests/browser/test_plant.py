@@ -317,7 +317,7 @@ def test_a_quote_shows_every_place_and_who_pays_for_it(eyes: Eyes) -> None:
         own.line3(datetime(2026, 11, 19, 8, 0, tzinfo=BERLIN))
         page = eyes.open(f"{own.url}/orders")
         page.get_by_role("button", name="Ask for a quote").click()
-        page.get_by_label("Item (its id)").fill("bracket-b")
+        page.get_by_label("Item (its id)").fill("HX-31")
         page.get_by_label("Pieces").fill("500")
         page.get_by_label("Due (Europe/Berlin)").fill("2026-11-25T12:00")
         with page.expect_request("**/api/v1/quote") as sent:
@@ -340,14 +340,14 @@ def test_a_quote_shows_every_place_and_who_pays_for_it(eyes: Eyes) -> None:
             "harmed": ["#4472 for Fabrikam ships 2 h later"],
         }
         quote = {
-            "item_id": "bracket-b",
+            "item_id": "HX-31",
             "quantity_pcs": 500.0,
             "due_at": NOON,
             "positions": [place],
             "compared": 3,
         }
-        made = proposal(result["target_id"], site_id="plant-1", quote=quote, trigger="quote")
-        own.put(topics.PROPOSALS, result["target_id"], made)
+        answer = result["message"].rsplit(" ", 1)[-1]
+        own.put(topics.PROPOSALS, answer, proposal(answer, site_id="plant-1", quote=quote, trigger="quote"))
 
         expect(page.get_by_text("3 places compared, the cheapest first.")).to_be_visible()
         assert [

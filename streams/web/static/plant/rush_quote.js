@@ -67,7 +67,7 @@ function Answer({ command, site }) {
           if (!id) {
             const { result } = await get(`/commands/${encodeURIComponent(command)}`, { wait_s: RESULT_WAIT_S });
             if (result?.outcome === "rejected") return put({ problem: new Problem({ status: 409, title: "Refused", detail: result.message }) });
-            id = result?.target_id ?? null;
+            id = result ? /the answer is proposal (\S+)$/.exec(result.message)?.[1] ?? null : null; // its target is the site
             if (id) put({ id });
           } else {
             const { proposal } = await get(`/proposals/${encodeURIComponent(id)}`);
