@@ -135,12 +135,6 @@ export function splitKey(key) {
   return String(key).split("/").map((part) => part.replaceAll("%2F", "/").replaceAll("%25", "%"));
 }
 
-/** The key of parts, as schemas/keys.py joins them: what stands in the address of a line or an order. */
-export function joinKey(...parts) {
-  return parts.some((part) => /[%/]/.test(part))
-    ? parts.map((part) => part.replaceAll("%", "%25").replaceAll("/", "%2F")).join("/") : parts.join("/");
-}
-
 /** The moment that a clock at a site shows: "2026-11-26T12:00" in a zone -> ISO in UTC; null where it is no time. */
 export function momentIn(zone, local) {
   const wanted = Date.parse(`${local}Z`);

@@ -2,7 +2,7 @@
 
 import { html, useEffect, useRef, useState } from "../lib.js";
 import { get } from "../api.js";
-import { joinKey, clean, money, number, percent, span, title, when, words } from "../format.js";
+import { clean, joinKey, money, number, percent, span, title, when, words } from "../format.js";
 import { Banner, CommandButton, Deadline, Failed, Loading, Money, Name, Severity, When, useAsked } from "../parts.js";
 import { say, send } from "../commands.js";
 import { useKeys } from "../keys.js";
