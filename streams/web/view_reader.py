@@ -120,6 +120,7 @@ class ViewReader:
         look_at = 0.0
         self._note_progress()
         while not self._stop.is_set():
+            was_behind = bool(self._behind)
             first = consumer.poll(POLL_S)  # consume() alone would wait until its batch is full
             messages = [] if first is None else [first, *consumer.consume(BATCH_MESSAGES, 0.0)]
             records = [record for message in messages if (record := self._record(message)) is not None]
@@ -129,7 +130,7 @@ class ViewReader:
             for span in spans:
                 span.end()
             self.turns += 1
-            if self._behind:
+            if was_behind:
                 self._note_progress()
             if time.monotonic() >= look_at:
                 look_at = time.monotonic() + LOOK_EVERY_S

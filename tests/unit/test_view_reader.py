@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 
-from schemas import TOPICS
+from confluent_kafka import Producer
+
+from schemas import TOPICS, topics
 from streams.admin import Health
 from streams.embedded_broker import EmbeddedBroker
 from streams.metrics import Metrics
@@ -40,3 +42,22 @@ def test_no_picture_is_whole_before_the_last_topic_is_begun() -> None:
         finally:
             view.reader.stop()
     assert [(topic, False) for topic in FOLLOWED] == view.asked
+
+
+def test_it_is_ready_when_it_has_read_what_there_was() -> None:
+    with EmbeddedBroker() as broker:
+        for topic in TOPICS:
+            broker.create_topic(topic)
+        settings = Settings(kafka=broker.bootstrap_servers)
+        producer = Producer({"bootstrap.servers": broker.bootstrap_servers})
+        producer.produce(topics.CARDS, key="gone", value=None)
+        assert 0 == producer.flush(10)
+        health = Health()
+        reader = ViewReader(
+            settings, View(documents_max=10, bytes_max=1_000_000), health, Metrics(), lambda: None
+        )
+        reader.start()
+        try:
+            wait_until(lambda: reader.is_caught_up and "catching_up" not in health.reasons, 30.0)
+        finally:
+            reader.stop()
