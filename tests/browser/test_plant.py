@@ -1,11 +1,12 @@
 """Lines, orders and what is around them: the numbers of Line 3, every state of a list, and hostile names."""
 
+import json
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Request, expect
 
 from schemas import topics
 from schemas.keys import join_key
@@ -36,6 +37,12 @@ def cells(page: Page, selector: str) -> list[str]:
     row = page.locator(selector)
     expect(row).to_have_count(1)
     return [" ".join(each.split()) for each in row.locator("th, td").all_inner_texts()]
+
+
+def posted(request: Request) -> dict[str, Any]:
+    """The JSON that the page has sent."""
+    body: dict[str, Any] = json.loads(request.post_data or "{}")
+    return body
 
 
 def test_the_plant_shows_every_line_with_what_it_makes_and_its_worst_card(stage: Stage, eyes: Eyes) -> None:
@@ -132,7 +139,7 @@ def test_a_rush_order_is_quoted_through_the_public_api(stage: Stage, eyes: Eyes)
     with page.expect_request("**/api/v1/quote") as sent:
         ask.click()
 
-    body = sent.value.post_data_json
+    body = posted(sent.value)
     assert {
         "site_id": "plant-1",
         "item_id": "no-such-item",
@@ -254,8 +261,8 @@ def test_hostile_names_stay_text_and_can_be_opened(eyes: Eyes) -> None:
         ends = [node("line", HOSTILE), node("run", HOSTILE), node("order", HOSTILE)]
         for each in ends:
             plant.tell(topics.GRAPH, each.node_id, each)
-        for each in (edge(ends[1], "on", ends[0]), edge(ends[2], "needs", ends[1])):
-            plant.tell(topics.GRAPH, each.edge_id, each)
+        for tie in (edge(ends[1], "on", ends[0]), edge(ends[2], "needs", ends[1])):
+            plant.tell(topics.GRAPH, tie.edge_id, tie)
         page = eyes.open(f"{plant.url}/lines")
         page.locator(".plant tbody th a").click()
         expect(page.locator("h1")).to_contain_text("<script>alert(1)</script>")
@@ -307,7 +314,7 @@ def test_how_long_a_line_will_stand_is_sent_as_a_command(eyes: Eyes) -> None:
             "line_id": "L7",
             "expected_duration_min": 90,
         }
-        body = sent.value.post_data_json
+        body = posted(sent.value)
         assert told == {key: value for key, value in body.items() if key != "command_id"}
         expect(page.locator(".status")).to_contain_text("Done: stop duration report")
 
@@ -322,7 +329,7 @@ def test_a_quote_shows_every_place_and_who_pays_for_it(eyes: Eyes) -> None:
         page.get_by_label("Due (Europe/Berlin)").fill("2026-11-25T12:00")
         with page.expect_request("**/api/v1/quote") as sent:
             page.get_by_role("button", name="Ask", exact=True).click()
-        asked = sent.value.post_data_json["command_id"]
+        asked = posted(sent.value)["command_id"]
         result = own.get(f"/commands/{asked}", wait_s="10")["result"]
         assert "accepted" == result["outcome"], result
         place = {
