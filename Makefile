@@ -10,6 +10,8 @@ UPGRADE ?=
 # `make chaos`: how often each point is struck, what the plant and the kills follow from, and the rows that take minutes.
 ROUNDS ?= 20
 SLOW ?=
+# Two files at a time, each with a broker or browser of its own: tests mostly wait. More would starve each other's clients.
+ON_TWO_CORES := -n 2 --dist loadfile
 UV_COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --python-version 3.11 \
               --no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(UPGRADE) --quiet
 
@@ -30,9 +32,9 @@ demo: env  ## run the demo: a simulated factory and its risk cards
 
 test: $(VENV)/.dev-stamp  ## run all tests, the fast ones first
 	@if command -v mvn java >/dev/null; then $(MAKE) --no-print-directory kafka-jars; fi
-	$(BIN)/python -m pytest tests --ignore=tests/integration --ignore=tests/browser
-	$(BIN)/python -m pytest tests/integration
-	$(BIN)/python -m pytest tests/browser
+	$(BIN)/python -m pytest $(ON_TWO_CORES) tests --ignore=tests/integration --ignore=tests/browser
+	$(BIN)/python -m pytest $(ON_TWO_CORES) tests/integration
+	$(BIN)/python -m pytest $(ON_TWO_CORES) tests/browser
 
 check: $(VENV)/.dev-stamp  ## check format, lint, types and manifests
 	$(BIN)/ruff format --check .
