@@ -28,6 +28,7 @@ from schemas import Card, Event, ForesiteError, Proposal
 from streams.card_text import print_cards
 from streams.latest_cards import LatestCards
 from streams.latest_proposals import LatestProposals
+from streams.local_kafka import free_port
 from streams.proposal_text import options_text
 from streams.role_processes import RoleFailed, RoleProcesses
 from streams.settings import Settings
@@ -40,6 +41,15 @@ from twin.words import time_of
 ROLES: Final = ("ingest", "twin")
 NICE_ROLES: Final = ("solver",)
 """Roles that leave the processor to the others: the solver compiles its code while the plant is played."""
+
+PAGE_ROLES: Final = ("web", "erp")
+"""Roles for who looks at the page: the page, and the stand-in for the ERP that carries out what is committed there."""
+
+NOTICE: Final = (
+    "Simulated factory. Line 3 is 8 % slow since Tuesday and nobody logged it: open the card of #4471, press o for its "
+    "options, a to approve one, c to commit it, and see the plan move."
+)
+"""What the page says on top, and what to look at."""
 
 NICENESS: Final = 15
 """Smaller: the cards come later. Larger, and on a busy machine the solver is not warm when they have come."""
@@ -112,12 +122,13 @@ class _Demo:
         self._errors = errors
         self._command = command
         self._out = Console()
+        self._port = 0
         self._closing: list[Callable[[], object]] = []
 
     def run(self, headless: bool, as_json: bool, seed: int) -> None:
         """Start everything, play to Thursday, print the cards, and go on unless headless."""
         began = time.monotonic()
-        settings = self._start_roles()
+        settings = self._start_roles(has_page=not headless)
         cards = LatestCards(settings)
         self._closing.append(cards.close)
         proposals = LatestProposals(settings)
@@ -145,7 +156,7 @@ class _Demo:
         for close in self._closing[::-1]:
             close()
 
-    def _start_roles(self) -> Settings:
+    def _start_roles(self, has_page: bool) -> Settings:
         broker = self._roles.start("broker", (sys.executable, "-m", "streams.demo_broker"), answers=True)
         servers = self._first_answer(broker)
         environment = {"FORESITE_KAFKA": servers, "FORESITE_CLOCK": "events"}
@@ -153,6 +164,12 @@ class _Demo:
             self._roles.start(role, self._command(role), environment=environment)
         for role in NICE_ROLES:
             self._roles.start(role, _nice(self._command(role)), environment=environment)
+        if has_page:
+            self._port = free_port()
+            page = {"FORESITE_WEB_PORT": str(self._port), "FORESITE_WEB_NOTICE": NOTICE}
+            for role in PAGE_ROLES:
+                self._roles.start(role, self._command(role), environment=environment | page)
+            self._errors.print(f"The page: http://127.0.0.1:{self._port}", highlight=False, soft_wrap=True)
         return Settings(kafka=servers, clock="events", kafka_config={"log_level": 3})
 
     def _first_answer(self, broker: subprocess.Popen[bytes]) -> str:
@@ -209,6 +226,10 @@ class _Demo:
 
     def _say_what_next(self, settings: Settings, played: Played, seconds: float) -> None:
         rows = (
+            (
+                "page",
+                f"http://127.0.0.1:{self._port}   (cards, options, plan; what is committed there is carried out)",
+            ),
             ("Kafka", f"{settings.kafka} (in memory, gone with this demo)"),
             (
                 "look",

@@ -9,7 +9,7 @@ from datetime import datetime
 from heapq import merge
 from itertools import chain
 
-from schemas import ClockTicked, Event
+from schemas import ClockTicked, Event, Rules, RulesUpdated
 from streams.simulator.clock import tick_times, with_clock
 from streams.simulator.factory import Factory
 from streams.simulator.line3 import line3_timed_events
@@ -23,6 +23,7 @@ CAREFUL_S = 7_200.0
 LIVE_STEP_S = 30.0
 OTHER_SITES = "north"
 """Begins the name of the site of the four lines."""
+DECIDE_WITHIN_H = 7 * 24.0
 LIVE_DAYS = 12
 """The story goes on so long after the cards are shown: to the last truck of the Line 3 case."""
 
@@ -50,9 +51,20 @@ def demo_events(seed: int, shown_at: datetime) -> Iterator[Event]:
     fast = tick_times(CALENDAR.intervals(begin_s, careful_s), begin_s, careful_s, FAST_STEP_S, FAST_STEP_S)
     careful = tick_times([], careful_s + CAREFUL_STEP_S, shown_s, CAREFUL_STEP_S, CAREFUL_STEP_S)
     live = tick_times([], shown_s + LIVE_STEP_S, end_s, LIVE_STEP_S, LIVE_STEP_S)
-    timed = merge(line3_timed_events(), factory.timed_events(), key=lambda timed: timed[0])
     site_ids = [SITE_ID, *(site.site_id for site in factory.sites)]
+    rules = [(begin_s, _patient(site_id)) for site_id in site_ids]
+    timed = merge(line3_timed_events(), factory.timed_events(), rules, key=lambda timed: timed[0])
     return _for_each_site(with_clock(timed, chain(fast, careful, live), SITE_ID, ZONE), site_ids)
+
+
+def _patient(site_id: str) -> Event:
+    """Rules by which options wait: three days pass in half a minute before a visitor can decide on any."""
+    return RulesUpdated(
+        event_id=f"demo-rules/{site_id}",
+        event_time=BEGIN,
+        site_id=site_id,
+        rules=Rules(proposal_valid_h=DECIDE_WITHIN_H),
+    )
 
 
 def _for_each_site(events: Iterable[Event], site_ids: list[str]) -> Iterator[Event]:

@@ -22,6 +22,6 @@ export function Answers({ changes }) {
   return html`<p role="status">${done} of ${changes.length} answered.</p>
     <div class="scroll" role="region" aria-label="Changes and their answers" tabindex="0"><table class="answers"><caption class="unseen">${plural(changes.length, "change")}</caption>
       <thead><tr><th scope="col">Run</th><th scope="col">Answer</th><th scope="col">Reason</th></tr></thead>
-      <tbody>${changes.map((each) => html`<tr key=${each.change_id}><th scope="row"><${Name} text=${each.run_id} /></th>
+      <tbody>${changes.map((each) => html`<tr key=${each.change_id}><th scope="row">${each.run_id ? html`<${Name} text=${each.run_id} />` : "overtime"}</th>
         <td>${ANSWERS[each.outcome]}</td><td><${Name} text=${each.reason ?? ""} long /></td></tr>`)}</tbody></table></div>`;
 }
