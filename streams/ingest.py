@@ -334,7 +334,9 @@ class IngestWorker:
         """6: commit what has arrived."""
         self._arrived.update(self._writer.take_delivered())
         now = self._wall_clock()
-        if not self._arrived or (now < self._next_commit and not must_wait):
+        if not (self._arrived or self._reader.must_commit_again):
+            return
+        if now < self._next_commit and not must_wait:
             return
         self._next_commit = now + COMMIT_EVERY_S
         fault_point("before_offsets")

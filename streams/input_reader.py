@@ -120,6 +120,8 @@ class InputReader:
         self._before_giving_up = before_giving_up
         self._stop = stop
         self._unreadable: dict[SourcePartition, int] = {}
+        self._asked: dict[SourcePartition, int] = {}
+        self._failed: dict[SourcePartition, int] = {}
         self._complaints: set[str] = set()
         self._last_error = ""
         self._consumer = Consumer(
@@ -227,11 +229,14 @@ class InputReader:
 
         Args:
             offsets: next offset to read.
-            must_wait: return when the broker has them; a commit that fails is logged in either case, since what is not
-                committed is read again and trimmed.
+            must_wait: return when the broker has them. A commit that fails is made again with the next one: a rebalance
+                leaves us partitions whose commit it refused, and perhaps nothing more comes in them.
         """
+        wanted = self._failed | dict(offsets)
+        self._asked |= wanted
+        self._failed.clear()
         ours = [
-            TopicPartition(*where, offset) for where, offset in offsets.items() if self._progress.owns(*where)
+            TopicPartition(*where, offset) for where, offset in wanted.items() if self._progress.owns(*where)
         ]
         if not ours:
             return
@@ -293,7 +298,16 @@ class InputReader:
         self._metrics.rebalances.inc()
         self._metrics.assigned_partitions.set(len(self._progress.owned))
 
+    @property
+    def must_commit_again(self) -> bool:
+        """Whether a commit failed of what nothing has been committed for since."""
+        return bool(self._failed)
+
     def _on_commit(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
+        for tp in partitions:
+            where = (tp.topic, tp.partition)
+            if (error or tp.error) and self._asked.get(where) == tp.offset:
+                self._failed[where] = tp.offset
         for problem in [error, *(tp.error for tp in partitions)]:
             if problem is not None and problem.code() not in _NOT_OURS_ANY_MORE:
                 log.warning("offsets_not_committed", error=problem.str())
