@@ -379,7 +379,8 @@ def _copy_dependencies(target: Path) -> None:
 
 def free_port(taken: int | None = None) -> int:
     """A port on 127.0.0.1 that nobody listens on just now, other than `taken`."""
-    for port in random.sample(PORT_RANGE, k=len(PORT_RANGE)):
+    # Not the seeded generator: two test runs of one seed would choose alike, and one take the other's while it restarts.
+    for port in random.SystemRandom().sample(PORT_RANGE, k=len(PORT_RANGE)):
         if port == taken:
             continue
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
