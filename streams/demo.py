@@ -169,7 +169,9 @@ class _Demo:
             page = {"FORESITE_WEB_PORT": str(self._port), "FORESITE_WEB_NOTICE": NOTICE}
             for role in PAGE_ROLES:
                 self._roles.start(role, self._command(role), environment=environment | page)
-            self._errors.print(f"The page: http://127.0.0.1:{self._port}", highlight=False, soft_wrap=True)
+            self._errors.print(
+                f"The page, in a few seconds: http://127.0.0.1:{self._port}", highlight=False, soft_wrap=True
+            )
         return Settings(kafka=servers, clock="events", kafka_config={"log_level": 3})
 
     def _first_answer(self, broker: subprocess.Popen[bytes]) -> str:

@@ -94,9 +94,8 @@ class _Fault:
 
     def _arm(self, _number: int, _frame: object) -> None:
         self.is_armed = True
-        os.write(
-            sys.stderr.fileno(), ARMED
-        )  # a signal waits for the main thread, and that one perhaps for a client
+        # A signal waits for the main thread, and that one perhaps for a client: whoever sent it must hear of it.
+        os.write(sys.stderr.fileno(), ARMED)
 
     def pass_through(self, point: str) -> None:
         """Die here if this is the planned place and time."""

@@ -22,9 +22,14 @@ class FencedInstanceId(BrokerResponseError):  # type: ignore[misc]  # aiokafka i
 kafka_errors.setdefault(FencedInstanceId.errno, FencedInstanceId)
 
 
+def is_name_taken(error: KafkaError) -> bool:
+    """Whether the group has given our place to somebody with our name; aiokafka hands the reason on as words."""
+    return FencedInstanceId.__name__ in str(error)
+
+
 def next_step(error: KafkaError, instance_id: str | None) -> str:
     """What helps a worker that its group does not take."""
-    if FencedInstanceId.__name__ in str(error):
+    if is_name_taken(error):
         return f"{instance_id}: {NAME_TAKEN}"
     return "start this worker again; where it is refused again, look for the group in the broker's log"
 

@@ -291,6 +291,9 @@ class InputReader:
 
     def _forget(self, partitions: list[TopicPartition]) -> None:
         self._progress.lose((tp.topic, tp.partition) for tp in partitions)
+        for tp in partitions:  # whoever has it now commits further; ours made again later would take it back
+            self._failed.pop((tp.topic, tp.partition), None)
+            self._asked.pop((tp.topic, tp.partition), None)
         self._reference_first.lose(self._consumer, ((tp.topic, tp.partition) for tp in partitions))
         self._count_partitions()
 

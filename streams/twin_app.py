@@ -30,7 +30,7 @@ from mode import CrashingSupervisor
 from streams.batch import FactsRecord
 from streams.faust_security import faust_credentials
 from streams.fold import FoldKind
-from streams.group_membership import FencedInstanceId, Places, next_step
+from streams.group_membership import FencedInstanceId, Places, is_name_taken, next_step
 from streams.kafka_refusals import RIGHTS
 from streams.settings import Settings
 from streams.shard import Shard
@@ -106,9 +106,10 @@ class _ReaderThread(faust_aiokafka.AIOKafkaConsumerThread):
             await asyncio.sleep(REFUSED_WAIT_S)
             return {}
         except KafkaError as error:
-            app = self.app
-            assert isinstance(app, TwinApp)
-            app.shut_out_by(error)
+            if is_name_taken(error):
+                app = self.app
+                assert isinstance(app, TwinApp)
+                app.shut_out_by(error)
             raise
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
@@ -132,9 +133,13 @@ class _ReaderThread(faust_aiokafka.AIOKafkaConsumerThread):
         consumer = self._ensure_consumer()
         if consumer._coordinator is not None:
             consumer._coordinator.check_errors()
-        hidden = consumer._client.cluster.unauthorized_topics
-        if hidden:  # then the group gives no partition to read, and no read tells
-            raise TopicAuthorizationFailedError(hidden)
+        client = consumer._client
+        if client.cluster.unauthorized_topics:  # then the group gives no partition to read, and no read tells
+            await (
+                client.force_metadata_update()
+            )  # or it would not be known for minutes that the right was given
+            if client.cluster.unauthorized_topics:
+                raise TopicAuthorizationFailedError(client.cluster.unauthorized_topics)
 
     @property
     def is_thrown_out(self) -> bool:
@@ -211,7 +216,7 @@ class TwinApp(faust.App):
     shards: ShardKeeper
     facts_topic: str
     _refused: tuple[float, str] | None = None
-    _places: Places
+    places: Places
 
     def refused_by(self, error: KafkaError) -> None:
         """Kafka does not let us read; said in the log when it begins."""
@@ -234,7 +239,7 @@ class TwinApp(faust.App):
         """
         consumer = cast(_ManifestConsumer, self.consumer)
         is_static = self.conf.consumer_group_instance_id is not None
-        if is_static and consumer.is_thrown_out and self._places.lose(time.monotonic()):
+        if is_static and consumer.is_thrown_out and self.places.lose(time.monotonic()):
             error = FencedInstanceId()
             self.shut_out_by(error)
             await self.crash(error)
@@ -297,7 +302,7 @@ def build_app(
         autodiscover=False,
     )
     app.facts_topic = topics.facts
-    app._places = Places()
+    app.places = Places()
     app.transport = _ManifestTransport(app.conf.broker_consumer, app)
 
     loop = asyncio.get_running_loop()
@@ -371,7 +376,7 @@ def _connect(app: TwinApp, facts_topic: str, tracing: Tracing) -> None:
         await app.give_way()
 
     async def take_over(*_: Any, **__: Any) -> None:
-        app._places.take()
+        app.places.take()
         gc.disable()  # nothing that is being loaded is garbage, and looking for it again and again costs a sixth
         try:
             await app.shards.take_over(tp.partition for tp in app.consumer.assignment())

@@ -121,6 +121,16 @@ class Eyes:
             for node in rule["nodes"][:3]
         ]
 
+    def looks_well(self, page: Page, name: str = "") -> None:
+        """No violation and nothing too wide, on a desk and on a phone, by day and by night; a picture of each."""
+        for width in ("desktop", "phone"):
+            for theme in THEMES:
+                self.dress(page, width, theme)
+                self.picture(page, f"{name}{'-' if name else ''}{width}-{theme}", whole=True)
+                assert [] == self.axe(page), (name, width, theme)
+                assert fits(page), (name, width, theme)
+        self.dress(page, "desktop", "light")
+
     def _hear(self, kind: str, text: str) -> None:
         if self._is_listening and kind in ("error", "warning") and not EXPECTED.search(text):
             self.faults.append(f"console {kind}: {text}")

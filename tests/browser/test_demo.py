@@ -36,8 +36,8 @@ def address(tmp_path: Path) -> Iterator[str]:
             stderr=errors,
         )
         try:
-            wait_until(lambda: b"The page: " in told.read_bytes(), 60.0, told.read_text)
-            found = re.search(r"The page: (\S+)", told.read_text())
+            wait_until(lambda: b"The page, in a few seconds: " in told.read_bytes(), 60.0, told.read_text)
+            found = re.search(r"The page, in a few seconds: (\S+)", told.read_text())
             assert found is not None
             yield found[1]
         finally:

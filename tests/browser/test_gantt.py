@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from schemas import ReplanRequested, RunChange, RunChoice, join_key, topics
-from tests.browser.looking import THEMES, Eyes, fits
+from tests.browser.looking import Eyes
 from tests.browser.stage import Stage
 from tests.folding import Folded, at, event, order, run
 from tests.proposing import AS_IT_IS, AT_TEN, ask, kpis, option, planned, proposal, reroute, two_lines
@@ -99,6 +99,17 @@ def bar(page: Page, run_id: str) -> Locator:
     return page.locator(f'[data-bar="S1/{run_id}"]')
 
 
+def drag(page: Page, run_id: str, *, to_row_of: str, by: float) -> None:
+    """Take a bar with the mouse to another one's row, so many pixels to the right, and hold it there."""
+    taken = bar(page, run_id).locator(".gantt-solid").bounding_box()
+    other = bar(page, to_row_of).locator(".gantt-solid").bounding_box()
+    assert taken is not None
+    assert other is not None
+    page.mouse.move(taken["x"] + 20, taken["y"] + 13)
+    page.mouse.down()
+    page.mouse.move(taken["x"] + 20 + by, other["y"] + 13, steps=5)
+
+
 def shape(page: Page, run_id: str, part: str = ".gantt-solid") -> tuple[float, float, float, float]:
     """x, y, width, height of a bar's part, in the chart's own pixels."""
     found = bar(page, run_id).locator(part)
@@ -106,16 +117,6 @@ def shape(page: Page, run_id: str, part: str = ".gantt-solid") -> tuple[float, f
         float(found.get_attribute(name) or "nan") for name in ("x", "y", "width", "height")
     )
     return x, y, width, height
-
-
-def looked_at(eyes: Eyes, page: Page, name: str) -> None:
-    for width in ("desktop", "phone"):
-        for theme in THEMES:
-            eyes.dress(page, width, theme)
-            eyes.picture(page, f"{name}-{width}-{theme}", whole=True)
-            assert [] == eyes.axe(page), (name, width, theme)
-            assert fits(page), (name, width, theme)
-    eyes.dress(page, "desktop", "light")
 
 
 def test_bars_lie_where_their_times_say(plant: Asked, eyes: Eyes) -> None:
@@ -170,7 +171,7 @@ def test_bars_lie_where_their_times_say(plant: Asked, eyes: Eyes) -> None:
         ["Line 1, Mon 14:30 to Mon 22:30", "Line 2, Mon 10:00 to Mon 18:00", BECAUSE]
     )
     expect(rows.nth(1).locator("td").last).to_have_text("follows from the others")
-    looked_at(eyes, page, "gantt")
+    eyes.looks_well(page, "gantt")
     eyes.dress(page, "phone", "light")
     expect(page.locator(".gantt")).to_be_hidden()
     expect(page.locator(".moves")).to_be_visible()
@@ -227,7 +228,7 @@ def test_a_run_is_adjusted_with_keys_alone_and_the_new_options_stand_beside_the_
     locks = page.get_by_label("Adjust", exact=True).locator("li")
     expect(locks).to_contain_text("R2 #2 Acme, on Line 2, not before Mon 12:00")
     assert 1 == bar(page, "R2").locator(".gantt-lock").count()
-    looked_at(eyes, page, "adjust")
+    eyes.looks_well(page, "adjust")
     solve = page.get_by_role("button", name="Solve again under 1 lock")
     solve.focus()
     page.keyboard.press("Enter")
@@ -253,7 +254,7 @@ def test_a_run_is_adjusted_with_keys_alone_and_the_new_options_stand_beside_the_
     beside.get_by_label("Hold the plan below against revision 1").check()
     expect(page.locator(".moves tbody tr")).to_have_count(1)
     expect(page.locator(".moves tbody tr td").first).to_have_text("Line 2, Mon 10:00 to Mon 18:00")
-    looked_at(eyes, page, "beside")
+    eyes.looks_well(page, "beside")
 
     page.keyboard.press("e")
     page.get_by_role("button", name="Take off the lock of R2").click()
@@ -275,13 +276,7 @@ def test_dragging_a_bar_locks_it_as_the_form_does(plant: Asked, eyes: Eyes) -> N
     expect(page.get_by_label("Line", exact=True)).to_be_focused()
     hour = shape(page, "R1")[2] / 8.0
     bar(page, "R3").scroll_into_view_if_needed()
-    box = bar(page, "R3").locator(".gantt-solid").bounding_box()
-    down = bar(page, "R2").locator(".gantt-solid").bounding_box()
-    assert box is not None
-    assert down is not None
-    page.mouse.move(box["x"] + 20, box["y"] + 13)
-    page.mouse.down()
-    page.mouse.move(box["x"] + 20 + 2 * hour, down["y"] + 13, steps=5)
+    drag(page, "R3", to_row_of="R2", by=2 * hour)
     expect(page.locator(".gantt-ghost")).to_be_visible()
     eyes.picture(page, "drag")
     page.mouse.up()
@@ -311,7 +306,7 @@ def test_two_who_decide_at_once_the_slower_one_keeps_the_locks_and_sees_what_cha
     expect(form.get_by_role("alert")).to_contain_text("It has changed since you looked")
     expect(form.get_by_role("row").filter(has_text="state")).to_contain_text("approved")
     expect(form.locator("li")).to_contain_text("R2 #2 Acme, on Line 2")
-    looked_at(eyes, page, "conflict")
+    eyes.looks_well(page, "conflict")
     page.get_by_role("button", name="Solve again under 1 lock, on revision").click()
     expect(page.get_by_text("Options under your changes are being worked out.")).to_be_visible()
     assert "adjusted" == plant.state["state"]
@@ -355,13 +350,7 @@ def test_a_run_is_not_dragged_where_it_cannot_be_made_nor_out_of_what_is_frozen(
     expect(page.locator(".status")).to_have_text("It has begun: it stays where it is")
     expect(page.get_by_label("Run", exact=True)).to_have_value("S1/R4")
     bar(page, "R2").scroll_into_view_if_needed()
-    box = bar(page, "R2").locator(".gantt-solid").bounding_box()
-    other = bar(page, "R4").locator(".gantt-solid").bounding_box()
-    assert box is not None
-    assert other is not None
-    page.mouse.move(box["x"] + 20, box["y"] + 13)
-    page.mouse.down()
-    page.mouse.move(box["x"] + 20, other["y"] + 13, steps=5)
+    drag(page, "R2", to_row_of="R4", by=0.0)
     page.mouse.up()
     expect(page.locator(".status")).to_have_text("It cannot be made on Line 3")
     expect(page.get_by_label("Adjust", exact=True).locator("li")).to_have_count(0)
@@ -430,4 +419,4 @@ def test_hostile_names_are_text_in_bars_forms_and_locks(eyes: Eyes, name: str) -
         expect(page.get_by_label("Adjust", exact=True).locator("li")).to_have_count(1)
         expect(page.get_by_label("Line", exact=True)).to_have_value(name)
         expect(page.locator("main script, main img, main iframe")).to_have_count(0)
-        looked_at(eyes, page, "hostile")
+        eyes.looks_well(page, "hostile")

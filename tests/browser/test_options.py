@@ -5,10 +5,10 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from schemas import RunChange, topics
-from tests.browser.looking import THEMES, Eyes, fits
+from tests.browser.looking import Eyes
 from tests.browser.stage import Stage
 from tests.folding import at, event
 from tests.proposing import ask, hold, kpis, overtime, proposal, reroute, two_lines
@@ -47,17 +47,6 @@ def plant() -> Iterator[Stage]:
         yield stage
 
 
-def looked_at(eyes: Eyes, page: Page, name: str) -> None:
-    """No violation and nothing too wide, on a desk and on a phone, by day and by night."""
-    for width in ("desktop", "phone"):
-        for theme in THEMES:
-            eyes.dress(page, width, theme)
-            eyes.picture(page, f"{name}-{width}-{theme}", whole=True)
-            assert [] == eyes.axe(page), (name, width, theme)
-            assert fits(page), (name, width, theme)
-    eyes.dress(page, "desktop", "light")
-
-
 def state_of(plant: Stage) -> dict[str, Any]:
     found: dict[str, Any] = plant.get("/proposals/P1")["state"]
     return found
@@ -78,7 +67,7 @@ def test_options_stand_side_by_side_with_what_each_costs_whom(plant: Stage, eyes
     expect(page.get_by_label("The chosen option")).to_contain_text("because L2 is free at 10:00")
     orders = page.get_by_role("region", name="Orders before and after")
     expect(orders.get_by_role("row").nth(1)).to_contain_text("24 h → 0 h")
-    looked_at(eyes, page, "options")
+    eyes.looks_well(page, "options")
 
     page.get_by_role("button", name="3 more").click()
     expect(heads).to_have_count(7)
@@ -106,7 +95,7 @@ def test_an_option_is_approved_and_committed_with_keys_alone(plant: Stage, eyes:
     )
     expect(dialog).to_contain_text("Run R3 starts at another time")
     expect(dialog).to_contain_text(WORSE)
-    looked_at(eyes, page, "review")
+    eyes.looks_well(page, "review")
     page.keyboard.press("Enter")
     answers = page.locator(".answers tbody tr")
     expect(answers).to_have_count(2)
@@ -123,7 +112,7 @@ def test_an_option_is_approved_and_committed_with_keys_alone(plant: Stage, eyes:
     expect(rejected).to_contain_text("calendar closed")
     expect(page.locator(".answers tr", has_text="accepted")).to_have_count(1)
     expect(page.get_by_role("status").filter(has_text="2 of 2 answered")).to_be_visible()
-    looked_at(eyes, page, "answers")
+    eyes.looks_well(page, "answers")
 
 
 def test_a_decision_on_an_old_picture_keeps_what_was_typed_and_says_what_changed(
@@ -143,7 +132,7 @@ def test_a_decision_on_an_old_picture_keeps_what_was_typed_and_says_what_changed
     expect(dialog.get_by_role("alert")).to_contain_text("It has changed since you looked")
     expect(dialog.get_by_role("row").filter(has_text="state")).to_contain_text("approved")
     expect(dialog.get_by_label("Why none of them")).to_have_value("The customer comes on Monday")
-    looked_at(eyes, page, "conflict")
+    eyes.looks_well(page, "conflict")
     dialog.get_by_role("button", name="Reject on revision").click()
     expect(dialog).to_have_count(0)
     expect(page.locator(".proposal > p").first).to_contain_text("rejected")

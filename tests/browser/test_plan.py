@@ -5,10 +5,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Route, expect
 
 from schemas import ChangeStatus, PlannedRun, PlanState, topics
-from tests.browser.looking import THEMES, Eyes, fits
+from tests.browser.looking import Eyes
 from tests.notify_plant import NOON
 from tests.web_plant import HOSTILE, WebPlant, line, node, order, plan_state, site, web_plant
 
@@ -75,16 +75,6 @@ def plant() -> Iterator[WebPlant]:
         yield made
 
 
-def looked_at(eyes: Eyes, page: Page, name: str = "") -> None:
-    for width in ("desktop", "phone"):
-        for theme in THEMES:
-            eyes.dress(page, width, theme)
-            eyes.picture(page, f"{name}{'-' if name else ''}{width}-{theme}", whole=True)
-            assert [] == eyes.axe(page), (name, width, theme)
-            assert fits(page), (name, width, theme)
-    eyes.dress(page, "desktop", "light")
-
-
 def test_the_plan_is_there_as_a_chart_and_as_a_list(plant: WebPlant, eyes: Eyes) -> None:
     plant.tell(topics.PLANS, "committed/S1", committed(*RUNS))
     page = eyes.open(plant.url)
@@ -112,7 +102,7 @@ def test_the_plan_is_there_as_a_chart_and_as_a_list(plant: WebPlant, eyes: Eyes)
     expect(rows.nth(2)).to_have_text(
         "L2R3#4471 C1 Thu 14:00 planned Thu 13:00Thu 18:001,000firm: its line stays"
     )
-    looked_at(eyes, page)
+    eyes.looks_well(page)
 
     plant.tell(topics.PLANS, "committed/S1", committed(RUNS[0], revision=8))
     expect(facts.first).to_contain_text("8, of")  # by the stream, without loading anew
@@ -156,7 +146,7 @@ def test_each_change_that_waits_is_shown_until_it_is_answered(plant: WebPlant, e
     expect(answers.nth(2)).to_contain_text("calendar closed")
     expect(answers.nth(1)).to_contain_text("modified")
     expect(page.locator(".plan-facts dd").last).to_have_text("nothing waits for an answer")
-    looked_at(eyes, page)
+    eyes.looks_well(page)
     page.get_by_role("link", name="Proposal P1").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Options")
 
@@ -177,10 +167,10 @@ def test_on_paper_there_is_the_list_without_what_only_a_screen_can_do(plant: Web
 def test_no_plan_says_when_there_will_be_one(plant: WebPlant, eyes: Eyes) -> None:
     page = eyes.open(f"{plant.url}/plan")
     expect(page.locator(".empty")).to_contain_text("No plan is committed at S1.")
-    looked_at(eyes, page, "none")
+    eyes.looks_well(page, "none")
     plant.tell(topics.PLANS, "committed/S1", committed())
     expect(page.locator(".empty")).to_contain_text("Nothing is planned.")
-    looked_at(eyes, page, "empty")
+    eyes.looks_well(page, "empty")
 
 
 def test_loading_shows_grey_blocks_and_a_failure_what_still_works(plant: WebPlant, eyes: Eyes) -> None:
@@ -189,14 +179,14 @@ def test_loading_shows_grey_blocks_and_a_failure_what_still_works(plant: WebPlan
     context.route("**/api/v1/plan?*", lambda route: held.append(route))  # noqa: PLW0108 - Playwright marks what it is given
     page = eyes.open(f"{plant.url}/plan", context=context)
     expect(page.locator("main .block").first).to_be_visible()
-    looked_at(eyes, page, "loading")
+    eyes.looks_well(page, "loading")
     body = (
         '{"type":"error","title":"A fault of ours","status":500,"detail":"in the log","request_id":"abc123"}'
     )
     held[0].fulfill(status=500, body=body, content_type="application/problem+json")
     expect(page.locator(".failed")).to_contain_text("Request abc123")
     expect(page.locator(".failed")).to_contain_text("The other pages still work.")
-    looked_at(eyes, page, "failed")
+    eyes.looks_well(page, "failed")
     context.unroute("**/api/v1/plan?*")
     page.get_by_role("button", name="Try again").click()
     expect(page.locator(".empty")).to_contain_text("No plan is committed")
@@ -216,7 +206,7 @@ def test_hostile_names_are_text_in_bars_and_lists(plant: WebPlant, eyes: Eyes, n
     expect(page.locator("[data-bar]", has_text=name.strip("\u202e")[:8])).not_to_have_count(0)
     expect(page.locator(".gantt")).to_contain_text("1 bar beyond what can be drawn")
     expect(page.locator("main script, main img, main iframe")).to_have_count(0)
-    looked_at(eyes, page)
+    eyes.looks_well(page)
 
 
 def test_two_thousand_runs_are_drawn_as_far_as_they_are_seen(plant: WebPlant, eyes: Eyes) -> None:

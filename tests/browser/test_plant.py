@@ -11,7 +11,7 @@ from playwright.sync_api import Page, Request, expect
 from schemas import topics
 from schemas.keys import join_key
 from tests.browser.conftest import BERLIN
-from tests.browser.looking import THEMES, Eyes, fits
+from tests.browser.looking import Eyes
 from tests.browser.stage import Stage
 from tests.notify_plant import NOON
 from tests.web_plant import HOSTILE, WebPlant, edge, line, node, order, proposal, site, web_plant
@@ -19,17 +19,6 @@ from tests.web_plant import HOSTILE, WebPlant, edge, line, node, order, proposal
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 LINE_3 = "/lines/plant-1%2FL3"
-
-
-def looked_at(eyes: Eyes, page: Page, name: str) -> None:
-    """No violation and nothing too wide, on a desk and on a phone, by day and by night."""
-    for width in ("desktop", "phone"):
-        for theme in THEMES:
-            eyes.dress(page, width, theme)
-            eyes.picture(page, f"{name}-{width}-{theme}", whole=True)
-            assert [] == eyes.axe(page), (name, width, theme)
-            assert fits(page), (name, width, theme)
-    eyes.dress(page, "desktop", "light")
 
 
 def cells(page: Page, selector: str) -> list[str]:
@@ -58,7 +47,7 @@ def test_the_plant_shows_every_line_with_what_it_makes_and_its_worst_card(stage:
     found = cells(page, row)
     assert ["Line 3", "unknown", "71 %", "R-4471 #4471"] == found[:4]
     assert "25 min ago" == found[5]
-    looked_at(eyes, page, "plant")
+    eyes.looks_well(page, "plant")
     page.locator(row).get_by_role("link", name="Line 3", exact=True).click()
     expect(page.locator("h1")).to_have_text("Line 3")
 
@@ -81,7 +70,7 @@ def test_a_line_shows_its_shift_its_queue_and_the_elements_of_its_measures(stage
     expect(measures.locator("tr", has_text="OEE")).to_contain_text("92.0 %85.9 %")
     expect(measures.locator("tr", has_text="AUST")).to_contain_text("0 min30 min")
     expect(page.locator(".signals tbody tr").first).to_be_visible()
-    looked_at(eyes, page, "line")
+    eyes.looks_well(page, "line")
 
 
 def test_orders_say_promise_shipment_slip_slack_and_what_decides(stage: Stage, eyes: Eyes) -> None:
@@ -100,7 +89,7 @@ def test_orders_say_promise_shipment_slip_slack_and_what_decides(stage: Stage, e
         "99.9 %",
         "R-4471 on Line 3: drift",
     ] == cells(page, ".orders tr:has(a[href='/orders/plant-1%2F4471'])")
-    looked_at(eyes, page, "orders")
+    eyes.looks_well(page, "orders")
     page.locator("a[href='/orders/plant-1%2F4471']").click()
     expect(page.locator("h1")).to_have_text("#4471 Northwind")
 
@@ -116,7 +105,7 @@ def test_an_order_shows_its_moments_and_its_chain(stage: Stage, eyes: Eyes) -> N
     expect(page.locator(".facts", has_text="P(late)")).to_contain_text(
         "99.9 % 1 - (1 - 0.999 by pace) \u00d7 exp(-0.3447 long stops)"
     )
-    looked_at(eyes, page, "order")
+    eyes.looks_well(page, "order")
 
 
 def test_an_order_shows_the_material_of_the_run_that_decides(stage: Stage, eyes: Eyes) -> None:
@@ -135,7 +124,7 @@ def test_a_rush_order_is_quoted_through_the_public_api(stage: Stage, eyes: Eyes)
     page.get_by_label("Item (its id)").fill("no-such-item")
     page.get_by_label("Pieces").fill("500")
     page.get_by_label("Due (Europe/Berlin)").fill("2026-11-25T12:00")
-    looked_at(eyes, page, "quote")
+    eyes.looks_well(page, "quote")
     with page.expect_request("**/api/v1/quote") as sent:
         ask.click()
 
@@ -171,7 +160,7 @@ def test_connections_are_drawn_and_listed_with_since_when_and_by_which_event(
     } == told
     expect(page.locator(".drawing .node")).to_have_count(6)
     expect(page.locator(".drawing .tie")).to_have_count(6)
-    looked_at(eyes, page, "graph")
+    eyes.looks_well(page, "graph")
 
     page.get_by_role("button", name="Expand Line 3").click()
     expect(page.locator(".entities")).to_contain_text("R. Okafor")
@@ -191,14 +180,14 @@ def test_no_line_no_order_and_an_entity_that_is_not_there(eyes: Eyes) -> None:
         plant.tell(topics.SITES, "S1", site())
         page = eyes.open(f"{plant.url}/lines")
         expect(page.locator(".empty")).to_contain_text("No line is known yet.")
-        looked_at(eyes, page, "no-lines")
+        eyes.looks_well(page, "no-lines")
         page.goto(f"{plant.url}/orders")
         expect(page.locator(".empty")).to_contain_text("No order waits to be shipped.")
         for address in ("/lines/S1%2FL9", "/orders/S1%2F9", "/graph/line/S1%2FL9", "/graph/nothing/x"):
             page.goto(plant.url + address)
             expect(page.get_by_role("alert")).to_contain_text("Try again")
             expect(page.get_by_role("alert")).to_contain_text("Request")
-            looked_at(eyes, page, f"missing{address.replace('/', '-').replace('%', '-')}")
+            eyes.looks_well(page, f"missing{address.replace('/', '-').replace('%', '-')}")
 
 
 def test_a_list_that_fails_can_be_asked_again(eyes: Eyes) -> None:
@@ -226,7 +215,7 @@ def test_two_thousand_lines_come_in_parts_and_stay_live(eyes: Eyes) -> None:
         rows = page.locator(".plant tbody tr:has(a)")
         expect(rows).to_have_count(100)
         expect(page.locator(".pager")).to_contain_text("1 to 100 of 2,000 lines")
-        looked_at(eyes, page, "2000")
+        eyes.looks_well(page, "2000")
         page.get_by_role("link", name="Next").click()
         expect(page.locator(".pager")).to_contain_text("101 to 200 of 2,000 lines")
         expect(rows.first).to_contain_text("L0100")
@@ -267,14 +256,14 @@ def test_hostile_names_stay_text_and_can_be_opened(eyes: Eyes) -> None:
         page.locator(".plant tbody th a").click()
         expect(page.locator("h1")).to_contain_text("<script>alert(1)</script>")
         expect(page.locator(".queue tbody tr")).to_have_count(1)
-        looked_at(eyes, page, "line")
+        eyes.looks_well(page, "line")
         page.locator(".queue tbody a").click()
         expect(page.locator("h1")).to_contain_text("#<script>alert(1)</script>")
-        looked_at(eyes, page, "order")
+        eyes.looks_well(page, "order")
         page.get_by_role("link", name="Connections").click()
         expect(page.locator(".connections tbody tr")).to_have_count(2)
         expect(page.locator(".drawing .node")).to_have_count(3)
-        looked_at(eyes, page, "graph")
+        eyes.looks_well(page, "graph")
         assert 0 == page.locator("main script").count()
 
 
@@ -293,7 +282,7 @@ def test_a_hundred_and_fifty_nodes_are_drawn_and_the_rest_is_counted(eyes: Eyes)
         expect(page.locator("main")).to_contain_text(
             "150 entities and 149 connections; 251 more are within reach"
         )
-        looked_at(eyes, page, "150")
+        eyes.looks_well(page, "150")
 
 
 def test_how_long_a_line_will_stand_is_sent_as_a_command(eyes: Eyes) -> None:
@@ -304,7 +293,7 @@ def test_how_long_a_line_will_stand_is_sent_as_a_command(eyes: Eyes) -> None:
         report = page.get_by_role("button", name="Report")
         expect(report).to_have_attribute("aria-disabled", "true")
         page.get_by_label("Minutes from now (needed)").fill("90")
-        looked_at(eyes, page, "stop")
+        eyes.looks_well(page, "stop")
         with page.expect_request("**/api/v1/commands") as sent:
             report.click()
 
@@ -364,4 +353,4 @@ def test_a_quote_shows_every_place_and_who_pays_for_it(eyes: Eyes) -> None:
                 clock
             )  # the command's own moment is by the clock on the wall, and so is the distance
         assert ["0 h", "120 EUR", "30 min", "#4472 for Fabrikam ships 2 h later"] == row[4:]
-        looked_at(eyes, page, "places")
+        eyes.looks_well(page, "places")

@@ -1,8 +1,8 @@
 """When a worker must take it that somebody else runs under its name."""
 
-from aiokafka.errors import KafkaError, for_code
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError, for_code
 
-from streams.group_membership import FencedInstanceId, Places, next_step
+from streams.group_membership import FencedInstanceId, Places, is_name_taken, next_step
 
 
 def losses(places: Places, *times: float) -> list[bool]:
@@ -30,6 +30,8 @@ def test_who_has_no_place_yet_has_lost_none() -> None:
 def test_the_broker_s_word_for_a_taken_name_is_known_and_says_what_helps() -> None:
     assert for_code(82) is FencedInstanceId
     told = KafkaError(repr(FencedInstanceId()))  # as aiokafka hands it on
+    assert is_name_taken(told)
+    assert not is_name_taken(OffsetOutOfRangeError({}))
     assert next_step(told, "twin-0").startswith(
         "twin-0: another worker runs under this name: give each worker"
     )

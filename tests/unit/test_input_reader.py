@@ -65,3 +65,19 @@ def test_a_commit_that_a_rebalance_refused_is_made_again_though_nothing_more_com
             assert 7 == committed(settings)
         finally:
             reader.close()
+
+
+def test_a_refused_commit_of_a_partition_that_went_to_somebody_else_is_not_made_again() -> None:
+    """Whoever has it now has committed further, and we may get it back."""
+    with EmbeddedBroker() as broker:
+        broker.create_topic(MACHINE_EVENTS)
+        settings = Settings(kafka=broker.bootstrap_servers)
+        reader = new_reader(settings)
+        try:
+            reader.commit({WHERE: 7})
+            reader._on_commit(KafkaError(KafkaError.REBALANCE_IN_PROGRESS), [TopicPartition(*WHERE, 7)])
+            was_refused = reader.must_commit_again
+            reader._forget([TopicPartition(*WHERE)])
+            assert (True, False) == (was_refused, reader.must_commit_again)
+        finally:
+            reader.close()

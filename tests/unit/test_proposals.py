@@ -10,10 +10,8 @@ from typing import Any
 import pytest
 
 from schemas import CardKind, topics
-from solvers.options import choices_of
-from tests.folding import Folded, absorb, at, count, event, order, run, wire
+from tests.folding import Folded, absorb, at, count, event, run, wire
 from tests.proposing import (
-    AS_IT_IS,
     answer,
     approved,
     ask,
@@ -22,7 +20,6 @@ from tests.proposing import (
     committing,
     hold,
     option,
-    overtime,
     planned,
     proposal,
     reroute,
@@ -244,117 +241,6 @@ def test_a_bad_command_changes_nothing_and_says_why(kind: str, fields: dict[str,
     assert 1 == len(folded.on(topics.AUDIT))
 
 
-def test_a_frozen_run_cannot_be_pinned_elsewhere() -> None:
-    """Mon 13:00, R2 starts at 14:30: within the two hours that are frozen."""
-    folded = two_lines()
-    folded.tick(at(0, "13:00"))
-    folded.tell(proposal(ask(folded), 1, hold(), option("A", "repair", AS_IT_IS)))
-    result = command(folded, "proposal_adjust", at(0, "13:01"), locks=[{"run_id": "R2", "line_id": "L2"}])
-
-    assert ("run_frozen", "run R2 is frozen: it stays on L1") == (result.reason, result.message)
-
-
-def test_an_adjustment_asks_again_under_the_locks_for_the_same_proposal() -> None:
-    folded = two_lines()
-    request = ask(folded)
-    folded.tell(proposal(request, 3, hold(), reroute()))
-    locks = [
-        {"run_id": "R2", "line_id": "L2", "not_before": at(0, "12:00")},
-        {"run_id": "R3", "line_id": "L1"},
-    ]
-    command(folded, "proposal_adjust", at(0, "08:01"), locks=locks)
-    [again] = folded.on(topics.REPLAN_REQUESTS)
-    runs = {each.run_id: each for each in again.problem.runs}
-
-    assert ("P1", "adjusted", ["P1/asked"], 103) == (
-        again.proposal_id,
-        again.trigger,
-        again.supersedes,
-        again.first_revision,
-    )
-    assert (["L2"], at(0, "12:00").timestamp()) == (
-        [each.line_id for each in runs["R2"].eligible],
-        runs["R2"].not_before,
-    )
-    assert "frozen" == runs["R3"].freedom
-    assert ("adjusted", None) == (state(folded).state, state(folded).proposal_revision)
-    early = command(folded, "proposal_approve", at(0, "08:02"), option_id="A")
-    assert "being_solved" == early.reason
-    folded.tell(proposal(request, 4, hold(), reroute("late")))
-    assert 1 == folded.twin.counters["duplicate", "proposal"]
-    folded.tell(proposal(again, 103, hold(), reroute("new", start=at(0, "12:00"))))
-    assert "accepted" == command(folded, "proposal_approve", at(0, "08:02"), option_id="new").outcome
-
-
-def test_a_lock_is_changed_or_taken_off_by_the_next_adjustment() -> None:
-    """Locks were held against what earlier locks had left: a run that was pinned to a line could go to no other again."""
-    folded = two_lines()
-    request = ask(folded)
-    folded.tell(proposal(request, 3, hold(), reroute()))
-    first = [
-        {"run_id": "R2", "line_id": "L2", "not_before": at(0, "12:00")},
-        {"run_id": "R3", "line_id": "L1"},
-    ]
-    command(folded, "proposal_adjust", at(0, "08:01"), locks=first)
-    again = folded.on(topics.REPLAN_REQUESTS)[-1]
-    locked = {each.run_id: each for each in choices_of(again.problem)}
-    other = command(
-        folded,
-        "proposal_adjust",
-        at(0, "08:02"),
-        locks=[{"run_id": "R2", "line_id": "L1"}, {"run_id": "R3", "line_id": "L2"}],
-    )
-    freed = command(folded, "proposal_adjust", at(0, "08:03"), locks=[])
-    runs = {each.run_id: each for each in folded.on(topics.REPLAN_REQUESTS)[-1].problem.runs}
-
-    assert ["R2", "R3"] == list(locked)
-    assert ("free", ["S1/L1", "S1/L2"], "L2", at(0, "12:00")) == (
-        locked["R2"].status,
-        locked["R2"].lines,
-        locked["R2"].locked_line_id,
-        locked["R2"].not_before,
-    )
-    assert ("free", ["S1/L1", "S1/L2"], "L1", None) == (
-        locked["R3"].status,
-        locked["R3"].lines,
-        locked["R3"].locked_line_id,
-        locked["R3"].not_before,
-    )
-    assert ("accepted", "accepted") == (other.outcome, freed.outcome), (other.message, freed.message)
-    assert {"R2": ("free", None, 2), "R3": ("free", None, 2)} == {
-        name: (run.freedom, run.not_before, len(run.eligible)) for name, run in runs.items() if name != "R1"
-    }
-
-
-def test_a_lock_on_an_order_that_nobody_has_planned_is_taken_off_like_any_other() -> None:
-    """Order 7 comes: its run F-7 is no run of the plan yet, and is carried along from request to request."""
-    folded = two_lines()
-    folded.tell(order("7", at(2, "12:00"), when=at(0, "08:00")))
-    for minute in ("08:01", "08:02"):
-        folded.tick(at(0, minute))
-    request = folded.on(topics.REPLAN_REQUESTS)[-1]
-    proposal_id = request.proposal_id
-    folded.tell(proposal(request, request.first_revision, hold(), reroute()))
-    lock = {"run_id": "F-7", "line_id": "L2", "not_before": at(0, "12:00")}
-    locked = command(folded, "proposal_adjust", at(0, "08:02"), proposal_id, locks=[lock])
-    [pinned] = [each for each in folded.on(topics.REPLAN_REQUESTS)[-1].problem.runs if each.run_id == "F-7"]
-    freed = command(folded, "proposal_adjust", at(0, "08:03"), proposal_id, locks=[])
-    [free] = [each for each in folded.on(topics.REPLAN_REQUESTS)[-1].problem.runs if each.run_id == "F-7"]
-
-    assert ("accepted", "accepted") == (locked.outcome, freed.outcome), (locked.message, freed.message)
-    assert (["L2"], at(0, "12:00").timestamp(), "L2") == (
-        [each.line_id for each in pinned.eligible],
-        pinned.not_before,
-        pinned.locked_line_id,
-    )
-    assert (["L1", "L2"], None, None, None) == (
-        sorted(each.line_id for each in free.eligible),
-        free.not_before,
-        free.locked_line_id,
-        free.unlocked,
-    )
-
-
 def test_hold_approved_leaves_nothing_to_commit_and_says_so() -> None:
     folded = two_lines()
     approved(folded, reroute(), option_id="hold")
@@ -394,146 +280,6 @@ def test_what_has_begun_since_is_not_approved_any_more() -> None:
 
     assert "plan_moved" == result.reason
     assert "R2 is setup on L1" in result.message
-
-
-# Other plans
-
-
-def test_a_plan_from_outside_that_touches_its_runs_supersedes_a_proposal() -> None:
-    folded = two_lines()
-    folded.tell(proposal(ask(folded), 1, hold(), reroute()))
-    folded.tell(run("R2", "L1", at(0, "14:30"), at(1, "06:30"), pegs=["2"], when=at(0, "08:01")))
-    assert "proposed" == state(folded).state, "the same plan said again is no other plan"
-    folded.tell(
-        run("R3", "L1", at(1, "09:00"), at(1, "13:00"), quantity=400.0, pegs=["3"], when=at(0, "08:01"))
-    )
-
-    assert ("superseded", "Run R3 was planned anew on L1: the plan that it rests on has moved on.") == (
-        state(folded).state,
-        state(folded).say,
-    )
-
-
-def test_a_run_planned_elsewhere_leaves_a_proposal_alone_and_one_on_its_lines_does_not() -> None:
-    folded = two_lines(event("line_upserted", at(0, "00:00"), line_id="L8"))
-    folded.tell(proposal(ask(folded), 1, hold(), reroute()))
-    folded.tell(run("R8", "L8", at(0, "10:00"), at(0, "18:00"), when=at(0, "08:01")))
-    assert "proposed" == state(folded).state
-    folded.tell(run("R7", "L2", at(0, "10:00"), at(0, "18:00"), when=at(0, "08:01")))
-    assert "superseded" == state(folded).state
-
-
-def test_erp_plans_otherwise_in_mid_commit() -> None:
-    """R2 is in force on L2; then ERP puts R3 on L2 although it was asked to put it on L1 at 14:30."""
-    folded = committing()
-    first, second = changes(folded)
-    answer(folded, first, at(0, "08:03"))
-    folded.tell(
-        run("R3", "L2", at(1, "07:00"), at(1, "11:00"), quantity=400.0, pegs=["3"], when=at(0, "08:04"))
-    )
-
-    assert (
-        "Run R3 was planned anew on L2, while the commit was under way. In force: R2 to L2. Sent and not answered: "
-        "R3 to L1; see whether ERP took it."
-    ) == state(folded).say
-    assert "superseded" == state(folded).state
-    answer(folded, second, at(0, "08:05"), "rejected", reason="planned otherwise")
-    assert ["accepted", "rejected"] == [each.outcome for each in state(folded).changes]
-    assert ("superseded", "L2") == (
-        state(folded).state,
-        folded.twin.model.line_of_run["S1", "R3"].line_id,
-    )
-
-
-def test_erp_cancels_a_run_in_mid_commit() -> None:
-    folded = committing()
-    folded.tell(event("run_cancelled", at(0, "08:03"), run_id="R3"))
-
-    assert "superseded" == state(folded).state
-    assert state(folded).say.startswith("Run R3 was cancelled, while the commit was under way.")
-
-
-def test_one_commit_supersedes_other_proposals_for_the_same_runs_and_not_itself() -> None:
-    folded = two_lines()
-    approved(folded, reroute())
-    folded.tell(proposal(ask(folded, "P2"), 1, hold(), reroute()))
-    command(folded, "proposal_commit", at(0, "08:02"), option_id="A")
-    assert "proposed" == state(folded, "P2").state
-    for change in changes(folded):
-        answer(folded, change, at(0, "08:03"))
-
-    assert ("committed", "superseded") == (state(folded).state, state(folded, "P2").state)
-
-
-def test_a_newer_request_of_the_same_lines_supersedes_what_nobody_decided_on() -> None:
-    folded = two_lines()
-    folded.tell(proposal(ask(folded), 1, hold(), reroute()))
-    ask(folded, "P2", supersedes=["P1/asked"])
-
-    assert ("superseded", "draft") == (state(folded).state, state(folded, "P2").state)
-
-
-def test_a_newer_request_supersedes_an_adjusted_proposal_by_the_request_that_it_began_with() -> None:
-    folded = two_lines()
-    folded.tell(proposal(ask(folded), 1, hold(), reroute()))
-    command(folded, "proposal_adjust", at(0, "08:01"), locks=[])
-    ask(folded, "P2", supersedes=["P1/asked"])
-
-    assert "superseded" == state(folded).state
-
-
-# Time
-
-
-def test_a_proposal_that_nobody_decides_on_expires() -> None:
-    """Offered Mon 08:00, valid for 3 h; R2 might begin at 12:00 and half an hour later."""
-    folded = two_lines(proposal_valid_h=3.0)
-    folded.tell(proposal(ask(folded), 1, hold(), reroute(start=at(0, "12:00"))))
-    folded.tick(at(0, "10:59"))
-    assert "proposed" == state(folded).state
-    folded.tick(at(0, "11:01"))
-
-    assert ("expired", "Nobody decided within 3 h. Ask again for the plan as it is now.") == (
-        state(folded).state,
-        state(folded).say,
-    )
-
-
-def test_an_option_is_too_late_once_its_first_run_should_have_begun() -> None:
-    """R2 was to begin at 10:00; it counts as late half an hour after that."""
-    folded = two_lines()
-    approved(folded, reroute())
-    folded.tick(at(0, "10:30"))
-    assert "approved" == state(folded).state
-    folded.tick(at(0, "10:31"))
-
-    assert ("expired", "Too late since Mon 2 Mar 10:30: run R2 was to begin on L2. Ask again for the plan as it is now.") == (state(folded).state, state(folded).say)  # fmt: skip
-
-
-def test_overtime_must_be_decided_on_before_its_notice() -> None:
-    window = event("overtime_window_upserted", at(0, "00:00"), window_id="W1", line_id="L1", start_at=at(0, "22:00"), end_at=at(1, "00:00"))  # fmt: skip
-    folded = two_lines(window)
-    folded.tell(proposal(ask(folded), 1, hold(), overtime(notice_by=at(0, "09:00")), reroute()))
-    folded.tick(at(0, "09:01"))
-    late = command(folded, "proposal_approve", at(0, "09:01"), option_id="O")
-
-    assert ("too_late", "proposed") == (late.reason, state(folded).state), (
-        "the other option can still be chosen"
-    )
-
-
-def test_what_ended_long_ago_is_forgotten_with_a_tombstone() -> None:
-    folded = in_state("rejected")
-    folded.tick(at(6, "08:00"))
-    assert {("S1", "P1")} == set(folded.twin.model.plan_book.lives)
-    folded.tick(at(7, "08:02"))
-
-    assert {} == folded.twin.model.plan_book.lives
-    assert [("P1", None)] == [
-        (output.key, output.body)
-        for output in folded.outputs
-        if output.topic == topics.PLANS and output.body is None
-    ]
 
 
 # Promises
